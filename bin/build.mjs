@@ -1,0 +1,40 @@
+#!/usr/bin/env node
+// Builds dist/ and the Prisma client; run by `npm ci` (prepare). Where the build tools are not installed
+// (NODE_ENV=production, --omit=dev) it says so in one sentence and lets the installation succeed.
+import { spawnSync } from 'node:child_process';
+import { cpSync, existsSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const require = createRequire(import.meta.url);
+
+function bin(name, file) {
+  try {
+    return join(dirname(require.resolve(`${name}/package.json`)), file);
+  } catch {
+    return null;
+  }
+}
+
+const tsc = bin('typescript', 'bin/tsc');
+const prisma = bin('prisma', 'build/index.js');
+if (tsc === null || prisma === null) {
+  console.error('holdpoint: not built, because the build tools are not installed; run `npm ci --include=dev` once.');
+  process.exit(0);
+}
+
+function run(title, script, args) {
+  const done = spawnSync(process.execPath, [script, ...args], { cwd: root, encoding: 'utf8' });
+  if (done.status === 0) return;
+  process.stderr.write(`${done.stdout ?? ''}${done.stderr ?? ''}\nholdpoint: ${title} failed.\n`);
+  process.exit(1);
+}
+
+if (!existsSync(join(root, 'src/generated/prisma/client.ts')) || process.argv.includes('--force')) {
+  run('prisma generate', prisma, ['generate']);
+}
+rmSync(join(root, 'dist'), { recursive: true, force: true });
+run('the TypeScript build', tsc, ['-p', 'tsconfig.build.json']);
+if (existsSync(join(root, 'src/console/assets'))) cpSync(join(root, 'src/console/assets'), join(root, 'dist/console/assets'), { recursive: true });

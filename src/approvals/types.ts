@@ -1,0 +1,265 @@
+/** The request's vocabulary, and the ports of approvals (DESIGN.md 8, 9, 13). */
+import type { HoldTerms, StatementClass } from '../policy/types.ts';
+
+/**
+ * pending ─approve─► granted ─claim─► executing ─commit─► executed
+ *    │                 │  ▲               │ ├─ error ──► failed
+ *    │                 │  └──rollback─────┘ └─ lost ──► unknown
+ *    └► denied │ expired │ withdrawn    └► lapsed │ withdrawn
+ *
+ * An approval always leaves a grant; a live waiter claims it at once (`waiterLive` tells the card which words to use).
+ */
+export const REQUEST_STATES = [
+  'pending',
+  'granted',
+  'executing',
+  'executed',
+  'failed',
+  'unknown',
+  'denied',
+  'expired',
+  'withdrawn',
+  'lapsed',
+] as const;
+export type RequestState = (typeof REQUEST_STATES)[number];
+
+export type Surface = 'slack' | 'console' | 'cli' | 'api';
+
+/** Who asks. Never holds authority; copied from the session's identity. */
+export interface Requester {
+  readonly ownerId: string | null;
+  readonly ownerName: string | null;
+  readonly ownerEmail: string | null;
+  readonly agent: string | null;
+  readonly credentialId: string;
+  readonly subject: string;
+}
+
+export interface RequestTarget {
+  readonly name: string;
+  readonly environment: string;
+  readonly database: string;
+  /** Upstream login role. */
+  readonly role: string;
+}
+
+/** What is asked for, already redacted: literals and values of tagged columns are typed placeholders. */
+export interface RequestStatement {
+  /** The exact text (redacted where tagged), the truth on the card. */
+  readonly sql: string;
+  /** The same, tidied for reading; null when no tidy form is proven equal. */
+  readonly tidied: string | null;
+  readonly class: StatementClass;
+  readonly verb: string;
+  /** `public.orders` … */
+  readonly relations: readonly string[];
+  readonly taggedColumns: readonly string[];
+  readonly missingWhere: boolean;
+  /** Display form of each bind value (redacted, capped); null is SQL NULL. */
+  readonly binds: readonly (string | null)[];
+  readonly statementCount: number;
+  readonly bytes: number;
+  /** Hex SHA-256 of the exact text. */
+  readonly sha256: string;
+  readonly transaction: 'idle' | 'open' | 'failed';
+  /** The session runs REPEATABLE READ or SERIALIZABLE: its snapshot predates the approval. */
+  readonly snapshotPredates: boolean;
+  /** What the client says (reason, application_name): attacker text, plain, ≤ 300 characters each. */
+  readonly clientSays: string | null;
+}
+
+export interface Approver {
+  /** Compared with Requester.ownerId. */
+  readonly id: string;
+  readonly name: string;
+  readonly groups: readonly string[];
+  readonly surface: Surface;
+}
+
+export interface Decision {
+  readonly approverId: string;
+  readonly approverName: string;
+  readonly surface: Surface;
+  readonly effect: 'approve' | 'deny';
+  readonly reason: string | null;
+  readonly at: number;
+}
+
+export interface Outcome {
+  /** SQLSTATE of the server's error; null on success. */
+  readonly code: string | null;
+  readonly rows: number | null;
+  readonly tag: string | null;
+  readonly ms: number;
+  /** Inside a transaction block that has not ended yet. */
+  readonly transactionOpen: boolean;
+}
+
+/** The whole truth of one request; times in epoch milliseconds. */
+export interface ApprovalRequest {
+  /** `HP-7Q2F`. */
+  readonly id: string;
+  /** Grows by one with each change: renders and updates go in version order. */
+  readonly version: number;
+  readonly state: RequestState;
+  readonly fingerprint: string;
+  readonly sessionId: string;
+  readonly requester: Requester;
+  readonly target: RequestTarget;
+  readonly statement: RequestStatement;
+  readonly rules: readonly string[];
+  readonly reason: string;
+  readonly terms: HoldTerms;
+  readonly createdAt: number;
+  readonly expiresAt: number;
+  readonly decisions: readonly Decision[];
+  /** A client waits (or waited when it was settled) on a live connection. */
+  readonly waiterLive: boolean;
+  /** Set by an approval: until when the permission can be used. */
+  readonly grantExpiresAt: number | null;
+  readonly outcome: Outcome | null;
+  /** Why it ended (withdrawn: "cancelled by the client", "identity suspended" …). */
+  readonly note: string | null;
+  readonly endedAt: number | null;
+}
+
+/** What the gateway asks for when a verdict is hold. */
+export interface HoldDraft {
+  readonly fingerprint: string;
+  readonly sessionId: string;
+  readonly requester: Requester;
+  readonly target: RequestTarget;
+  readonly statement: RequestStatement;
+  readonly rules: readonly string[];
+  readonly reason: string;
+  readonly terms: HoldTerms;
+}
+
+/** How a hold ended for the one who waits. */
+export type Settlement =
+  | { readonly kind: 'cleared'; readonly request: ApprovalRequest; readonly clearance: Clearance }
+  | { readonly kind: 'denied'; readonly request: ApprovalRequest }
+  | { readonly kind: 'expired'; readonly request: ApprovalRequest }
+  | { readonly kind: 'withdrawn'; readonly request: ApprovalRequest }
+  | { readonly kind: 'superseded'; readonly request: ApprovalRequest };
+
+/** The right to forward one statement once; whoever holds it owes exactly one `finish`. */
+export interface Clearance {
+  readonly requestId: string;
+  /** Progress inside an open transaction: shown, not terminal. */
+  progress(outcome: Outcome): Promise<void>;
+  /** Exactly once. `rolled-back` restores the grant while it has not expired; `lost` spends it (state unknown). */
+  finish(end: {
+    readonly kind: 'executed' | 'failed' | 'rolled-back' | 'lost' | 'unused';
+    readonly outcome: Outcome | null;
+  }): Promise<void>;
+}
+
+export type HoldResult =
+  /** A grant was there and is now reserved for this caller. */
+  | { readonly kind: 'cleared'; readonly request: ApprovalRequest; readonly clearance: Clearance }
+  | {
+      readonly kind: 'waiting';
+      readonly request: ApprovalRequest;
+      readonly joined: boolean;
+      readonly ticket: Ticket;
+    }
+  /** Limits of DESIGN.md 8: no request was made. */
+  | { readonly kind: 'too-many'; readonly open: readonly string[] }
+  /** The store could not be asked: fail closed. */
+  | { readonly kind: 'unavailable' };
+
+export interface Ticket {
+  /** Resolves once; never rejects. */
+  readonly settled: Promise<Settlement>;
+  /** The wait is over (timeout, lost socket): the request stays open, an approval then leaves a grant. Idempotent. */
+  leave(): void;
+  /** The client cancelled: the request ends `withdrawn`. */
+  withdraw(note: string): Promise<void>;
+}
+
+export type DecideResult =
+  | { readonly kind: 'settled'; readonly request: ApprovalRequest }
+  /** Counted, quorum not reached yet. */
+  | { readonly kind: 'counted'; readonly request: ApprovalRequest; readonly missing: number }
+  | { readonly kind: 'lost'; readonly request: ApprovalRequest; readonly sentence: string }
+  | {
+      readonly kind: 'refused';
+      readonly why: RefusedWhy;
+      readonly request: ApprovalRequest | null;
+      readonly sentence: string;
+    }
+  | { readonly kind: 'unavailable'; readonly sentence: string };
+export type RefusedWhy =
+  | 'own-request'
+  | 'not-approver'
+  | 'already-counted'
+  | 'no-such-request'
+  | 'reason-needed'
+  | 'owner-unknown';
+
+/** The one decision path (DESIGN.md 13). */
+export interface Desk {
+  hold(draft: HoldDraft): Promise<HoldResult>;
+  decide(input: {
+    readonly id: string;
+    readonly approver: Approver;
+    readonly effect: 'approve' | 'deny';
+    readonly reason: string | null;
+  }): Promise<DecideResult>;
+  get(id: string): Promise<ApprovalRequest | null>;
+  list(filter: {
+    readonly states?: readonly RequestState[];
+    readonly ownerId?: string;
+    readonly sessionId?: string;
+    readonly limit?: number;
+  }): Promise<readonly ApprovalRequest[]>;
+  /** The identity ended (expired, revoked, suspended): its pending requests are withdrawn, its grants void. */
+  endIdentity(credentialId: string, note: string): Promise<void>;
+  /** The session's socket was lost: its executing requests are settled by the gateway; waiters leave. */
+  onChange(listener: (request: ApprovalRequest) => void): () => void;
+  /** Expires what is due; recovers `executing` requests of dead sessions as `unknown`. Called by app every second. */
+  sweep(): Promise<void>;
+  close(): void;
+}
+
+/**
+ * Port, implemented by store. Every change writes the outbox row (request id, version) in the same transaction, and is conditional:
+ * it returns null when the row was not in one of `from` any more (somebody else was first).
+ */
+export interface RequestStore {
+  /** Creates, or returns the live (pending | granted, not expired) request of the same fingerprint. Unique per fingerprint while live. */
+  openOrJoin(
+    request: ApprovalRequest,
+    limits: { readonly perSession: number; readonly perOwner: number; readonly now: number },
+  ): Promise<
+    | { readonly kind: 'opened' | 'joined'; readonly request: ApprovalRequest }
+    | { readonly kind: 'too-many'; readonly open: readonly string[] }
+  >;
+  transition(
+    id: string,
+    from: readonly RequestState[],
+    patch: RequestPatch,
+    guard?: { readonly version?: number },
+  ): Promise<ApprovalRequest | null>;
+  get(id: string): Promise<ApprovalRequest | null>;
+  list(filter: {
+    readonly states?: readonly RequestState[];
+    readonly ownerId?: string;
+    readonly sessionId?: string;
+    readonly credentialId?: string;
+    readonly limit?: number;
+  }): Promise<readonly ApprovalRequest[]>;
+  /** Ids due: pending past expiresAt, granted past grantExpiresAt. */
+  due(now: number): Promise<readonly ApprovalRequest[]>;
+}
+export interface RequestPatch {
+  readonly state: RequestState;
+  readonly sessionId?: string;
+  readonly decision?: Decision;
+  readonly waiterLive?: boolean;
+  readonly grantExpiresAt?: number | null;
+  readonly outcome?: Outcome | null;
+  readonly note?: string | null;
+  readonly endedAt?: number | null;
+}

@@ -1,0 +1,67 @@
+/** What the gateway is given by app (DESIGN.md 1, 2, 10, 14). */
+import type { AccessLevel } from '../identity/types.ts';
+import type { Facts, PolicyContext, ResolutionContext, Verdict } from '../policy/types.ts';
+
+/** One upstream login; the password lives here alone and is never printed. */
+export interface UpstreamLogin {
+  readonly user: string;
+  readonly password: string | null;
+}
+
+/** A registered database. */
+export interface Target {
+  readonly name: string;
+  readonly environment: string;
+  readonly host: string;
+  readonly port: number;
+  readonly database: string;
+  /** `verify-full` (default), `require` (encrypts, does not verify: warned about), `disable` (loopback or accepted by name). */
+  readonly tls: 'verify-full' | 'require' | 'disable';
+  /** PEM of extra certificate authorities. */
+  readonly ca: string | null;
+  readonly logins: Readonly<Partial<Record<Exclude<AccessLevel, 'none'>, UpstreamLogin>>>;
+  /** Login for the catalog connection; null: the least of `logins` that exists. */
+  readonly catalogLogin: UpstreamLogin | null;
+  /** Privileges accepted by name although they weaken the boundary (`SUPERUSER`, `pg_read_server_files`, …). */
+  readonly acceptPrivileges: readonly string[];
+  /** `trusted` only with environment `test`: lifts the refusals that PostgreSQL's own suites need. */
+  readonly protocol: 'strict' | 'trusted';
+}
+
+/** What the session tells the judge about itself. */
+export interface JudgeContext {
+  readonly policy: PolicyContext;
+  readonly resolution: ResolutionContext;
+  /** Types the client declared for parameters (Parse), else empty. */
+  readonly paramTypes: readonly number[];
+}
+
+/** A statement string with its verdict. `facts` is null when it could not be judged (`verdict` is then deny). */
+export interface Judged {
+  readonly sql: string;
+  readonly facts: Facts | null;
+  readonly verdict: Verdict;
+  /**
+   * `judged`: verdict stands. `syntax`: does not parse here: probe with an upstream Parse; an upstream error is relayed, acceptance → deny and alert.
+   * `unknown-name`: names what the catalog does not know: probe first as well; an upstream error is relayed, acceptance → refresh the catalog and judge again.
+   * `unjudgeable`: denied, nothing is sent.
+   */
+  readonly probe: 'none' | 'syntax' | 'unknown-name';
+  readonly policyVersion: string;
+  readonly catalogVersion: string | null;
+}
+
+/** Parser worker, caches, catalog and policy version of one target (src/gateway/judge). */
+export interface Judge {
+  /** The cached answer, or null. Synchronous: the allowed path awaits nothing on a repeat. */
+  cached(sql: string, context: JudgeContext): Judged | null;
+  /** Never rejects: a failure inside is a deny verdict. `fresh` re-reads the catalog first. */
+  judge(sql: string, context: JudgeContext, options?: { readonly fresh?: boolean }): Promise<Judged>;
+  /** Reading of the tidied SQL for the card, null when none is proven equal. */
+  tidy(sql: string): Promise<string | null>;
+  /** DDL went through: the catalog is re-read before the next uncached verdict. */
+  invalidate(): void;
+  /** Types and names of columns that a RowDescription points at carry a tag? Tripwire (LIBRARIES.md): `[tableOid, attnum]` pairs → tagged column names. */
+  tagged(fields: readonly (readonly [number, number])[]): readonly string[];
+  close(): Promise<void>;
+}

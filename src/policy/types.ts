@@ -1,0 +1,239 @@
+/**
+ * The words that policy speaks. Pure data: no I/O, structured-clone safe, so that facts cross the worker boundary.
+ * (DESIGN.md "Words", decisions 2–6.)
+ */
+
+export const STATEMENT_CLASSES = [
+  'empty',
+  'read',
+  'explain',
+  'session',
+  'transaction',
+  'cursor',
+  'prepare',
+  'insert',
+  'update',
+  'merge',
+  'copy',
+  'call',
+  'do',
+  'delete',
+  'truncate',
+  'ddl',
+  'dcl',
+  'admin',
+  'unknown',
+] as const;
+/** What a statement is. A string of several statements carries its most restrictive class (the later in this list). */
+export type StatementClass = (typeof STATEMENT_CLASSES)[number];
+
+export type Effect = 'allow' | 'hold' | 'deny';
+
+/** How a statement touches a relation. `name` and `schema` as resolved; schema null when unresolved (unknown to the catalog). */
+export interface RelationUse {
+  readonly schema: string | null;
+  readonly name: string;
+  readonly access:
+    | 'read'
+    | 'insert'
+    | 'update'
+    | 'delete'
+    | 'truncate'
+    | 'ddl'
+    | 'lock'
+    | 'copy-in'
+    | 'copy-out';
+  /** Reached through a view, rule, cascade, partition or function body rather than named in the text. */
+  readonly indirect: boolean;
+  /** false: no catalog, or the catalog does not know the name. */
+  readonly known: boolean;
+}
+
+/** A base column that carries a tag and that the statement depends on. */
+export interface ColumnUse {
+  readonly schema: string;
+  readonly relation: string;
+  readonly column: string;
+  readonly tag: string;
+  /** `value`: it reaches the output (or cannot be shown not to). `predicate`: only compared with. `written`: assigned. */
+  readonly use: 'value' | 'predicate' | 'written';
+}
+
+/** A span of the SQL text to replace by a typed placeholder such as `<pii:text>` wherever it is shown or stored. UTF-16 offsets. */
+export interface Redaction {
+  readonly start: number;
+  readonly end: number;
+  readonly label: string;
+}
+
+/** Facts of one statement. Names in lower case as PostgreSQL folds them, functions as `schema.name` where resolved, else `name`. */
+export interface StatementFacts {
+  readonly class: StatementClass;
+  readonly relations: readonly RelationUse[];
+  readonly functions: readonly string[];
+  readonly columns: readonly ColumnUse[];
+  /** UPDATE or DELETE without a WHERE clause (anywhere in the statement). */
+  readonly missingWhere: boolean;
+  /** Things the analysis could not see through (an unknown function, dynamic SQL, an unresolved name). Non-empty → class `unknown` rules apply. */
+  readonly unknowns: readonly string[];
+  /** A verb for people: `DELETE`, `DROP TABLE`, `SELECT`, … */
+  readonly verb: string;
+  /** Settings that SET / set_config / RESET would change, lower case; `*` for "cannot tell which" or RESET/DISCARD ALL. */
+  readonly settings: readonly SettingChange[];
+  /** What the gateway must know to keep its maps: see SessionEffect. */
+  readonly effects: readonly SessionEffect[];
+}
+
+export interface SettingChange {
+  readonly name: string;
+  /** The literal value, null when reset to default or not a literal. */
+  readonly value: string | null;
+  readonly local: boolean;
+  readonly form: 'set' | 'set_config' | 'reset' | 'alter-role' | 'unknown';
+}
+
+export type SessionEffect =
+  | { readonly kind: 'prepare'; readonly name: string; readonly sql: string }
+  | { readonly kind: 'execute'; readonly name: string }
+  | { readonly kind: 'deallocate'; readonly name: string | null }
+  | { readonly kind: 'declare'; readonly name: string; readonly sql: string }
+  | { readonly kind: 'fetch'; readonly name: string }
+  | { readonly kind: 'close'; readonly name: string | null }
+  | { readonly kind: 'begin' }
+  | { readonly kind: 'commit' }
+  | { readonly kind: 'rollback' }
+  | { readonly kind: 'savepoint'; readonly name: string }
+  | { readonly kind: 'rollback-to'; readonly name: string }
+  | { readonly kind: 'copy-in' }
+  | { readonly kind: 'copy-out' }
+  | { readonly kind: 'discard' }
+  | { readonly kind: 'temp-relation'; readonly name: string }
+  | { readonly kind: 'show'; readonly name: string };
+
+/** Facts of a whole SQL string, as sent in one Query or Parse message. */
+export interface Facts {
+  readonly kind: 'facts';
+  /** The most restrictive class of its statements; `empty` for a string without statements. */
+  readonly class: StatementClass;
+  readonly statements: readonly StatementFacts[];
+  /** Hex SHA-256 of the parse tree with its constants, without positions: equal for texts that differ only in white space and comments. */
+  readonly treeDigest: string;
+  /** Definitions the facts rely on (views, functions, columns of touched tables), digested: a changed definition changes it. */
+  readonly definitionsDigest: string;
+  readonly redactions: readonly Redaction[];
+  /** 0-based bind parameters ($1 → 0) compared with or written to tagged columns; `all` when it cannot tell. */
+  readonly taggedBinds: readonly number[] | 'all';
+  /** Milliseconds or catalog state are not in here: facts depend on (sql, resolution context, catalog version) alone. */
+  readonly touchesTagged: boolean;
+}
+
+/** The text does not parse here. `position` is a 1-based character offset as the parser gives it. */
+export interface SyntaxFault {
+  readonly kind: 'syntax';
+  readonly message: string;
+  readonly position: number | null;
+}
+/** The text could not be judged: too large, too deep, too slow, NUL, lone surrogates, parser failure. */
+export interface Unjudgeable {
+  readonly kind: 'unjudgeable';
+  readonly why: string;
+}
+export type Analysis = Facts | SyntaxFault | Unjudgeable;
+
+/** Names resolve in here. */
+export interface ResolutionContext {
+  /** Effective schemas in order, `$user` already resolved; pg_catalog implicit first. null: unknown (every candidate counts). */
+  readonly searchPath: readonly string[] | null;
+  /** Lower-case names of temporary relations this session made. */
+  readonly tempRelations: readonly string[];
+}
+
+// ── the catalog as policy sees it (plain JSON, built by gateway/judge/catalog) ──────────────────────────────────
+export interface CatalogColumn {
+  readonly name: string;
+  readonly type: string;
+  readonly comment: string | null;
+  readonly generated: string | null;
+}
+export interface CatalogRelation {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  /** pg_class.relkind: r table, v view, m matview, p partitioned, f foreign, S sequence, i index … */
+  readonly relkind: string;
+  readonly columns: readonly CatalogColumn[];
+  /** SELECT text of a view or materialised view (pg_get_viewdef). */
+  readonly definition: string | null;
+  /** oids of inheritance parents / partitioned parents. */
+  readonly parents: readonly number[];
+  readonly triggers: readonly string[];
+  readonly hasRules: boolean;
+  readonly rowSecurity: boolean;
+  /** Estimated rows (reltuples), −1 unknown. */
+  readonly rows: number;
+}
+export interface CatalogForeignKey {
+  readonly from: number;
+  readonly to: number;
+  readonly onDelete: 'cascade' | 'set null' | 'set default' | 'restrict' | 'no action';
+}
+export interface CatalogFunction {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  readonly language: string;
+  readonly kind: 'f' | 'p' | 'a' | 'w';
+  readonly volatility: 'i' | 's' | 'v';
+  /** Source text for SQL functions (prosrc or pg_get_function_sqlbody); null when not readable. */
+  readonly body: string | null;
+  readonly config: readonly string[];
+  readonly securityDefiner: boolean;
+}
+/** Everything outside pg_catalog and information_schema of one database, plus the built-ins' names by kind. */
+export interface CatalogSnapshot {
+  /** Changes when anything in it changed. */
+  readonly version: string;
+  readonly database: string;
+  readonly serverVersion: number;
+  readonly relations: readonly CatalogRelation[];
+  readonly functions: readonly CatalogFunction[];
+  readonly foreignKeys: readonly CatalogForeignKey[];
+  /** Operators, casts and domains outside pg_catalog that run functions: `schema.name`. */
+  readonly customOperators: readonly string[];
+  readonly takenAt: number;
+}
+
+// ── rules and verdicts ────────────────────────────────────────────────────────────────────────────────────────
+export type AccessLevel = 'none' | 'read-only' | 'read-write' | 'admin';
+
+/** Who and where, as rules match on it. */
+export interface PolicyContext {
+  readonly target: string;
+  readonly environment: string;
+  readonly owner: string | null;
+  readonly agent: string | null;
+  readonly groups: readonly string[];
+  readonly level: AccessLevel;
+  /** Transaction state before the statement: idle, in a transaction block, or failed. */
+  readonly transaction: 'idle' | 'open' | 'failed';
+}
+
+/** How a held statement waits: resolved from the rules that held it (smallest wait, union of groups, largest quorum). */
+export interface HoldTerms {
+  readonly approverGroups: readonly string[];
+  readonly quorum: number;
+  /** Milliseconds; null: the default of the caller's kind (agent or person). */
+  readonly waitMs: number | null;
+  /** Milliseconds the request stays open. */
+  readonly expiresMs: number | null;
+  readonly reasonRequired: boolean;
+}
+
+export interface Verdict {
+  readonly effect: Effect;
+  /** Names of the rules that decided (all that had the winning effect), or `default:<class>` / `error:<what>`. */
+  readonly rules: readonly string[];
+  /** One sentence for people and models, no data values. */
+  readonly reason: string;
+  readonly terms: HoldTerms;
+}

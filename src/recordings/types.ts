@@ -1,0 +1,109 @@
+/** The record's vocabulary and ports (DESIGN.md 11, 12). */
+import type { StatementClass } from '../policy/types.ts';
+
+export interface SessionMeta {
+  readonly id: string;
+  readonly ownerId: string | null;
+  readonly ownerName: string | null;
+  readonly ownerEmail: string | null;
+  readonly agent: string | null;
+  readonly subject: string;
+  readonly credentialId: string;
+  readonly target: string;
+  readonly environment: string;
+  readonly database: string;
+  readonly role: string;
+  readonly clientAddress: string;
+  readonly applicationName: string | null;
+  readonly startedAt: number;
+}
+
+/** One line of a segment, before `seq`, `prev` and `hash` are added by the chain. `t` is epoch milliseconds. */
+export type RecordedEvent =
+  | { readonly kind: 'session'; readonly t: number; readonly session: SessionMeta }
+  | {
+      readonly kind: 'statement';
+      readonly t: number;
+      /** Number of the statement in the session, from 1; later events refer to it. */
+      readonly n: number;
+      readonly sql: string;
+      readonly class: StatementClass;
+      readonly binds: readonly (string | null)[];
+      readonly effect: 'allow' | 'hold' | 'deny' | 'probe';
+      readonly rules: readonly string[];
+      readonly reason: string;
+      readonly relations: readonly string[];
+      readonly taggedColumns: readonly string[];
+      readonly protocol: 'simple' | 'extended';
+    }
+  | {
+      readonly kind: 'approval';
+      readonly t: number;
+      readonly n: number;
+      readonly request: string;
+      readonly state: string;
+      readonly by: string | null;
+      readonly surface: string | null;
+      readonly note: string | null;
+    }
+  | {
+      readonly kind: 'result';
+      readonly t: number;
+      readonly n: number;
+      readonly ms: number;
+      readonly tag: string | null;
+      readonly rows: number | null;
+      readonly columns: readonly string[];
+      readonly values: readonly (readonly (string | null)[])[];
+      /** Rows not kept: over the bound, or withheld because a tagged column is involved. */
+      readonly truncated: boolean;
+      readonly withheld: boolean;
+      readonly error: { readonly code: string; readonly message: string } | null;
+    }
+  | { readonly kind: 'notice'; readonly t: number; readonly n: number; readonly text: string }
+  | { readonly kind: 'policy'; readonly t: number; readonly version: string; readonly note: string }
+  | { readonly kind: 'end'; readonly t: number; readonly why: string };
+
+/** One session's recording. `append` hands the bytes to the operating system before it returns; it throws when it cannot (fail closed). */
+export interface SessionRecording {
+  append(events: readonly RecordedEvent[]): void;
+  /** Writes `end`, signs the head, closes. Idempotent. */
+  close(why: string): void;
+}
+export interface Recorder {
+  /** Throws when the recording cannot be started: the session is then refused. */
+  open(meta: SessionMeta): SessionRecording;
+  /** Events of a session in order, from its segments. */
+  read(sessionId: string): Promise<readonly (RecordedEvent & { readonly seq: number })[]>;
+  verify(sessionId: string): Promise<VerifyResult>;
+  flush(): Promise<void>;
+  close(): Promise<void>;
+}
+export type VerifyResult =
+  | { readonly kind: 'intact'; readonly events: number; readonly signed: number }
+  | { readonly kind: 'broken'; readonly at: number; readonly why: string };
+
+/** What `holdpoint sessions` lists. */
+export interface SessionSummary extends SessionMeta {
+  readonly endedAt: number | null;
+  readonly endedWhy: string | null;
+  readonly statements: number;
+  readonly held: number;
+  readonly denied: number;
+  readonly errors: number;
+  readonly rows: number;
+  /** Hex hash of the last event known to the index. */
+  readonly head: string | null;
+}
+/** Port: the index of recordings, implemented by store. Written in batches, off the hot path. */
+export interface SessionIndex {
+  upsert(rows: readonly SessionSummary[]): Promise<void>;
+  get(id: string): Promise<SessionSummary | null>;
+  /** Newest first. `owner` matches id, e-mail or name (case-insensitive), `since` is epoch ms. */
+  list(filter: {
+    readonly owner?: string;
+    readonly since?: number;
+    readonly target?: string;
+    readonly limit?: number;
+  }): Promise<readonly SessionSummary[]>;
+}
