@@ -2,7 +2,7 @@
 // Builds dist/ and the Prisma client; run by `npm ci` (prepare). Where the build tools are not installed
 // (NODE_ENV=production, --omit=dev) it says so in one sentence and lets the installation succeed.
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -18,10 +18,25 @@ function bin(name, file) {
   }
 }
 
+// `npx holdpoint` in this directory: npm links the commands of dependencies only, and would otherwise install the
+// package into its cache first (and run this script again).
+if (existsSync(join(root, 'node_modules'))) {
+  const link = join(root, 'node_modules/.bin/holdpoint');
+  try {
+    mkdirSync(dirname(link), { recursive: true });
+    rmSync(link, { force: true });
+    symlinkSync('../../bin/holdpoint.mjs', link);
+  } catch {
+    // A read-only node_modules: npx still finds its own way.
+  }
+}
+
 const tsc = bin('typescript', 'bin/tsc');
 const prisma = bin('prisma', 'build/index.js');
 if (tsc === null || prisma === null) {
-  console.error('holdpoint: not built, because the build tools are not installed; run `npm ci --include=dev` once.');
+  console.error(
+    'holdpoint: not built, because the build tools are not installed; run `npm ci --include=dev` once.',
+  );
   process.exit(0);
 }
 
@@ -37,4 +52,5 @@ if (!existsSync(join(root, 'src/generated/prisma/client.ts')) || process.argv.in
 }
 rmSync(join(root, 'dist'), { recursive: true, force: true });
 run('the TypeScript build', tsc, ['-p', 'tsconfig.build.json']);
-if (existsSync(join(root, 'src/console/assets'))) cpSync(join(root, 'src/console/assets'), join(root, 'dist/console/assets'), { recursive: true });
+if (existsSync(join(root, 'src/console/assets')))
+  cpSync(join(root, 'src/console/assets'), join(root, 'dist/console/assets'), { recursive: true });

@@ -121,6 +121,8 @@ export interface ApprovalRequest {
   /** Why it ended (withdrawn: "cancelled by the client", "identity suspended" …). */
   readonly note: string | null;
   readonly endedAt: number | null;
+  /** Desk whose client waits for it or runs it (several processes may share a store). */
+  readonly holder?: string | null;
 }
 
 /** What the gateway asks for when a verdict is hold. */
@@ -235,12 +237,14 @@ export interface RequestStore {
   ): Promise<
     | { readonly kind: 'opened' | 'joined'; readonly request: ApprovalRequest }
     | { readonly kind: 'too-many'; readonly open: readonly string[] }
+    /** The id is another request's: try again with a new one. */
+    | { readonly kind: 'id-taken' }
   >;
   transition(
     id: string,
     from: readonly RequestState[],
     patch: RequestPatch,
-    guard?: { readonly version?: number },
+    guard?: { readonly version?: number; readonly claim?: string },
   ): Promise<ApprovalRequest | null>;
   get(id: string): Promise<ApprovalRequest | null>;
   list(filter: {
@@ -248,6 +252,7 @@ export interface RequestStore {
     readonly ownerId?: string;
     readonly sessionId?: string;
     readonly credentialId?: string;
+    readonly ids?: readonly string[];
     readonly limit?: number;
   }): Promise<readonly ApprovalRequest[]>;
   /** Ids due: pending past expiresAt, granted past grantExpiresAt. */
@@ -256,10 +261,26 @@ export interface RequestStore {
 export interface RequestPatch {
   readonly state: RequestState;
   readonly sessionId?: string;
+  readonly credentialId?: string;
+  readonly holder?: string | null;
+  /** Secret of one clearance, shown again by whoever finishes it. */
+  readonly claim?: string | null;
   readonly decision?: Decision;
   readonly waiterLive?: boolean;
   readonly grantExpiresAt?: number | null;
   readonly outcome?: Outcome | null;
   readonly note?: string | null;
   readonly endedAt?: number | null;
+}
+
+/**
+ * What a desk needs beyond: several desks may work on one store, and any of them may die. A desk that has been silent holds
+ * nothing any more: what it was executing is of unknown outcome, what waited there has no waiter.
+ */
+export interface DeskStore extends RequestStore {
+  beat(desk: string, now: number): Promise<void>;
+  /** The desk is gone; forgets those silent since `before` as well. */
+  bury(desk: string | null, before: number): Promise<void>;
+  /** Executing, or pending with a waiter, while no desk of that name lives. */
+  orphans(): Promise<readonly ApprovalRequest[]>;
 }

@@ -1,4 +1,5 @@
 /** Ports of the bot (DESIGN.md 13; SLACK.md). */
+import type { Desk } from '../approvals/types.ts';
 
 /** One message of ours in Slack for one request. */
 export interface CardRef {
@@ -21,4 +22,85 @@ export interface Outbox {
   saveCard(card: CardRef): Promise<void>;
   /** The card has been rendered at `version`: rows up to it are done. */
   done(requestId: string, version: number): Promise<void>;
+}
+
+/** An approver as the bot knows one; structural subset of identity's ApproverRecord. `id` is compared with Requester.ownerId. */
+export interface ApproverLike {
+  readonly id: string;
+  readonly name: string;
+  readonly groups: readonly string[];
+}
+/** Port: who may decide. Asked at each tap, never cached here. `byEmail` gets a lower-case address and matches exactly. */
+export interface Approvers {
+  bySlackId(id: string): ApproverLike | null;
+  byEmail(email: string): ApproverLike | null;
+}
+
+/** What `/hoop sessions` lists; structural subset of recordings' SessionSummary. */
+export interface SessionRow {
+  readonly id: string;
+  readonly ownerName: string | null;
+  readonly ownerEmail: string | null;
+  readonly agent: string | null;
+  readonly subject: string;
+  readonly target: string;
+  readonly environment: string;
+  readonly startedAt: number;
+  readonly endedAt: number | null;
+  readonly statements: number;
+  readonly held: number;
+  readonly denied: number;
+  readonly errors: number;
+}
+/** Port: the index of recordings. Newest first; `owner` matches id, e-mail or name, `since` is epoch milliseconds. */
+export interface Sessions {
+  list(query: {
+    readonly owner: string;
+    readonly since?: number;
+    readonly limit?: number;
+  }): Promise<readonly SessionRow[]>;
+}
+
+/** pino's shape. Fields never carry tokens, SQL or data values. */
+export interface BotLog {
+  debug(fields: Readonly<Record<string, unknown>>, message: string): void;
+  info(fields: Readonly<Record<string, unknown>>, message: string): void;
+  warn(fields: Readonly<Record<string, unknown>>, message: string): void;
+  error(fields: Readonly<Record<string, unknown>>, message: string): void;
+}
+
+export interface BotConfig {
+  /** `xoxb-…` */
+  readonly botToken: string;
+  /** `xapp-…`: Socket Mode. null: HTTP, and then `signingSecret` is needed. */
+  readonly appToken: string | null;
+  readonly signingSecret: string | null;
+  /** Channel id (`C…`) or name (`#db`). */
+  readonly channel: string;
+  /** Another Web API endpoint (`SLACK_API_URL`); null: Slack's own. */
+  readonly apiUrl: string | null;
+  /** HTTP mode: where to listen; a number alone listens on 127.0.0.1. Default 3000; 0 picks a free port. */
+  readonly port?: number | { readonly host: string; readonly port: number };
+  /** Base of links to the console (`HOLDPOINT_PUBLIC_URL`); null: commands are named instead, never a dead link. */
+  readonly publicUrl: string | null;
+}
+
+export interface BotDeps {
+  readonly config: BotConfig;
+  readonly desk: Desk;
+  readonly outbox: Outbox;
+  readonly approvers: Approvers;
+  readonly sessions: Sessions;
+  readonly log: BotLog;
+  readonly now: () => number;
+}
+
+export interface Bot {
+  /** Returns once listening (HTTP) or once the background connection is under way (Socket Mode). Slack being down is no error. */
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  /** Label of the channel for texts to clients: `#db`, or `Slack` when only the channel's id is known. */
+  readonly where: string;
+  /** HTTP mode, after start: the port in use. */
+  readonly port: number | null;
 }

@@ -137,6 +137,8 @@ export interface SyntaxFault {
 export interface Unjudgeable {
   readonly kind: 'unjudgeable';
   readonly why: string;
+  /** The parser instance threw something that is no syntax error: it may answer wrongly from now on, so throw the worker away. */
+  readonly recycle?: boolean;
 }
 export type Analysis = Facts | SyntaxFault | Unjudgeable;
 

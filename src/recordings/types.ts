@@ -71,16 +71,43 @@ export interface SessionRecording {
   close(why: string): void;
 }
 export interface Recorder {
-  /** Throws when the recording cannot be started: the session is then refused. */
+  /** Throws a RecordingFault when the recording cannot be started: the session is then refused. */
   open(meta: SessionMeta): SessionRecording;
+  /**
+   * Once, before the first `open`: ends what a killed gateway left open ("gateway stopped"), cuts torn tails, brings the index up to date.
+   * Recordings that are shorter than the index knows are left as they are and reported, never signed over.
+   */
+  recover(): Promise<RecoveryReport>;
   /** Events of a session in order, from its segments. */
   read(sessionId: string): Promise<readonly (RecordedEvent & { readonly seq: number })[]>;
   verify(sessionId: string): Promise<VerifyResult>;
   flush(): Promise<void>;
   close(): Promise<void>;
 }
+export interface RecoveryReport {
+  readonly ended: number;
+  readonly torn: number;
+  /** Ids of recordings that do not verify or are shorter than the index knows. */
+  readonly damaged: readonly string[];
+  /** false: the index could not be asked; index rows are brought up to date later. */
+  readonly indexed: boolean;
+}
 export type VerifyResult =
-  | { readonly kind: 'intact'; readonly events: number; readonly signed: number }
+  /**
+   * `signed` of `events` are covered by a valid signature: all, once `ended`. The rest is the unsigned tail of a recording that is
+   * still being written (or whose gateway was killed).
+   */
+  | {
+      readonly kind: 'intact';
+      readonly events: number;
+      readonly signed: number;
+      readonly ended: boolean;
+      readonly sessionId: string;
+      /** Number of the first line: 1, or more when only a later segment was verified. */
+      readonly from: number;
+      /** Hash of the last line. */
+      readonly head: string;
+    }
   | { readonly kind: 'broken'; readonly at: number; readonly why: string };
 
 /** What `holdpoint sessions` lists. */

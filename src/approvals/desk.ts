@@ -1,0 +1,396 @@
+import { randomUUID } from 'node:crypto';
+import { authorise } from './authorise.ts';
+import { Clearances, restored } from './clearance.ts';
+import { normaliseId, randomId } from './ids.ts';
+import { plain } from './text.ts';
+import type {
+  ApprovalRequest,
+  DecideResult,
+  Decision,
+  Desk,
+  DeskStore,
+  HoldDraft,
+  HoldResult,
+  RefusedWhy,
+  RequestPatch,
+} from './types.ts';
+import { Waiters } from './waiters.ts';
+import { lostSentence, refusalSentence, unavailableSentence } from './words.ts';
+
+/** The part of the log that the desk uses (pino's shape). */
+export interface DeskLog {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+}
+
+/** Times in milliseconds (DESIGN.md 8). */
+export interface DeskLimits {
+  readonly perSession: number;
+  readonly perOwner: number;
+  readonly requestMs: number;
+  readonly grantMs: number;
+}
+const LIMITS: DeskLimits = {
+  perSession: 3,
+  perOwner: 10,
+  requestMs: 8 * 60 * 60_000,
+  grantMs: 15 * 60_000,
+};
+
+export interface DeskOptions {
+  readonly store: DeskStore;
+  readonly now: () => number;
+  readonly log: DeskLog;
+  readonly limits?: Partial<DeskLimits>;
+  /** Groups that may decide where the rule names none; empty: every approver. */
+  readonly approverGroups?: readonly string[];
+  /** Makes an id; `attempt` counts from 0 and grows with each that was taken. */
+  readonly ids?: (attempt: number) => string;
+  /** How often waiters ask for what other processes decided. */
+  readonly pollMs?: number;
+}
+
+/** The desk, and what only app calls. */
+export interface RunningDesk extends Desk {
+  /**
+   * At boot, where this process is known to be the only one on its store (the embedded one): what earlier processes were
+   * executing becomes `unknown` now rather than when they have been silent for 30 s. Rejects when the store cannot be asked.
+   */
+  recover(): Promise<void>;
+  /** Names this desk in `ApprovalRequest.holder`. */
+  readonly name: string;
+}
+
+const BEAT_MS = 5_000;
+const SILENT_MS = 30_000;
+const END_OF_TIME = 8.64e15;
+
+/** Every retry below follows somebody else's progress; this many in a row mean that something is wrong. */
+const TRIES = 60;
+
+export function createDesk(options: DeskOptions): RunningDesk {
+  const { store, now, log } = options;
+  const limits = { ...LIMITS, ...options.limits };
+  const approverGroups = options.approverGroups ?? [];
+  const ids = options.ids ?? ((attempt: number) => randomId(attempt === 0 ? 4 : 5));
+  const pollMs = options.pollMs ?? 500;
+  const desk = `desk-${randomUUID()}`;
+  const listeners = new Set<(request: ApprovalRequest) => void>();
+  /** What the store could not be told yet. Bounded by the clearances and waiters there were. */
+  const unsaid = new Map<string, () => Promise<void>>();
+  let beatAt = Number.NEGATIVE_INFINITY;
+  let timer: NodeJS.Timeout | null = null;
+  let sweeping: Promise<void> | null = null;
+  let closed = false;
+  let storeAway = false;
+
+  function changed(request: ApprovalRequest): void {
+    for (const listener of listeners) {
+      try {
+        listener(request);
+      } catch (error) {
+        log.warn({ request: request.id, error: nameOf(error) }, 'a listener of the desk failed');
+      }
+    }
+    waiters.observe(request);
+  }
+
+  async function persist(what: string, id: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      away(error);
+      unsaid.set(`${what} ${id}`, work);
+    }
+  }
+
+  function away(error: unknown): void {
+    if (!storeAway)
+      log.warn({ error: nameOf(error) }, 'the desk cannot reach the store; holds fail closed until it can');
+    storeAway = true;
+  }
+
+  const clearances = new Clearances({ store, desk, now, changed, persist });
+  const waiters = new Waiters({ store, desk, now, clearances, changed, away, persist });
+
+  /** A desk that holds must be known to live before it does, or others take over what it holds. */
+  async function beat(): Promise<void> {
+    const at = now();
+    if (at - beatAt < BEAT_MS && at >= beatAt) return;
+    await store.beat(desk, at);
+    beatAt = at;
+  }
+
+  // ── waiting for what other processes decide ────────────────────────────────────────────────────────────────────
+  function startPolling(): void {
+    if (timer !== null || closed) return;
+    timer = setTimeout(() => {
+      void poll()
+        .catch(away)
+        .finally(() => {
+          timer = null;
+          if (waiters.ids.length > 0) startPolling();
+        });
+    }, pollMs);
+    timer.unref();
+  }
+
+  async function poll(): Promise<void> {
+    await beat();
+    const waited = waiters.ids;
+    for (let start = 0; start < waited.length; start += 500) {
+      const rows = await store.list({ ids: waited.slice(start, start + 500), limit: 500 });
+      for (const request of rows) waiters.observe(request);
+    }
+  }
+
+  // ── hold ───────────────────────────────────────────────────────────────────────────────────────────────────────
+  function draftRequest(draft: HoldDraft, id: string): ApprovalRequest {
+    const createdAt = now();
+    return {
+      ...draft,
+      id,
+      version: 1,
+      state: 'pending',
+      createdAt,
+      expiresAt: createdAt + (draft.terms.expiresMs ?? limits.requestMs),
+      decisions: [],
+      waiterLive: true,
+      grantExpiresAt: null,
+      outcome: null,
+      note: null,
+      endedAt: null,
+      holder: desk,
+    };
+  }
+
+  async function hold(draft: HoldDraft): Promise<HoldResult> {
+    if (closed) return { kind: 'unavailable' };
+    try {
+      await beat();
+      return await openJoinOrClaim(draft);
+    } catch (error) {
+      away(error);
+      return { kind: 'unavailable' };
+    }
+  }
+
+  async function openJoinOrClaim(draft: HoldDraft): Promise<HoldResult> {
+    const by = { sessionId: draft.sessionId, credentialId: draft.requester.credentialId };
+    let taken = 0;
+    for (let attempt = 0; attempt < TRIES; attempt += 1) {
+      const found = await store.openOrJoin(draftRequest(draft, ids(taken)), {
+        perSession: limits.perSession,
+        perOwner: limits.perOwner,
+        now: now(),
+      });
+      if (found.kind === 'too-many') return found;
+      if (found.kind === 'id-taken') {
+        taken += 1;
+        continue;
+      }
+      if (found.kind === 'opened') {
+        const ticket = waiters.join(found.request, by);
+        startPolling();
+        changed(found.request);
+        return { kind: 'waiting', request: found.request, joined: false, ticket };
+      }
+      if (found.request.state === 'granted') {
+        const won = await clearances.claim(found.request, by);
+        if (won !== null) return { kind: 'cleared', ...won };
+        continue;
+      }
+      const patch: RequestPatch = { state: 'pending', waiterLive: true, holder: desk, ...by };
+      const request = await store.transition(found.request.id, ['pending'], patch);
+      if (request === null) continue;
+      const ticket = waiters.join(request, by);
+      startPolling();
+      changed(request);
+      return { kind: 'waiting', request, joined: true, ticket };
+    }
+    log.warn({}, 'a hold did not come to rest');
+    return { kind: 'unavailable' };
+  }
+
+  // ── decide ─────────────────────────────────────────────────────────────────────────────────────────────────────
+  function refused(why: RefusedWhy, request: ApprovalRequest | null): DecideResult {
+    return { kind: 'refused', why, request, sentence: refusalSentence(why, request, now()) };
+  }
+
+  async function decide(input: Parameters<Desk['decide']>[0]): Promise<DecideResult> {
+    try {
+      return await decideNow(input);
+    } catch (error) {
+      away(error);
+      return { kind: 'unavailable', sentence: unavailableSentence() };
+    }
+  }
+
+  async function decideNow({ id: typed, approver, effect, reason: said }: Parameters<Desk['decide']>[0]) {
+    const id = normaliseId(typed);
+    const reason = plain(said ?? '', 300) || null;
+    for (let attempt = 0; attempt < TRIES; attempt += 1) {
+      const request = await store.get(id);
+      if (request === null) return refused('no-such-request', null);
+      const answer = authorise(request, approver, effect, reason, approverGroups);
+      if (answer.kind === 'refused') return refused(answer.why, request);
+      if (answer.kind === 'late') return lost(request);
+      const at = now();
+      if (request.expiresAt <= at) {
+        await end(request, { state: 'expired', endedAt: at });
+        continue;
+      }
+      const decision: Decision = {
+        approverId: approver.id,
+        approverName: plain(approver.name, 100) || plain(approver.id, 100),
+        surface: approver.surface,
+        effect,
+        reason,
+        at,
+      };
+      const patch = outcomeOf(request, decision, answer.missing);
+      // The version binds the UPDATE to the row that was judged: no decision, expiry or withdrawal came in between.
+      const settled = await store.transition(id, ['pending'], patch, { version: request.version });
+      if (settled === null) continue;
+      changed(settled);
+      return patch.state === 'pending'
+        ? { kind: 'counted' as const, request: settled, missing: answer.missing }
+        : { kind: 'settled' as const, request: settled };
+    }
+    throw new Error('a decision did not come to rest');
+  }
+
+  function outcomeOf(request: ApprovalRequest, decision: Decision, missing: number): RequestPatch {
+    if (decision.effect === 'deny') {
+      return { state: 'denied', decision, endedAt: decision.at, waiterLive: false, holder: null };
+    }
+    if (missing > 0) return { state: 'pending', decision };
+    const grantExpiresAt = Math.min(decision.at + limits.grantMs, request.expiresAt);
+    // Waits here: known. Waits elsewhere: as that desk keeps it.
+    const elsewhere = request.waiterLive && (request.holder ?? null) !== desk;
+    return {
+      state: 'granted',
+      decision,
+      grantExpiresAt,
+      waiterLive: waiters.has(request.id) || elsewhere,
+    };
+  }
+
+  function lost(request: ApprovalRequest): DecideResult {
+    return { kind: 'lost', request, sentence: lostSentence(request, now()) };
+  }
+
+  // ── ends that nobody decided ───────────────────────────────────────────────────────────────────────────────────
+  async function end(request: ApprovalRequest, patch: RequestPatch): Promise<void> {
+    const over = { waiterLive: false, holder: null, claim: null };
+    const ended = await store.transition(
+      request.id,
+      [request.state],
+      { ...over, ...patch },
+      { version: request.version },
+    );
+    if (ended !== null) changed(ended);
+  }
+
+  async function endIdentity(credentialId: string, note: string): Promise<void> {
+    const states = ['pending', 'granted', 'executing'] as const;
+    await persist('end identity', credentialId, async () => {
+      for (let attempt = 0; attempt < TRIES; attempt += 1) {
+        const rows = await store.list({ states, credentialId, limit: 1000 });
+        const open = rows.filter((row) => row.state !== 'executing' || (row.grantExpiresAt ?? 0) > now());
+        if (open.length === 0) return;
+        for (const row of open) {
+          if (row.state !== 'executing') await end(row, { state: 'withdrawn', note, endedAt: now() });
+          // It may be running: its session settles it. What it rolls back must not become a grant again.
+          else {
+            const patch = { state: 'executing' as const, grantExpiresAt: now() };
+            const voided = await store.transition(row.id, ['executing'], patch, { version: row.version });
+            if (voided !== null) changed(voided);
+          }
+        }
+      }
+    });
+  }
+
+  async function sweepNow(): Promise<void> {
+    const beats = now() - beatAt >= BEAT_MS || now() < beatAt;
+    await beat();
+    // One that fails keeps none of the others from being said.
+    for (const [key, work] of [...unsaid]) {
+      await work().then(() => unsaid.delete(key), away);
+    }
+    for (const request of await store.due(now())) {
+      await end(request, { state: request.state === 'pending' ? 'expired' : 'lapsed', endedAt: now() });
+    }
+    if (!beats) return;
+    await store.bury(null, now() - SILENT_MS);
+    await adoptOrphans();
+    await tidyStrays();
+  }
+
+  /** What desks that are gone were executing may have happened or not: nobody may say which. */
+  async function adoptOrphans(): Promise<void> {
+    for (const request of await store.orphans()) {
+      if (request.state === 'executing') {
+        const note = 'the gateway that ran it stopped before the outcome was known';
+        await end(request, { state: 'unknown', note, endedAt: now() });
+      } else await end(request, { state: request.state });
+    }
+  }
+
+  /** Rows that name this desk though nothing here knows of them: the answer of the store was lost, or a waiter's leaving was. */
+  async function tidyStrays(): Promise<void> {
+    const rows = await store.list({ states: ['pending', 'granted', 'executing'], limit: 1000 });
+    for (const row of rows) {
+      if (row.holder !== desk || waiters.has(row.id) || clearances.isActive(row.id)) continue;
+      // Read again: the one that is waiting or running may have come just now.
+      if (row.state !== 'executing') await waiters.disown(row.id);
+      else await end(row, restored(row, now()));
+    }
+  }
+
+  async function sweep(): Promise<void> {
+    if (closed) return;
+    sweeping ??= sweepNow()
+      .then(() => {
+        if (storeAway) log.info({}, 'the desk reaches the store again');
+        storeAway = false;
+      }, away)
+      .finally(() => {
+        sweeping = null;
+      });
+    await sweeping;
+  }
+
+  return {
+    name: desk,
+    hold,
+    decide,
+    get: (id) => store.get(normaliseId(id)),
+    list: (filter) => store.list(filter),
+    endIdentity,
+    onChange: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    sweep,
+    recover: async () => {
+      await store.bury(null, END_OF_TIME);
+      await store.beat(desk, now());
+      await adoptOrphans();
+    },
+    close: () => {
+      if (closed) return;
+      closed = true;
+      if (timer !== null) clearTimeout(timer);
+      listeners.clear();
+      // Said goodbye, others need not wait for the silence. What it still executes is then unknown to them, as it is.
+      void store.bury(desk, 0).catch(() => undefined);
+    },
+  };
+}
+
+function nameOf(error: unknown): string {
+  if (!(error instanceof Error)) return 'internal error';
+  return error.name === 'StoreFailure' ? error.message : error.name;
+}

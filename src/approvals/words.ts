@@ -1,0 +1,199 @@
+/**
+ * The sentences about a request that people and models read, the same in SQL errors, Slack, console and CLI. Plain text, one
+ * line, at most 300 characters; what to do next is never what gets cut.
+ */
+import { clock, named, plain } from './text.ts';
+import type { ApprovalRequest, Decision, Outcome, RefusedWhy, RequestState, Surface } from './types.ts';
+
+const SURFACES: Readonly<Record<Surface, string>> = {
+  slack: 'in Slack',
+  console: 'in the console',
+  cli: 'from the command line',
+  api: 'through the API',
+};
+
+/** `Cursor for Alice`. */
+export function who(request: Pick<ApprovalRequest, 'requester'>): string {
+  const { ownerName, ownerId, agent, subject } = request.requester;
+  const owner = ownerId === null ? null : named(ownerName, named(ownerId, 'unnamed owner'));
+  if (agent === null) return owner ?? `${named(subject, 'somebody')} (owner unknown)`;
+  return `${named(agent, 'an agent', 40)} ${owner === null ? '(owner unknown)' : `for ${owner}`}`;
+}
+
+/** `DELETE prod/orders · Cursor for Alice · HP-7Q2F`: what a phone shows before it is unlocked. */
+export function headline(request: ApprovalRequest): string {
+  const place = `${named(request.target.name, 'target', 40)}/${objects(request) ?? named(request.target.database, 'database', 40)}`;
+  return `${verb(request)} ${place} · ${who(request)} · ${request.id}`;
+}
+
+/** `orders and 2 more`, or null when the statement names no relation. */
+function objects(request: ApprovalRequest): string | null {
+  const [first, ...others] = request.statement.relations;
+  if (first === undefined) return null;
+  const name = named(first.replace(/^public\./u, ''), 'a relation', 60);
+  return others.length === 0 ? name : `${name} and ${others.length} more`;
+}
+
+function verb(request: ApprovalRequest): string {
+  return named(request.statement.verb, 'A statement', 30);
+}
+
+/** `by Dana in Slack at 14:02 UTC`. */
+export function by(decision: Decision, now: number): string {
+  return `by ${named(decision.approverName, decision.approverId)} ${SURFACES[decision.surface]} at ${clock(decision.at, now)}`;
+}
+
+/** Those who approved: `by Dana in Slack at 14:02 UTC and by Erin in the console at 14:05 UTC`. */
+function approvals(request: ApprovalRequest, now: number): string {
+  const made = request.decisions.filter((decision) => decision.effect === 'approve');
+  const [last] = made.slice(-1);
+  if (last === undefined) return '';
+  if (made.length > 2) {
+    const names = made.slice(-6).map((decision) => named(decision.approverName, decision.approverId, 20));
+    return ` by ${made.length} people (${names.join(', ')}), last at ${clock(last.at, now)}`;
+  }
+  return ` ${made.map((decision) => by(decision, now)).join(' and ')}`;
+}
+
+function ran(outcome: Outcome | null): string {
+  if (outcome === null) return '';
+  if (outcome.code !== null) return ` with ${plain(outcome.code, 5)} after ${outcome.ms} ms`;
+  const rows = outcome.rows === null ? '' : `${outcome.rows} ${outcome.rows === 1 ? 'row' : 'rows'}, `;
+  return `: ${rows}${outcome.ms} ms`;
+}
+
+function noted(request: ApprovalRequest): string {
+  const note = request.note === null ? '' : plain(request.note, 100);
+  return note === '' ? '' : `: ${note}`;
+}
+
+function denial(request: ApprovalRequest): Decision | null {
+  return request.decisions.find((decision) => decision.effect === 'deny') ?? null;
+}
+
+function counted(request: ApprovalRequest): string {
+  const made = request.decisions.filter((decision) => decision.effect === 'approve').length;
+  return request.terms.quorum > 1 ? ` (${made} of ${request.terms.quorum})` : '';
+}
+
+type Sentence = (request: ApprovalRequest, now: number) => string;
+
+const STATES: Readonly<Record<RequestState, Sentence>> = {
+  pending: (request, now) =>
+    `Waiting for approval${counted(request)} until ${clock(request.expiresAt, now)}${request.waiterLive ? '; the client is waiting' : '; nobody is waiting'}.`,
+  granted: (request, now) =>
+    request.waiterLive
+      ? `Approved${approvals(request, now)}, about to run.`
+      : `Approved${approvals(request, now)}, not run, waiting for retry until ${clock(request.grantExpiresAt ?? request.expiresAt, now)}.`,
+  executing: (request, now) =>
+    request.outcome?.transactionOpen === true
+      ? `Approved${approvals(request, now)}, run in a transaction that is still open${ran(request.outcome)}.`
+      : `Approved${approvals(request, now)}, running.`,
+  executed: (request, now) => `Approved${approvals(request, now)}, executed${ran(request.outcome)}.`,
+  failed: (request, now) => `Approved${approvals(request, now)}, failed${ran(request.outcome)}.`,
+  unknown: (request, now) => `Approved${approvals(request, now)}, outcome unknown${noted(request)}.`,
+  denied: (request, now) => {
+    const decision = denial(request);
+    const reason = plain(decision?.reason ?? '', 100);
+    return `Denied${decision === null ? '' : ` ${by(decision, now)}`}${reason === '' ? '' : `: ${reason}`}. Not run.`;
+  },
+  expired: (request, now) => `Expired at ${clock(request.endedAt ?? request.expiresAt, now)}, not run.`,
+  withdrawn: (request, now) =>
+    `Withdrawn at ${clock(request.endedAt ?? request.createdAt, now)}${noted(request)}. Not run.`,
+  lapsed: (request, now) =>
+    `Approved${approvals(request, now)}, not run: no retry came by ${clock(request.grantExpiresAt ?? request.endedAt ?? request.expiresAt, now)}.`,
+};
+
+/** Where the request stands: `Approved by Dana in Slack at 14:02 UTC, not run, waiting for retry until 18:40 UTC.` */
+export function stateSentence(request: ApprovalRequest, now: number): string {
+  return STATES[request.state](request, now);
+}
+
+/** For the one who tapped too late: `Already denied by Dana in Slack at 14:02 UTC.` */
+export function lostSentence(request: ApprovalRequest, now: number): string {
+  const decision =
+    denial(request) ?? request.decisions.filter((made) => made.effect === 'approve').slice(-1)[0] ?? null;
+  switch (request.state) {
+    case 'pending':
+      return `${request.id} is still open. Try again.`;
+    case 'expired':
+      return `${request.id} expired at ${clock(request.endedAt ?? request.expiresAt, now)}. Nothing was run.`;
+    case 'withdrawn':
+      return `${request.id} was withdrawn at ${clock(request.endedAt ?? request.expiresAt, now)}${noted(request)}. Nothing was run.`;
+    case 'denied':
+      return `Already denied${decision === null ? '' : ` ${by(decision, now)}`}.`;
+    case 'granted':
+    case 'executing':
+    case 'executed':
+    case 'failed':
+    case 'unknown':
+    case 'lapsed':
+      return `Already approved${decision === null ? '' : ` ${by(decision, now)}`}.`;
+  }
+}
+
+const REFUSALS: Readonly<Record<RefusedWhy, Sentence>> = {
+  'own-request': (request) =>
+    `${request.id} is your own request${request.requester.agent === null ? '' : ` (${who(request)})`}. Somebody else must decide it.`,
+  'not-approver': (request) => {
+    const groups = request.terms.approverGroups.map((group) => named(group, '?', 40));
+    const more = groups.length > 4 ? ` and ${groups.length - 4} more groups` : '';
+    return groups.length === 0
+      ? `You are not an approver, so you cannot decide ${request.id}. Ask one of the approvers.`
+      : `${request.id} is decided by ${groups.slice(0, 4).join(', ')}${more}, and you are in none of them. Ask somebody who is.`;
+  },
+  'already-counted': (request) =>
+    `Your decision on ${request.id} counts already${counted(request)}. Another approver is needed.`,
+  'no-such-request': () => 'There is no such request. Check its id.',
+  'reason-needed': (request) => `${request.id} needs a reason. Decide again and say why.`,
+  'owner-unknown': (request) =>
+    `Nobody is known as the owner of ${request.id}, so only a group named in the rule may approve it, and you are in none.`,
+};
+
+export function refusalSentence(why: RefusedWhy, request: ApprovalRequest | null, now: number): string {
+  return request === null ? 'There is no such request. Check its id.' : REFUSALS[why](request, now);
+}
+
+export function unavailableSentence(): string {
+  return 'Holdpoint cannot reach its store, so this may not have been counted. Look at the request and try again in a moment.';
+}
+
+// ── for the client, in MESSAGE of an SQL error (DESIGN.md 7) ────────────────────────────────────────────────────
+
+/** `HP001`. `place` is where approvers look, such as `#db`; null when there is no such place. */
+export function pendingError(request: ApprovalRequest, place: string | null, retrySeconds = 60): string {
+  const rules = named(request.rules.join(', '), 'policy', 50);
+  const where = place === null ? '' : ` in ${named(place, 'Slack', 30)}`;
+  const what = `${verb(request)} on ${named(objects(request), named(request.target.database, 'the database', 40), 60)}`;
+  return `${request.id} pending approval${where}: ${what} (rule ${rules}). Not run. Resend exactly this statement in ${retrySeconds} s; do not rewrite it.`;
+}
+
+export function deniedError(request: ApprovalRequest): string {
+  const decision = denial(request);
+  const name = decision === null ? '' : ` by ${named(decision.approverName, decision.approverId)}`;
+  const reason = plain(decision?.reason ?? '', 110);
+  const said = reason === '' ? '.' : `: ${reason.replace(/[.…]+$/u, '')}.`;
+  return `${request.id} denied${name}${said} Not run. Do not retry or work around it; tell the user.`;
+}
+
+export function expiredError(request: ApprovalRequest): string {
+  return `${request.id} expired: nobody approved it in time. Not run. Tell the user; resend this statement only if they still want it.`;
+}
+
+export function withdrawnError(request: ApprovalRequest): string {
+  return `${request.id} was withdrawn${noted(request)}. Not run. Tell the user; resend this statement only if they still want it.`;
+}
+
+export function supersededError(request: ApprovalRequest): string {
+  return `${request.id} superseded: the same statement was sent again and that newer one waits instead. Not run here. Do not send it from several connections.`;
+}
+
+export function tooManyError(open: readonly string[]): string {
+  const ids = open.slice(0, 10).join(', ');
+  const more = open.length > 10 ? ` and ${open.length - 10} more` : '';
+  return `Too many requests are open: ${ids}${more}. No new one was made, not run. Wait until they are decided, or ask the user to have them decided.`;
+}
+
+export function unavailableError(): string {
+  return 'Approval cannot be asked for at the moment: Holdpoint cannot reach its store. Not run. Retry this statement in 60 s; if it persists, tell the user.';
+}

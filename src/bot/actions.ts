@@ -1,0 +1,187 @@
+/** Taps: acknowledge, find out who it is now, let the desk decide, tell the loser why, refresh the card (SLACK.md "A tap"). */
+import type { ApprovalRequest } from '../approvals/types.ts';
+import { type Answer, type Listener, record, text } from './answers.ts';
+import { needsFullView } from './cards.ts';
+import type { Delivery, Place } from './delivery.ts';
+import {
+  type CardValue,
+  DENY_REASONS,
+  decodeChoice,
+  decodeMemory,
+  decodeValue,
+  type ModalMemory,
+  REASON_BLOCK,
+  REASON_INPUT,
+} from './ids.ts';
+import { denyModal, fullSqlModal, type Modal } from './modals.ts';
+import { type SlackApi, SlackFailure } from './slack-api.ts';
+import type { Tapper } from './tapper.ts';
+import type { BotDeps } from './types.ts';
+
+export interface Tap {
+  readonly value: CardValue;
+  readonly listener: Listener;
+  readonly teamId: string | null;
+  /** The message that was tapped. */
+  readonly place: Place | null;
+}
+
+export interface Actions {
+  /** Each takes Slack's body after it was acknowledged and never rejects for what the tapper did. */
+  approve(body: unknown): Promise<void>;
+  deny(body: unknown): Promise<void>;
+  view(body: unknown): Promise<void>;
+  denyReason(body: unknown): Promise<void>;
+  approveFromModal(body: unknown): Promise<void>;
+  decide(tap: Tap, effect: 'approve' | 'deny', reason: string | null): Promise<void>;
+}
+
+const NOT_OURS = 'That button is not one of this installation’s. Nothing was decided.';
+const STORE_DOWN = 'Holdpoint cannot reach its store right now. Nothing was decided; please try again.';
+
+export function createActions(
+  deps: Pick<BotDeps, 'desk' | 'config' | 'log'> & {
+    readonly api: SlackApi;
+    readonly tapper: Tapper;
+    readonly delivery: Delivery;
+    readonly answer: Answer;
+  },
+): Actions {
+  const { api, answer, config, delivery, desk, log, tapper } = deps;
+
+  async function decide(tap: Tap, effect: 'approve' | 'deny', reason: string | null): Promise<void> {
+    const who = await tapper.approver(tap.listener.userId, tap.teamId);
+    if (who.kind === 'refused') return await refuse(tap, who.sentence);
+    const request = await find(tap.value.id);
+    if (request === 'unavailable') return await refuse(tap, STORE_DOWN);
+    // No card of ours was ever ahead of the store.
+    if (request !== null && tap.value.version > request.version) return await refuse(tap, NOT_OURS);
+    const result = await desk
+      .decide({
+        id: tap.value.id,
+        approver: { ...who.approver, surface: 'slack' },
+        effect,
+        reason: reason === null ? null : reason.slice(0, 300),
+      })
+      .catch(() => ({ kind: 'unavailable', sentence: STORE_DOWN }) as const);
+    log.info({ request: tap.value.id, approver: who.approver.id, effect, result: result.kind }, 'tap');
+    switch (result.kind) {
+      case 'settled':
+        return delivery.refresh(tap.value.id, tap.place);
+      case 'counted':
+        delivery.refresh(tap.value.id, tap.place);
+        return await answer(
+          tap.listener,
+          `Your approval of ${tap.value.id} counts. ${result.missing} more needed.`,
+        );
+      case 'lost':
+      case 'refused':
+      case 'unavailable':
+        return await refuse(tap, result.sentence);
+    }
+  }
+
+  async function refuse(tap: Tap, sentence: string): Promise<void> {
+    delivery.refresh(tap.value.id, tap.place);
+    await answer(tap.listener, sentence);
+  }
+
+  async function find(id: string): Promise<ApprovalRequest | null | 'unavailable'> {
+    return await desk.get(id).catch(() => 'unavailable' as const);
+  }
+
+  async function open(body: unknown, tap: Tap, modal: (request: ApprovalRequest) => Modal): Promise<void> {
+    const request = await find(tap.value.id);
+    if (request === 'unavailable') return await refuse(tap, STORE_DOWN);
+    if (request === null) return await refuse(tap, `There is no request ${tap.value.id} any more.`);
+    try {
+      await api.call('views.open', { trigger_id: text(body, 'trigger_id') ?? '', view: modal(request) });
+    } catch (error) {
+      log.warn(
+        { request: request.id, why: error instanceof SlackFailure ? error.message : 'unexpected failure' },
+        'a modal did not open',
+      );
+      await answer(
+        tap.listener,
+        `Slack did not open the window for ${request.id}. Tap again, or use "holdpoint show ${request.id}".`,
+      );
+    }
+  }
+  function memory(tap: Tap): ModalMemory {
+    return { value: tap.value, channel: tap.listener.channel ?? '', ts: tap.place?.ts ?? null };
+  }
+
+  return {
+    decide,
+    async approve(body) {
+      const tap = cardTap(body, decodeValue(text(action(body), 'value')));
+      if (tap === null) return await answer(listener(body), NOT_OURS);
+      const request = await find(tap.value.id);
+      // Cards over budget have no such button: SQL that nobody saw is approved from the modal alone.
+      if (request !== null && request !== 'unavailable' && needsFullView(request))
+        return await refuse(tap, `Open "View full SQL" on ${request.id} and approve there.`);
+      await decide(tap, 'approve', null);
+    },
+    async deny(body) {
+      const choice = decodeChoice(text(action(body), 'selected_option', 'value'));
+      const tap = cardTap(body, choice?.value ?? null);
+      if (tap === null || choice === null) return await answer(listener(body), NOT_OURS);
+      const reason = DENY_REASONS.find((each) => each.code === choice.code)?.reason ?? null;
+      if (reason === null) return await open(body, tap, (request) => denyModal(request, memory(tap)));
+      await decide(tap, 'deny', reason);
+    },
+    async view(body) {
+      const tap = cardTap(body, decodeValue(text(action(body), 'value')));
+      if (tap === null) return await answer(listener(body), NOT_OURS);
+      await open(body, tap, (request) => fullSqlModal(request, memory(tap), config.publicUrl));
+    },
+    async denyReason(body) {
+      const tap = modalTap(body);
+      if (tap === null) return;
+      const typed = text(body, 'view', 'state', 'values', REASON_BLOCK, REASON_INPUT, 'value')?.trim() ?? '';
+      await decide(tap, 'deny', typed === '' ? null : typed);
+    },
+    async approveFromModal(body) {
+      const tap = modalTap(body);
+      if (tap !== null) await decide(tap, 'approve', null);
+    },
+  };
+}
+
+function action(body: unknown): unknown {
+  const list = record(body)?.['actions'];
+  return Array.isArray(list) ? list[0] : null;
+}
+function listener(body: unknown): Listener {
+  return {
+    userId: text(body, 'user', 'id') ?? '',
+    channel: text(body, 'channel', 'id') ?? text(body, 'container', 'channel_id'),
+    responseUrl: text(body, 'response_url'),
+  };
+}
+/** The team a person belongs to, not the one where the channel lives: in a shared channel they differ. */
+function teamId(body: unknown): string | null {
+  return text(body, 'user', 'team_id') ?? text(body, 'team', 'id');
+}
+function cardTap(body: unknown, value: CardValue | null): Tap | null {
+  if (value === null) return null;
+  const to = listener(body);
+  const ts = text(body, 'container', 'message_ts') ?? text(body, 'message', 'ts');
+  return {
+    value,
+    listener: to,
+    teamId: teamId(body),
+    place: ts === null || to.channel === null ? null : { channel: to.channel, ts },
+  };
+}
+function modalTap(body: unknown): Tap | null {
+  const memory = decodeMemory(text(body, 'view', 'private_metadata'));
+  if (memory === null) return null;
+  const channel = memory.channel === '' ? null : memory.channel;
+  return {
+    value: memory.value,
+    listener: { userId: text(body, 'user', 'id') ?? '', channel, responseUrl: null },
+    teamId: teamId(body),
+    place: memory.ts === null || channel === null ? null : { channel, ts: memory.ts },
+  };
+}

@@ -1,0 +1,111 @@
+/** Block Kit, as little of it as the cards need. Slack's types check no lengths (SLACK.md trap 8): the cuts are here. */
+import { cut } from './text.ts';
+
+export interface Block {
+  readonly type: string;
+  readonly block_id?: string;
+  readonly [key: string]: unknown;
+}
+export interface Message {
+  /** Fallback and push text, `& < >` escaped. */
+  readonly text: string;
+  readonly blocks: readonly Block[];
+}
+export interface PlainText {
+  readonly type: 'plain_text';
+  readonly text: string;
+  readonly emoji: false;
+}
+
+/** Nothing is interpreted in here: no mention, no link, no emoji. */
+export function plain(text: string, max: number): PlainText {
+  return { type: 'plain_text', text: cut(text, max) || ' ', emoji: false };
+}
+/** Words of our own only, and dates; foreign text never comes in here. */
+export function mrkdwn(text: OwnWords): { readonly type: 'mrkdwn'; readonly text: string } {
+  return { type: 'mrkdwn', text: text.words };
+}
+/** Proof that a mrkdwn string was written in this folder: made by `own` from literals and dates. */
+export interface OwnWords {
+  readonly kind: 'own-words';
+  readonly words: string;
+}
+/** `own` takes a template whose holes are dates and numbers, so that no foreign string fits. */
+export function own(strings: TemplateStringsArray, ...holes: readonly (SlackDate | number)[]): OwnWords {
+  const words = strings.reduce((out, part, index) => {
+    const hole = holes[index];
+    return out + part + (hole === undefined ? '' : typeof hole === 'number' ? String(hole) : hole.token);
+  }, '');
+  return { kind: 'own-words', words };
+}
+
+/** A time in the reader's own zone, with a UTC fallback. */
+export interface SlackDate {
+  readonly kind: 'date';
+  readonly token: string;
+}
+export function date(at: number): SlackDate {
+  const fallback = `${new Date(at).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+  return { kind: 'date', token: `<!date^${Math.floor(at / 1000)}^{date_short_pretty} {time}|${fallback}>` };
+}
+
+export function header(text: string, blockId: string): Block {
+  return { type: 'header', block_id: blockId, text: plain(text, 150) };
+}
+export function section(text: string, blockId: string): Block {
+  return { type: 'section', block_id: blockId, text: plain(text, 3000) };
+}
+export function wordsSection(text: OwnWords, blockId: string): Block {
+  return { type: 'section', block_id: blockId, text: mrkdwn(text) };
+}
+export function fields(entries: readonly string[], blockId: string): Block {
+  return { type: 'section', block_id: blockId, fields: entries.slice(0, 10).map((each) => plain(each, 400)) };
+}
+export function context(
+  elements: readonly (PlainText | { readonly type: 'mrkdwn'; readonly text: string })[],
+  blockId: string,
+): Block {
+  return { type: 'context', block_id: blockId, elements: elements.slice(0, 10) };
+}
+/** Text as it is, in a fixed-width block where nothing parses. Slack refuses an empty text element. */
+export function preformatted(label: string | null, text: string, blockId: string): Block {
+  const elements: object[] = [];
+  if (label !== null)
+    elements.push({
+      type: 'rich_text_section',
+      elements: [{ type: 'text', text: label, style: { bold: true } }],
+    });
+  elements.push({ type: 'rich_text_preformatted', elements: [{ type: 'text', text: text || ' ' }] });
+  return { type: 'rich_text', block_id: blockId, elements };
+}
+/** A bold label and foreign text beside it, both inert. */
+export function labelled(label: string, text: string, blockId: string): Block {
+  return {
+    type: 'rich_text',
+    block_id: blockId,
+    elements: [
+      {
+        type: 'rich_text_section',
+        elements: [
+          { type: 'text', text: `${label} `, style: { bold: true } },
+          { type: 'text', text: text || ' ' },
+        ],
+      },
+    ],
+  };
+}
+
+/** Characters a reader is shown: what Slack's undocumented total counts, as far as is known. */
+export function weight(blocks: readonly unknown[]): number {
+  let sum = 0;
+  const walk = (value: unknown): void => {
+    if (Array.isArray(value)) for (const each of value) walk(each);
+    else if (typeof value === 'object' && value !== null)
+      for (const [key, each] of Object.entries(value)) {
+        if (key === 'text' && typeof each === 'string') sum += each.length;
+        else walk(each);
+      }
+  };
+  walk(blocks);
+  return sum;
+}

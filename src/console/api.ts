@@ -1,0 +1,203 @@
+/** The HTTP API, JSON in and out, for the CLI and for programs. Every route needs an approver (server.ts sees to it). */
+import { type Context, Hono } from 'hono';
+import type { ContentfulStatusCode } from 'hono/utils/http-status';
+import { z } from 'zod';
+import { REQUEST_STATES, type RequestState } from '../approvals/types.ts';
+import { cleanReason, decideAs, outcomeOf, REQUEST_ID } from './deciding.ts';
+import type { Live } from './events.ts';
+import { type Caller, csrfMatches, type Env, sourceOf } from './guard.ts';
+import type { ConsoleOptions } from './types.ts';
+
+const MAX_EVENTS = 20_000;
+const SESSION_ID = /^[A-Za-z0-9_-]{1,64}$/;
+const CREDENTIAL_ID = /^(cred_[0-9a-f]{24}|jwt:[A-Za-z0-9_-]{22})$/;
+
+const line = z.string().trim().min(1).max(200);
+const decision = z.strictObject({
+  effect: z.enum(['approve', 'deny']),
+  reason: z.string().max(4_000).nullish(),
+});
+const login = z.strictObject({ link: z.string().max(200) });
+const credential = z.strictObject({
+  owner: z.strictObject({ email: z.email().max(200), name: line.optional() }).nullish(),
+  agent: line.nullish(),
+  groups: z.array(line).max(100).default([]),
+  ttlMs: z.int().positive(),
+});
+const explanation = z.strictObject({ sql: z.string().max(1_000_000), target: z.string().min(1).max(100) });
+
+const fail = (c: Context<Env>, status: ContentfulStatusCode, error: string) => c.json({ error }, status);
+
+/** The body as the schema has it, or the answer that refuses it. Only JSON: a form of another site cannot send that. */
+async function bodyOf<T>(c: Context<Env>, schema: z.ZodType<T>): Promise<{ readonly body: T } | Response> {
+  if (!/^application\/json\b/i.test(c.req.header('content-type') ?? '')) {
+    return fail(c, 415, 'Send the body as application/json.');
+  }
+  let json: unknown;
+  try {
+    json = await c.req.json();
+  } catch {
+    return fail(c, 400, 'The body is not valid JSON.');
+  }
+  const parsed = schema.safeParse(json);
+  if (parsed.success) return { body: parsed.data };
+  const issue = parsed.error.issues[0];
+  return fail(
+    c,
+    400,
+    `The body is not acceptable: ${issue?.path.join('.') || 'body'}: ${issue?.message ?? ''}`,
+  );
+}
+
+/** `since` as epoch milliseconds or an ISO date; null: neither. */
+function timeOf(value: string): number | null {
+  const at = /^\d{1,15}$/.test(value) ? Number(value) : Date.parse(value);
+  return Number.isFinite(at) ? at : null;
+}
+
+export function createApi(
+  options: ConsoleOptions,
+  live: Live,
+  callerOf: (c: Context<Env>) => Caller,
+  url: (path: string) => string,
+): Hono<Env> {
+  const { desk, sessions, recorder, access, now, log } = options;
+  const app = new Hono<Env>();
+
+  /** The only route without an approver: the link is the credential. */
+  app.post('/login', async (c) => {
+    const read = await bodyOf(c, login);
+    if (read instanceof Response) return read;
+    const grant = await access.redeemLink(read.body.link, 'token', sourceOf(c));
+    if (grant === null) {
+      return fail(
+        c,
+        401,
+        'The link is wrong, used or older than 10 minutes; get a new one from `holdpoint start`.',
+      );
+    }
+    log.info({ approver: grant.approver.id }, 'command line logged in');
+    return c.json({ token: grant.secret, expiresAt: grant.expiresAt, approver: grant.approver.name });
+  });
+
+  app.use(async (c, next) => {
+    const caller = c.get('caller');
+    if (caller === null) return fail(c, 401, 'An approver is needed: run `holdpoint login LINK` first.');
+    const changes = c.req.method !== 'GET' && c.req.method !== 'HEAD';
+    if (changes && caller.via === 'session' && !csrfMatches(caller, c.req.header('x-csrf-token'))) {
+      return fail(c, 403, 'The CSRF token is missing or wrong; reload the page.');
+    }
+    return next();
+  });
+
+  app.get('/me', (c) => {
+    const { approver, via } = callerOf(c);
+    return c.json({ id: approver.id, name: approver.name, groups: approver.groups, via });
+  });
+  app.post('/logout', async (c) => {
+    await access.end(callerOf(c).secret);
+    return c.json({ ok: true });
+  });
+  app.post('/links', async (c) => {
+    // A token lasts longer than a link, so nothing is gained by trading one for the other.
+    const link = await access.mintLink(callerOf(c).approver.id);
+    return c.json({ url: url(`/login/${link.secret}`), expiresAt: link.expiresAt });
+  });
+
+  app.get('/requests', async (c) => {
+    const known: readonly string[] = REQUEST_STATES;
+    const asked = (c.req.query('state') ?? '').split(',').filter((state) => state !== '');
+    const states = asked.filter((state): state is RequestState => known.includes(state));
+    if (states.length !== asked.length)
+      return fail(c, 400, `A state is one of ${REQUEST_STATES.join(', ')}.`);
+    return c.json({ requests: await desk.list({ ...(states.length > 0 ? { states } : {}), limit: 200 }) });
+  });
+  app.get('/requests/:id', async (c) => {
+    const id = c.req.param('id').toUpperCase();
+    const request = REQUEST_ID.test(id) ? await desk.get(id) : null;
+    return request === null
+      ? fail(c, 404, 'There is no such request; `holdpoint pending` lists them.')
+      : c.json({ request });
+  });
+  app.post('/requests/:id/decision', async (c) => {
+    const id = c.req.param('id').toUpperCase();
+    if (!REQUEST_ID.test(id))
+      return fail(c, 404, 'There is no such request; `holdpoint pending` lists them.');
+    const read = await bodyOf(c, decision);
+    if (read instanceof Response) return read;
+    const caller = callerOf(c);
+    const viaToken = c.req.header('x-holdpoint-client') === 'cli' ? 'cli' : 'api';
+    const surface = caller.via === 'session' ? 'console' : viaToken;
+    const reason = cleanReason(read.body.reason);
+    const result = await decideAs(desk, caller.approver, surface, { id, effect: read.body.effect, reason });
+    const { status, sentence, request } = outcomeOf(result);
+    return c.json(
+      { kind: result.kind, sentence, request, ...(status === 200 ? {} : { error: sentence }) },
+      status,
+    );
+  });
+
+  app.get('/sessions', async (c) => {
+    const { owner, target, since } = c.req.query();
+    const from = since === undefined ? undefined : timeOf(since);
+    if (from === null) return fail(c, 400, 'since is epoch milliseconds or an ISO date.');
+    const rows = await sessions.list({
+      ...(owner ? { owner: owner.slice(0, 200) } : {}),
+      ...(target ? { target: target.slice(0, 100) } : {}),
+      ...(from === undefined ? {} : { since: from }),
+      limit: 200,
+    });
+    return c.json({ sessions: rows });
+  });
+  app.get('/sessions/:id', async (c) => {
+    const session = SESSION_ID.test(c.req.param('id')) ? await sessions.get(c.req.param('id')) : null;
+    if (session === null) return fail(c, 404, 'There is no such session; `holdpoint sessions` lists them.');
+    const events = await recorder.read(session.id);
+    return c.json({ session, events: events.slice(0, MAX_EVENTS), more: events.length > MAX_EVENTS });
+  });
+  app.get('/sessions/:id/verify', async (c) => {
+    const session = SESSION_ID.test(c.req.param('id')) ? await sessions.get(c.req.param('id')) : null;
+    if (session === null) return fail(c, 404, 'There is no such session; `holdpoint sessions` lists them.');
+    return c.json({ session: session.id, result: await recorder.verify(session.id) });
+  });
+
+  app.post('/credentials', async (c) => {
+    const read = await bodyOf(c, credential);
+    if (read instanceof Response) return read;
+    const { owner, agent, groups, ttlMs } = read.body;
+    const by = callerOf(c).approver;
+    // Nobody named: the credential is the approver's own. There is always an owner to compare with.
+    const email = owner?.email.toLowerCase() ?? null;
+    const whose =
+      email === null
+        ? { id: by.id, name: by.name, email: by.email }
+        : { id: email, name: owner?.name ?? email, email };
+    try {
+      const minted = await options.mintCredential({ owner: whose, agent: agent ?? null, groups, ttlMs });
+      log.info({ by: by.id, credential: minted.id, owner: whose.id }, 'credential minted');
+      return c.json({ ...minted, owner: whose }, 201);
+    } catch (error) {
+      if (error instanceof RangeError) return fail(c, 400, error.message);
+      throw error;
+    }
+  });
+  app.post('/credentials/:id/revoke', async (c) => {
+    const id = c.req.param('id');
+    const done = CREDENTIAL_ID.test(id) && (await options.revokeCredential(id));
+    if (!done) return fail(c, 404, 'There is no such live credential; it may be revoked already.');
+    log.info({ by: callerOf(c).approver.id, credential: id }, 'credential revoked');
+    return c.json({ id, revokedAt: now() });
+  });
+
+  app.get('/policy', (c) => c.json(options.policy.current()));
+  app.post('/policy/explain', async (c) => {
+    const read = await bodyOf(c, explanation);
+    if (read instanceof Response) return read;
+    const answer = await options.explain(read.body.sql, read.body.target);
+    return answer === null ? fail(c, 404, 'There is no such target in the configuration.') : c.json(answer);
+  });
+
+  app.get('/events', (c) => live.stream(c, callerOf(c)));
+  app.all('*', (c) => fail(c, 404, 'There is no such API route.'));
+  return app;
+}

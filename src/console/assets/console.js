@@ -1,0 +1,81 @@
+// Progressive only: every page works without it. Local times, and re-reading the page when a request changes.
+
+function localTimes(root) {
+  for (const time of root.querySelectorAll('time[datetime]')) {
+    const at = new Date(time.dateTime);
+    if (Number.isNaN(at.getTime())) continue;
+    const sameDay = at.toDateString() === new Date().toDateString();
+    const clock = { hour: '2-digit', minute: '2-digit', second: '2-digit' };
+    const day = sameDay ? {} : { year: 'numeric', month: 'short', day: 'numeric' };
+    time.title = time.dateTime;
+    time.textContent = at.toLocaleString(undefined, { ...day, ...clock });
+  }
+}
+
+function busy() {
+  const focused = document.activeElement;
+  if (focused !== null && focused.matches('.decide *')) return true;
+  return [...document.querySelectorAll('.decide input[type="text"]')].some((input) => input.value !== '');
+}
+
+/** Whoever is about to tap must not have the page move under the finger: it waits until they are done. */
+let due = false;
+let reading = false;
+async function refresh() {
+  due = true;
+  if (reading || busy()) return;
+  due = false;
+  reading = true;
+  try {
+    const answer = await fetch(location.href, { headers: { 'x-holdpoint-live': '1' } });
+    if (answer.status === 401) return location.reload();
+    if (!answer.ok || busy()) {
+      due = true;
+      return;
+    }
+    const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
+    const main = page.querySelector('main');
+    if (main === null) return;
+    const before = new Set([...document.querySelectorAll('.card')].map((card) => card.id));
+    localTimes(main);
+    const flash = document.querySelector('.flash');
+    if (flash !== null) main.prepend(flash);
+    document.querySelector('main').replaceWith(document.adoptNode(main));
+    for (const card of document.querySelectorAll('.card'))
+      if (!before.has(card.id)) card.classList.add('new');
+    const waiting = document.querySelectorAll('.card').length;
+    document.title = (waiting > 0 ? `(${waiting}) ` : '') + page.title;
+  } catch {
+    due = true;
+  } finally {
+    reading = false;
+  }
+}
+
+localTimes(document);
+if (document.body.dataset.live === '1') {
+  const pulse = document.getElementById('pulse');
+  const changes = new EventSource('/api/events');
+  let opened = false;
+  const mark = (live) => {
+    pulse.hidden = false;
+    pulse.classList.toggle('off', !live);
+    pulse.textContent = live ? 'live' : 'reconnecting';
+  };
+  changes.addEventListener('ready', () => {
+    mark(true);
+    // Whatever changed while the stream was down.
+    if (opened) refresh();
+    opened = true;
+  });
+  changes.addEventListener('request', refresh);
+  changes.addEventListener('error', () => mark(false));
+  document.addEventListener('focusout', () => setTimeout(() => due && refresh(), 50));
+  // Words such as "expires in 4 min" grow old.
+  setInterval(refresh, 30_000);
+}
+document.addEventListener('submit', (event) => {
+  // A double tap sends one decision.
+  if (event.target.dataset.sent === '1') event.preventDefault();
+  event.target.dataset.sent = '1';
+});

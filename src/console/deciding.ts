@@ -1,0 +1,58 @@
+/** The only place of the console that decides; it goes through the desk (DESIGN.md 13). */
+import type { ApprovalRequest, DecideResult, Desk, RefusedWhy, Surface } from '../approvals/types.ts';
+import type { ApproverRecord } from '../identity/types.ts';
+
+export const REQUEST_ID = /^HP-[0-9A-Z]{4,12}$/;
+export const MAX_REASON = 300;
+
+/** One line, bounded; null when empty. Control and bidirectional characters would let a reason disguise itself. */
+export function cleanReason(value: unknown): string | null {
+  if (typeof value !== 'string') return null;
+  const clean = value.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ').trim();
+  return clean === '' ? null : [...clean].slice(0, MAX_REASON).join('');
+}
+
+export function decideAs(
+  desk: Desk,
+  approver: ApproverRecord,
+  surface: Surface,
+  input: { readonly id: string; readonly effect: 'approve' | 'deny'; readonly reason: string | null },
+): Promise<DecideResult> {
+  const { id, name, groups } = approver;
+  return desk.decide({ ...input, approver: { id, name, groups, surface } });
+}
+
+const REFUSED_STATUS = {
+  'own-request': 403,
+  'not-approver': 403,
+  'owner-unknown': 403,
+  'already-counted': 409,
+  'no-such-request': 404,
+  'reason-needed': 422,
+} as const satisfies Record<RefusedWhy, number>;
+
+/** HTTP status and one sentence of what happened. */
+export function outcomeOf(result: DecideResult): {
+  readonly status: 200 | 403 | 404 | 409 | 422 | 503;
+  readonly sentence: string;
+  readonly request: ApprovalRequest | null;
+} {
+  switch (result.kind) {
+    case 'settled': {
+      const { request } = result;
+      const verb = request.state === 'denied' ? 'denied' : 'approved';
+      return { status: 200, sentence: `${request.id} ${verb}.`, request };
+    }
+    case 'counted': {
+      const { request, missing } = result;
+      const more = missing === 1 ? 'one more approval is' : `${missing} more approvals are`;
+      return { status: 200, sentence: `Your decision on ${request.id} counts; ${more} needed.`, request };
+    }
+    case 'lost':
+      return { status: 409, sentence: result.sentence, request: result.request };
+    case 'refused':
+      return { status: REFUSED_STATUS[result.why], sentence: result.sentence, request: result.request };
+    case 'unavailable':
+      return { status: 503, sentence: result.sentence, request: null };
+  }
+}

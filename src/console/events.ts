@@ -1,0 +1,73 @@
+/** Server-sent events: which requests changed. Says ids and states only; whoever listens fetches what it may see. */
+import type { Context } from 'hono';
+import { streamSSE } from 'hono/streaming';
+import type { Desk } from '../approvals/types.ts';
+import type { Access } from '../identity/access.ts';
+import { type Caller, type Env, sourceOf } from './guard.ts';
+
+const MAX_STREAMS = 64;
+const BEAT_MS = 15_000;
+
+export interface Live {
+  stream(c: Context<Env>, caller: Caller): Response;
+  close(): void;
+}
+
+export function createLive(desk: Desk, access: Access): Live {
+  const streams = new Set<() => void>();
+  return {
+    stream(c, caller) {
+      if (streams.size >= MAX_STREAMS) {
+        return c.json({ error: 'Too many live views are open; close one and reload.' }, 503);
+      }
+      const source = sourceOf(c);
+      return streamSSE(c, async (stream) => {
+        // A slow reader costs one entry a request, however often it changes.
+        const dirty = new Map<
+          string,
+          { readonly id: string; readonly version: number; readonly state: string }
+        >();
+        let wake = (): void => {};
+        let open = true;
+        const stop = (): void => {
+          open = false;
+          wake();
+        };
+        streams.add(stop);
+        const off = desk.onChange(({ id, version, state }) => {
+          dirty.set(id, { id, version, state });
+          wake();
+        });
+        stream.onAbort(stop);
+        try {
+          await stream.writeSSE({ event: 'ready', data: '{}', retry: 2_000 });
+          while (open) {
+            if (dirty.size === 0) {
+              const changed = await new Promise<boolean>((resolve) => {
+                const timer = setTimeout(() => resolve(false), BEAT_MS);
+                wake = () => {
+                  clearTimeout(timer);
+                  resolve(true);
+                };
+              });
+              if (!open) break;
+              // Logged out, expired or no approver any more: the stream ends with it.
+              if ((await access.authenticate(caller.secret, source)) === null) break;
+              if (!changed) await stream.write(': beat\n\n');
+            }
+            const batch = [...dirty.values()];
+            dirty.clear();
+            for (const change of batch)
+              await stream.writeSSE({ event: 'request', data: JSON.stringify(change) });
+          }
+        } finally {
+          off();
+          streams.delete(stop);
+        }
+      });
+    },
+    close() {
+      for (const stop of streams) stop();
+    },
+  };
+}

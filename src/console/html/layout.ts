@@ -1,0 +1,105 @@
+/** The frame around every page. No inline script or style: the content security policy allows none. */
+import { html } from 'hono/html';
+import type { Caller } from '../guard.ts';
+import type { Html } from './sql.ts';
+
+export type Tab = 'pending' | 'sessions' | 'policy' | null;
+const TABS = [
+  ['pending', '/', 'Requests'],
+  ['sessions', '/sessions', 'Sessions'],
+  ['policy', '/policy', 'Policy'],
+] as const;
+
+export interface Frame {
+  readonly title: string;
+  readonly tab: Tab;
+  readonly caller: Caller | null;
+  /** The script re-reads the page when a request changes. */
+  readonly live?: boolean;
+  /** Shown once, above the content. */
+  readonly flash?: { readonly tone: 'good' | 'bad'; readonly text: string } | null;
+}
+
+export function layout(frame: Frame, body: Html): Html {
+  const { caller, tab, flash } = frame;
+  const nav = html`<nav aria-label="Main">
+    ${TABS.map(
+      ([id, href, label]) =>
+        html`<a href="${href}" ${tab === id ? html`aria-current="page"` : ''}>${label}</a>`,
+    )}
+  </nav>`;
+  const user =
+    caller === null
+      ? ''
+      : html`<form class="user" method="post" action="/logout">
+          <input type="hidden" name="csrf" value="${caller.csrf}">
+          <span>${caller.approver.name}</span>
+          <button class="quiet" type="submit">Log out</button>
+        </form>`;
+  return html`<!doctype html>
+<html lang="en">
+<head>
+  <meta charset="utf-8">
+  <meta name="viewport" content="width=device-width, initial-scale=1">
+  <meta name="color-scheme" content="light dark">
+  <meta name="robots" content="noindex, nofollow">
+  <title>${frame.title} · Holdpoint</title>
+  <link rel="icon" href="/assets/mark.svg" type="image/svg+xml">
+  <link rel="stylesheet" href="/assets/console.css">
+  <script src="/assets/console.js" defer></script>
+</head>
+<body${frame.live === true ? html` data-live="1"` : ''}>
+  <a class="skip" href="#main">Skip to content</a>
+  <header class="top">
+    <div class="bar">
+      <a class="brand" href="/"><img src="/assets/mark.svg" width="22" height="22" alt=""><span>Holdpoint</span></a>
+      ${caller === null ? '' : nav}
+      ${caller === null ? '' : html`<span class="pulse" id="pulse" hidden>live</span>`}
+      ${user}
+    </div>
+  </header>
+  <main id="main">
+    ${flash ? html`<p class="flash ${flash.tone}" role="status">${flash.text}</p>` : ''}
+    ${body}
+  </main>
+</body>
+</html>`;
+}
+
+export function loginPage(link: string): Html {
+  return layout(
+    { title: 'Sign in', tab: null, caller: null },
+    html`<section class="gate">
+      <h1>Sign in to Holdpoint</h1>
+      <p>This link signs in one approver, once.</p>
+      <form method="post" action="/login">
+        <input type="hidden" name="link" value="${link}">
+        <button class="approve wide" type="submit">Sign in</button>
+      </form>
+      <p class="dim small">It expires ten minutes after it was made.</p>
+    </section>`,
+  );
+}
+
+/** A page with one sentence and what to do next. */
+export function noticePage(
+  title: string,
+  sentence: string,
+  next: Html | string,
+  caller: Caller | null,
+): Html {
+  return layout(
+    { title, tab: null, caller },
+    html`<section class="gate"><h1>${title}</h1><p>${sentence}</p><p class="dim">${next}</p></section>`,
+  );
+}
+
+export function signInNeeded(): Html {
+  return noticePage(
+    'Sign in',
+    'Only approvers see this console.',
+    html`Open the one-time link that <code>holdpoint start</code> printed in the terminal, or get one with
+      <code>holdpoint link</code> where you are logged in.`,
+    null,
+  );
+}

@@ -1,0 +1,214 @@
+/** Requests: the pending page with its cards, and one request in full. */
+import { html } from 'hono/html';
+import type { ApprovalRequest, Decision } from '../../approvals/types.ts';
+import { headline, stateSentence, who } from '../../approvals/words.ts';
+import { MAX_REASON } from '../deciding.ts';
+import type { Caller } from '../guard.ts';
+import { ago, count, moment, size, span, stateBadge, took } from './format.ts';
+import { type Html, plain, sqlBlock } from './sql.ts';
+
+const chips = (items: readonly string[], kind = ''): Html[] =>
+  items.map((item) => html`<span class="chip ${kind}">${plain(item)}</span>`);
+
+const row = (label: string, value: Html | string): Html =>
+  html`<div><dt>${label}</dt><dd>${value}</dd></div>`;
+
+/** Approve and Deny as a plain form: it works without the script. */
+function decisionForm(request: ApprovalRequest, caller: Caller): Html {
+  if (request.requester.ownerId !== null && request.requester.ownerId === caller.approver.id) {
+    return html`<p class="note">This is your own request; another approver has to decide it.</p>`;
+  }
+  if (request.decisions.some((decision) => decision.approverId === caller.approver.id)) {
+    return html`<p class="note">You have decided; another approver is needed.</p>`;
+  }
+  const label = `Reason for ${request.id}`;
+  const { reasonRequired } = request.terms;
+  return html`<form class="decide" method="post" action="/requests/${request.id}/decision">
+    <input type="hidden" name="csrf" value="${caller.csrf}">
+    <input type="text" name="reason" maxlength="${MAX_REASON}" autocomplete="off" aria-label="${label}"
+      placeholder="${reasonRequired ? 'Reason (required)' : 'Reason (optional, the agent reads it)'}" ${reasonRequired ? html`required` : ''}>
+    <div class="buttons">
+      <button class="deny" type="submit" name="effect" value="deny">Deny</button>
+      <button class="approve" type="submit" name="effect" value="approve">Approve</button>
+    </div>
+  </form>`;
+}
+
+function warnings(request: ApprovalRequest): Html[] {
+  const { statement } = request;
+  const list: Html[] = [];
+  if (statement.missingWhere) list.push(html`<span class="chip bad">no WHERE: touches every row</span>`);
+  if (statement.taggedColumns.length > 0) {
+    list.push(
+      html`<span class="chip pii">personal data: ${plain(statement.taggedColumns.join(', '))}</span>`,
+    );
+  }
+  if (statement.statementCount > 1) {
+    list.push(
+      html`<span class="chip warn">${count(statement.statementCount, 'statement')} in one string</span>`,
+    );
+  }
+  if (statement.transaction !== 'idle') list.push(html`<span class="chip warn">inside a transaction</span>`);
+  if (statement.snapshotPredates)
+    list.push(html`<span class="chip warn">its snapshot predates your decision</span>`);
+  return list;
+}
+
+const targetOf = ({ target }: ApprovalRequest): Html =>
+  html`<strong>${plain(target.name)}</strong> <span class="env ${target.environment === 'production' ? 'prod' : ''}">${plain(target.environment)}</span>`;
+
+function clientSays(request: ApprovalRequest): Html | string {
+  const { clientSays: words } = request.statement;
+  if (words === null) return '';
+  return html`<p class="says"><span>The client says</span> ${plain(words)}</p>`;
+}
+
+function waiting(request: ApprovalRequest, now: number): string {
+  const live = request.waiterLive
+    ? 'the client is waiting on its connection'
+    : 'nobody waits; an approval leaves one grant';
+  return `${live} · expires in ${span(request.expiresAt - now)}`;
+}
+
+function binds(request: ApprovalRequest): Html | string {
+  const values = request.statement.binds;
+  if (values.length === 0) return '';
+  return html`<ol class="binds" aria-label="Bind values">${values.map(
+    (value, i) => html`<li><b>$${i + 1}</b> ${value === null ? html`<i>NULL</i>` : plain(value)}</li>`,
+  )}</ol>`;
+}
+
+function card(request: ApprovalRequest, caller: Caller, now: number): Html {
+  const { statement } = request;
+  return html`<article class="card" id="${request.id}">
+    <header>
+      <h2><a href="/requests/${request.id}">${plain(headline(request))}</a></h2>
+      <span class="id">${request.id}</span>
+    </header>
+    <p class="who">${plain(who(request))} <span class="dim">on</span> ${targetOf(request)}
+      <span class="dim">· ${ago(request.createdAt, now)}</span></p>
+    ${sqlBlock(statement.sql, `SQL of ${request.id}`)}
+    ${binds(request)}
+    ${clientSays(request)}
+    <p class="chips">${warnings(request)} ${chips(request.rules, 'rule')}</p>
+    <p class="why">${plain(request.reason)}</p>
+    <footer>
+      <p class="dim small">${waiting(request, now)}${
+        request.terms.quorum > 1 ? ` · ${request.decisions.length} of ${request.terms.quorum} approvals` : ''
+      }</p>
+      ${decisionForm(request, caller)}
+    </footer>
+  </article>`;
+}
+
+function settledRow(request: ApprovalRequest, now: number): Html {
+  const last = request.decisions.at(-1);
+  return html`<tr>
+    <td><a class="id" href="/requests/${request.id}">${request.id}</a></td>
+    <td>${stateBadge(request)}</td>
+    <td class="grow">${plain(headline(request))}</td>
+    <td>${plain(who(request))}</td>
+    <td>${last === undefined ? html`<span class="dim">–</span>` : plain(last.approverName)}</td>
+    <td class="dim">${ago(request.endedAt ?? last?.at ?? request.createdAt, now)}</td>
+  </tr>`;
+}
+
+export function pendingPage(
+  pending: readonly ApprovalRequest[],
+  recent: readonly ApprovalRequest[],
+  caller: Caller,
+  now: number,
+): Html {
+  const list =
+    pending.length === 0
+      ? html`<div class="empty"><img src="/assets/mark.svg" width="44" height="44" alt="">
+          <h2>Nothing is waiting</h2><p class="dim">A held statement appears here the moment it arrives.</p></div>`
+      : pending.map((request) => card(request, caller, now));
+  const past =
+    recent.length === 0
+      ? ''
+      : html`<section><h2 class="section">Recent</h2><div class="scroll"><table>
+          <thead><tr><th>Request</th><th>State</th><th>Statement</th><th>Who</th><th>Decided by</th><th>When</th></tr></thead>
+          <tbody>${recent.map((request) => settledRow(request, now))}</tbody></table></div></section>`;
+  return html`<h1>${pending.length === 0 ? 'Requests' : `${pending.length} waiting for a decision`}</h1>
+    <div class="cards">${list}</div>${past}`;
+}
+
+const decisionRow = (decision: Decision, now: number): Html =>
+  html`<li><span class="badge ${decision.effect === 'approve' ? 'good' : 'bad'}">${
+    decision.effect === 'approve' ? 'approved' : 'denied'
+  }</span> <strong>${plain(decision.approverName)}</strong> <span class="dim">in ${decision.surface}, ${moment(decision.at, now)}</span>
+    ${decision.reason === null ? '' : html`<q>${plain(decision.reason)}</q>`}</li>`;
+
+function outcome(request: ApprovalRequest): Html | string {
+  const end = request.outcome;
+  if (end === null) return '';
+  const parts = [
+    end.tag ?? '',
+    end.rows === null ? '' : count(end.rows, 'row'),
+    took(end.ms),
+    end.code === null ? '' : `SQLSTATE ${end.code}`,
+    end.transactionOpen ? 'the transaction is still open' : '',
+  ];
+  return row('Outcome', parts.filter((part) => part !== '').join(' · '));
+}
+
+export function requestPage(request: ApprovalRequest, caller: Caller, now: number): Html {
+  const { statement, requester, target, terms } = request;
+  const facts = [
+    row(
+      'Who',
+      html`${plain(who(request))}${requester.ownerEmail === null ? '' : html` <span class="dim">${plain(requester.ownerEmail)}</span>`}`,
+    ),
+    row('Credential', html`<code>${plain(requester.credentialId)}</code>`),
+    row(
+      'Target',
+      html`${targetOf(request)} <span class="dim">database</span> ${plain(target.database)} <span class="dim">as</span> ${plain(target.role)}`,
+    ),
+    row(
+      'Statement',
+      html`${plain(statement.verb)} <span class="dim">class ${statement.class} · ${size(statement.bytes)}</span>`,
+    ),
+    ...(statement.relations.length > 0
+      ? [row('Touches', html`<span class="chips">${chips(statement.relations)}</span>`)]
+      : []),
+    ...(statement.taggedColumns.length > 0
+      ? [row('Personal data', html`<span class="chips">${chips(statement.taggedColumns, 'pii')}</span>`)]
+      : []),
+    row('Held by', html`<span class="chips">${chips(request.rules, 'rule')}</span>`),
+    row('Why', plain(request.reason)),
+    row(
+      'Decided by',
+      `${terms.approverGroups.length === 0 ? 'any approver' : `an approver of ${terms.approverGroups.join(' or ')}`}${
+        terms.quorum > 1 ? `, ${terms.quorum} of them` : ''
+      }`,
+    ),
+    row('Asked', moment(request.createdAt, now)),
+    row('Expires', moment(request.expiresAt, now)),
+    ...(request.grantExpiresAt === null ? [] : [row('Grant until', moment(request.grantExpiresAt, now))]),
+    outcome(request),
+    ...(request.note === null ? [] : [row('Note', plain(request.note))]),
+    row('Session', html`<a href="/sessions/${request.sessionId}"><code>${request.sessionId}</code></a>`),
+    row('SHA-256', html`<code class="hash">${statement.sha256}</code>`),
+  ];
+  return html`<p class="crumb"><a href="/">Requests</a> / <span class="id">${request.id}</span></p>
+    <div class="head"><h1>${plain(headline(request))}</h1>${stateBadge(request)}</div>
+    <p class="lead">${plain(stateSentence(request, now))}</p>
+    <p class="chips">${warnings(request)}</p>
+    ${sqlBlock(statement.sql)}
+    ${binds(request)}
+    ${clientSays(request)}
+    ${
+      statement.tidied === null || statement.tidied === statement.sql
+        ? ''
+        : html`<details><summary>The same, tidied</summary>${sqlBlock(statement.tidied, 'Tidied SQL')}</details>`
+    }
+    ${request.state === 'pending' ? html`<div class="panel action">${decisionForm(request, caller)}</div>` : ''}
+    ${
+      request.decisions.length === 0
+        ? ''
+        : html`<h2 class="section">Decisions</h2><ul class="decisions">${request.decisions.map((d) => decisionRow(d, now))}</ul>`
+    }
+    <h2 class="section">Details</h2>
+    <dl class="panel facts">${facts}</dl>`;
+}

@@ -1,0 +1,58 @@
+/** What the console is given by app (DESIGN.md 13). */
+import type { Desk } from '../approvals/types.ts';
+import type { Access } from '../identity/access.ts';
+import type { Owner } from '../identity/types.ts';
+import type { Recorder, SessionIndex } from '../recordings/types.ts';
+
+/** What is used of the logger (pino fits). */
+export interface ConsoleLog {
+  info(details: object, message: string): void;
+  warn(details: object, message: string): void;
+  error(details: object, message: string): void;
+}
+
+export interface ConsoleListen {
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  /** The user named the port: busy is then an error. false: a busy port moves on to the next free one. Default true. */
+  readonly configured?: boolean;
+  /** Where people reach it (`https://holdpoint.example.com`); null: where it listens. */
+  readonly publicUrl: string | null;
+  /** Further values of the Host header, such as `holdpoint.internal:7480`. */
+  readonly allowedHosts: readonly string[];
+  /** Without it only a loopback address is listened on. Default false. */
+  readonly loginConfigured?: boolean;
+}
+
+export interface MintRequest {
+  readonly owner: Owner | null;
+  readonly agent: string | null;
+  readonly groups: readonly string[];
+  readonly ttlMs: number;
+}
+
+export interface ConsoleOptions {
+  readonly access: Access;
+  readonly desk: Desk;
+  readonly sessions: SessionIndex;
+  readonly recorder: Recorder;
+  readonly policy: { current(): { readonly text: string; readonly version: string } };
+  readonly mintCredential: (
+    input: MintRequest,
+  ) => Promise<{ readonly id: string; readonly secret: string; readonly expiresAt: number }>;
+  readonly revokeCredential: (id: string) => Promise<boolean>;
+  /** Verdict of a text at a target's catalog, as `policy explain --jsonl` prints it; null: no such target. */
+  readonly explain: (sql: string, target: string) => Promise<object | null>;
+  readonly listen: ConsoleListen;
+  readonly log: ConsoleLog;
+  readonly now: () => number;
+}
+
+export interface Console {
+  /** Rejects with a clear sentence when the address is not acceptable or busy. */
+  listen(): Promise<{ readonly host: string; readonly port: number }>;
+  /** An address of the console for people; after `listen`. */
+  url(path: string): string;
+  close(): Promise<void>;
+}

@@ -1,0 +1,205 @@
+/** Who is there, and whether they still may be (DESIGN.md 17). */
+import { randomBytes } from 'node:crypto';
+import { createIssuer, type IssuerConfig, IssuerConfigError } from './issuer.ts';
+import { makeVerifier } from './scram.ts';
+import { verifyToken } from './token.ts';
+import type { CredentialStore, Identity, Owner, StoredCredential } from './types.ts';
+
+export { type Access, createAccess, TooManyFailures } from './access.ts';
+export { type IssuerConfig, IssuerConfigError } from './issuer.ts';
+export { checkProof, decoyVerifier, makeVerifier, SCRAM_ITERATIONS } from './scram.ts';
+
+/** What is used of the logger (pino fits). */
+export interface IdentityLog {
+  info(details: object, message: string): void;
+  warn(details: object, message: string): void;
+}
+
+export interface MintInput {
+  readonly owner: Owner | null;
+  readonly agent: string | null;
+  readonly groups: readonly string[];
+  readonly ttlMs: number;
+}
+export interface Minted {
+  /** The user name of the connection: `cred_…`. */
+  readonly id: string;
+  /** The password. Shown once, never stored. */
+  readonly secret: string;
+  readonly expiresAt: number;
+}
+export type Standing = 'live' | 'expired' | 'revoked' | 'suspended';
+
+export interface IdentityService {
+  /**
+   * The stored credential whatever its state, null for an unknown or malformed id. Let the client prove the secret first, then ask
+   * `standing(identityOf(credential))`: only who holds the secret learns that it expired. Rejects when the store cannot be asked.
+   */
+  findCredential(id: string): Promise<StoredCredential | null>;
+  identityOf(credential: StoredCredential): Identity;
+  /** Never rejects: what cannot be verified is refused. The sentence holds nothing of the token. */
+  verifyToken(token: string): Promise<Identity | { readonly refused: string }>;
+  /** Synchronous, from memory: asked before each statement. Revocations arrive within about a second. */
+  standing(identity: Identity): Standing;
+  mint(input: MintInput): Promise<Minted>;
+  /** A `cred_…` or `jwt:…` id. false: there is no such credential, or it was revoked before. */
+  revoke(id: string): Promise<boolean>;
+  close(): void;
+}
+
+export interface IdentityOptions {
+  readonly issuers: readonly IssuerConfig[];
+  readonly credentials: CredentialStore;
+  readonly now: () => number;
+  readonly log: IdentityLog;
+  /** Owners whose access is suspended, by Owner.id. Default: nobody. */
+  readonly isSuspended?: (ownerId: string) => boolean;
+  /** Default 1 s. */
+  readonly refreshMs?: number;
+}
+
+const CREDENTIAL_ID = /^cred_[0-9a-f]{24}$/;
+const TOKEN_ID = /^jwt:[A-Za-z0-9_-]{22}$/;
+const MIN_TTL_MS = 60_000;
+const MAX_TTL_MS = 90 * 86_400_000;
+/** A revocation may be committed later than its time stamp says, and clocks of replicas differ. */
+const OVERLAP_MS = 60_000;
+/** Older knowledge of revocations than this does not let a new token in: the store is down. */
+const STALE_MS = 15_000;
+const NEVER = Number.NEGATIVE_INFINITY;
+
+function checkMint(input: MintInput): void {
+  if (!Number.isFinite(input.ttlMs) || input.ttlMs < MIN_TTL_MS || input.ttlMs > MAX_TTL_MS) {
+    throw new RangeError('A credential lives between 1 minute and 90 days; choose a lifetime in between.');
+  }
+  if (input.groups.length > 100) throw new RangeError('A credential has at most 100 groups.');
+  const texts = [...input.groups, input.agent, input.owner?.id, input.owner?.name, input.owner?.email];
+  for (const value of texts) {
+    if (value === null || value === undefined) continue;
+    if (value.trim() === '' || value.length > 200 || /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(value)) {
+      throw new RangeError('Owner, agent and groups are one line of 1 to 200 printable characters each.');
+    }
+  }
+}
+
+export function createIdentity(options: IdentityOptions): IdentityService {
+  const { credentials, now, log } = options;
+  const issuers = new Map<string, ReturnType<typeof createIssuer>>();
+  for (const config of options.issuers) {
+    // Two entries for one issuer would leave to chance which audience counts.
+    if (issuers.has(config.issuer)) throw new IssuerConfigError(`issuer ${config.issuer} is listed twice`);
+    issuers.set(config.issuer, createIssuer(config, now));
+  }
+
+  const revoked = new Set<string>();
+  let refreshedAt = NEVER;
+  let warned = false;
+  let refreshing: Promise<void> | null = null;
+
+  async function refresh(): Promise<void> {
+    const since = refreshedAt === NEVER ? 0 : refreshedAt - OVERLAP_MS;
+    const at = now();
+    try {
+      for (const id of await credentials.revokedSince(since)) revoked.add(id);
+      refreshedAt = at;
+      if (warned) log.info({}, 'revocations are read from the store again');
+      warned = false;
+    } catch {
+      if (!warned)
+        log.warn({}, 'revocations cannot be read from the store; new token logins are refused meanwhile');
+      warned = true;
+    }
+  }
+  function refreshOnce(): Promise<void> {
+    refreshing ??= refresh().finally(() => {
+      refreshing = null;
+    });
+    return refreshing;
+  }
+  const timer = setInterval(() => void refreshOnce(), options.refreshMs ?? 1_000);
+  timer.unref();
+  void refreshOnce();
+
+  function identityOf(credential: StoredCredential): Identity {
+    if (credential.revokedAt !== null) revoked.add(credential.id);
+    return {
+      credentialId: credential.id,
+      subject: credential.id,
+      owner: credential.owner,
+      agent: credential.agent,
+      groups: credential.groups,
+      expiresAt: credential.expiresAt,
+      via: 'credential',
+    };
+  }
+
+  function standing(identity: Identity): Standing {
+    if (revoked.has(identity.credentialId)) return 'revoked';
+    if (identity.owner !== null && options.isSuspended?.(identity.owner.id) === true) return 'suspended';
+    return identity.expiresAt > now() ? 'live' : 'expired';
+  }
+
+  async function newCredential(id: string, input: MintInput): Promise<Minted> {
+    const secret = `hpc_${randomBytes(32).toString('base64url')}`;
+    const createdAt = now();
+    const expiresAt = createdAt + input.ttlMs;
+    const scram = await makeVerifier(secret, randomBytes(16));
+    await credentials.insertCredential({
+      id,
+      owner: input.owner,
+      agent: input.agent,
+      groups: [...new Set(input.groups)],
+      expiresAt,
+      createdAt,
+      revokedAt: null,
+      scram,
+    });
+    return { id, secret, expiresAt };
+  }
+
+  return {
+    identityOf,
+    standing,
+
+    async findCredential(id) {
+      if (!CREDENTIAL_ID.test(id)) return null;
+      const found = await credentials.findCredential(id);
+      if (found !== null && found.revokedAt !== null) revoked.add(found.id);
+      return found;
+    },
+
+    async verifyToken(token) {
+      const result = await verifyToken(token, issuers, now);
+      if ('refused' in result) return result;
+      if (now() - refreshedAt > STALE_MS) await refreshOnce();
+      if (now() - refreshedAt > STALE_MS) {
+        return { refused: 'it cannot be checked whether the token was revoked; try again shortly' };
+      }
+      const stands = standing(result);
+      return stands === 'live' ? result : { refused: `the token is ${stands}; get a new one` };
+    },
+
+    async mint(input) {
+      checkMint(input);
+      return newCredential(`cred_${randomBytes(12).toString('hex')}`, input);
+    },
+
+    async revoke(id) {
+      if (TOKEN_ID.test(id)) {
+        // Tokens have no row until one is revoked: a credential nobody holds the secret of bears the revocation.
+        if ((await credentials.findCredential(id)) === null) {
+          await newCredential(id, { owner: null, agent: null, groups: [], ttlMs: MAX_TTL_MS });
+        }
+      } else if (!CREDENTIAL_ID.test(id)) {
+        return false;
+      }
+      const done = await credentials.revokeCredential(id, now());
+      if (done) revoked.add(id);
+      return done;
+    },
+
+    close() {
+      clearInterval(timer);
+    },
+  };
+}

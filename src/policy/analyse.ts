@@ -1,0 +1,127 @@
+/**
+ * SQL text → facts (DESIGN.md 2, 4, 6). Pure and synchronous once the parser is loaded; depends on the text, the resolution
+ * context, the catalog and the policy's tags and trusted functions alone.
+ */
+import { Collector, moreRestrictive } from './facts/collector.ts';
+import type { Context } from './lineage/context.ts';
+import { MAX_WORK, TooComplex } from './lineage/context.ts';
+import { envOf } from './lineage/env.ts';
+import { bodyText } from './parse/body.ts';
+import { digestOf, treeDigest } from './parse/digest.ts';
+import type { Parsed, RawStatement } from './parse/parser.ts';
+import { loadParser, parse } from './parse/parser.ts';
+import { redact } from './redact.ts';
+import type { TagLookup } from './rules/tags.ts';
+import { analyseStatement, verb } from './statement.ts';
+import type {
+  Analysis,
+  CatalogSnapshot,
+  Facts,
+  Redaction,
+  ResolutionContext,
+  StatementClass,
+  StatementFacts,
+} from './types.ts';
+
+export type { TagLookup };
+export { loadParser };
+
+export interface AnalyseInput {
+  readonly catalog: CatalogSnapshot | null;
+  readonly resolution: ResolutionContext;
+  readonly tagsOf: TagLookup;
+  /** `schema.function`, `schema.*`; a bare name means pg_catalog or public. */
+  readonly trustedFunctions: readonly string[];
+}
+
+/** Never throws. What goes wrong inside is a reason to refuse. */
+export function analyse(sql: string, input: AnalyseInput): Analysis {
+  try {
+    const parsed = parse(sql);
+    return parsed.kind === 'parsed' ? judge(sql, parsed, input) : parsed;
+  } catch (error) {
+    if (error instanceof TooComplex) {
+      return { kind: 'unjudgeable', why: 'The statement is too complex to be judged. Split it up.' };
+    }
+    return { kind: 'unjudgeable', why: 'The statement could not be analysed.', recycle: true };
+  }
+}
+
+function judge(sql: string, parsed: Parsed, input: AnalyseInput): Facts {
+  const env = envOf(input.catalog, input.tagsOf);
+  const trusted = trust(input.trustedFunctions);
+  const trustedKey = input.trustedFunctions.join('\0');
+  let cls: StatementClass = 'empty';
+  const statements: StatementFacts[] = [];
+  const redactions: Redaction[] = [];
+  const binds = new Set<number>();
+  const definitions = new Map<string, string>();
+  let resolution = input.resolution;
+  const work = { left: MAX_WORK };
+  for (const statement of parsed.statements) {
+    const out = new Collector();
+    const context: Context = {
+      env,
+      resolution,
+      trusted,
+      trustedKey,
+      out,
+      executing: true,
+      indirect: false,
+      inBody: false,
+      stack: [],
+      cleared: new Set(),
+      work,
+    };
+    analyseStatement(statement, context, 'top');
+    named(sql, statement, out);
+    const hidden = redact(sql, statement, context);
+    redactions.push(...hidden.redactions);
+    for (const bind of hidden.binds) binds.add(bind);
+    for (const [key, digest] of out.definitions) definitions.set(key, digest);
+    const facts = out.finish(verb(statement.kind, statement.node));
+    cls = moreRestrictive(cls, facts.class);
+    statements.push(facts);
+    resolution = after(resolution, facts);
+  }
+  return {
+    kind: 'facts',
+    class: cls,
+    statements,
+    treeDigest: treeDigest(parsed.statements),
+    definitionsDigest: digestOf([...definitions].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)).flat()),
+    redactions: redactions.sort((a, b) => a.start - b.start),
+    taggedBinds: [...binds].sort((a, b) => a - b),
+    touchesTagged: statements.some((facts) => facts.columns.length > 0),
+  };
+}
+
+/** Later statements of one string are parsed now but run after the earlier ones: their names may mean something else by then. */
+function after(resolution: ResolutionContext, facts: StatementFacts): ResolutionContext {
+  let { searchPath, tempRelations } = resolution;
+  if (facts.settings.some(({ name }) => name === 'search_path' || name === '*' || name === 'role'))
+    searchPath = null;
+  for (const effect of facts.effects) {
+    if (effect.kind === 'temp-relation') tempRelations = [...tempRelations, effect.name];
+    if (effect.kind === 'rollback' || effect.kind === 'rollback-to') searchPath = null;
+  }
+  return { searchPath, tempRelations };
+}
+
+function named(sql: string, statement: RawStatement, out: Collector): void {
+  const { kind, node } = statement;
+  if (kind === 'PrepareStmt' && typeof node['name'] === 'string') {
+    out.effects.push({ kind: 'prepare', name: node['name'], sql: bodyText(sql, statement, 'as') });
+  }
+  if (kind === 'DeclareCursorStmt' && typeof node['portalname'] === 'string') {
+    out.effects.push({ kind: 'declare', name: node['portalname'], sql: bodyText(sql, statement, 'for') });
+  }
+}
+
+function trust(list: readonly string[]): (schema: string, name: string) => boolean {
+  const names = new Set(list);
+  return (schema, name) =>
+    names.has(`${schema}.${name}`) ||
+    names.has(`${schema}.*`) ||
+    ((schema === 'pg_catalog' || schema === 'public') && names.has(name));
+}

@@ -1,0 +1,103 @@
+/** Gathers what a walk finds; statements, views and function bodies each have one, and flow into the one above. */
+
+import type { Deps, Tagged } from '../lineage/deps.ts';
+import type {
+  ColumnUse,
+  RelationUse,
+  SessionEffect,
+  SettingChange,
+  StatementClass,
+  StatementFacts,
+} from '../types.ts';
+import { STATEMENT_CLASSES } from '../types.ts';
+
+const RANK: ReadonlyMap<StatementClass, number> = new Map(
+  STATEMENT_CLASSES.map((name, rank) => [name, rank]),
+);
+/** Up to here a statement changes no data by itself: an unknown inside makes the whole of it unknown. */
+const HARMLESS_UP_TO = STATEMENT_CLASSES.indexOf('prepare');
+/** Relations one statement may list: a view over thousands of partitions is cut here, and says so. */
+const MAX_RELATIONS = 2_000;
+
+export function moreRestrictive(a: StatementClass, b: StatementClass): StatementClass {
+  return (RANK.get(a) ?? 0) >= (RANK.get(b) ?? 0) ? a : b;
+}
+
+export class Collector {
+  class: StatementClass = 'empty';
+  missingWhere = false;
+  /** A tagged column is compared with or written here (not merely inside a view's definition): its literals are PII. */
+  tainted = false;
+  readonly relations = new Map<string, RelationUse>();
+  readonly functions = new Set<string>();
+  readonly unknowns = new Set<string>();
+  readonly settings: SettingChange[] = [];
+  readonly effects: SessionEffect[] = [];
+  /** Keys of definitions the facts rely on → their digest. */
+  readonly definitions = new Map<string, string>();
+  readonly #uses: Record<ColumnUse['use'], Set<Tagged>> = {
+    value: new Set(),
+    predicate: new Set(),
+    written: new Set(),
+  };
+
+  raise(to: StatementClass): void {
+    this.class = moreRestrictive(this.class, to);
+  }
+
+  use(kind: ColumnUse['use'], deps: Deps): void {
+    if (deps.size === 0) return;
+    for (const dep of deps) this.#uses[kind].add(dep);
+    if (kind !== 'value') this.tainted = true;
+  }
+
+  uses(kind: ColumnUse['use']): Deps {
+    return this.#uses[kind];
+  }
+
+  relation(use: RelationUse): void {
+    const key = `${use.schema ?? ''}\0${use.name}\0${use.access}`;
+    const seen = this.relations.get(key);
+    if (seen !== undefined && (!seen.indirect || use.indirect)) return;
+    if (seen === undefined && this.relations.size >= MAX_RELATIONS) {
+      this.unknowns.add('too many relations');
+      return;
+    }
+    this.relations.set(key, use);
+  }
+
+  /** What a view or function body does is done by the statement that uses it. `tainted` does not spread from views. */
+  absorb(inner: Collector, from: 'view' | 'function'): void {
+    this.raise(inner.class);
+    this.missingWhere ||= inner.missingWhere;
+    for (const use of inner.relations.values()) this.relation({ ...use, indirect: true });
+    for (const name of inner.functions) this.functions.add(name);
+    for (const what of inner.unknowns) this.unknowns.add(what);
+    for (const [key, digest] of inner.definitions) this.definitions.set(key, digest);
+    this.settings.push(...inner.settings);
+    const tainted = this.tainted;
+    for (const kind of ['value', 'predicate', 'written'] as const) this.use(kind, inner.uses(kind));
+    this.tainted = from === 'view' ? tainted : this.tainted;
+  }
+
+  finish(verb: string): StatementFacts {
+    const opaque = this.unknowns.size > 0 && (RANK.get(this.class) ?? 0) <= HARMLESS_UP_TO;
+    const columns: ColumnUse[] = [];
+    for (const use of ['value', 'predicate', 'written'] as const) {
+      for (const { schema, relation, column, tag } of this.#uses[use]) {
+        columns.push({ schema, relation, column, tag, use });
+      }
+    }
+    return {
+      class: opaque ? 'unknown' : this.class,
+      relations: [...this.relations.values()],
+      functions: [...this.functions],
+      columns,
+      missingWhere: this.missingWhere,
+      unknowns: [...this.unknowns],
+      verb,
+      settings: this.settings,
+      effects: this.effects,
+    };
+  }
+}

@@ -1,0 +1,268 @@
+/**
+ * Facts from the whole tree. Every field of every node is visited, known to this file or not, so that nothing hides in a clause
+ * nobody thought of (LIBRARIES.md: judging by the root statement missed half).
+ */
+import type { Context } from '../lineage/context.ts';
+import type { Tree, Wrapped } from '../parse/node.ts';
+import {
+  asList,
+  asText,
+  asTree,
+  bare,
+  names,
+  nodeOf,
+  qualified,
+  relationName,
+  unwrap,
+} from '../parse/node.ts';
+import type { RelationUse } from '../types.ts';
+import { callByAttribute, callFunction } from './functions.ts';
+import { touch } from './touch.ts';
+
+/** WITH names in reach, and how a relation named here is touched. */
+export interface Place {
+  readonly ctes: CteNames | null;
+  readonly access: RelationUse['access'];
+}
+interface CteNames {
+  readonly name: string;
+  readonly next: CteNames | null;
+}
+
+export function walk(value: unknown, place: Place, context: Context): void {
+  if (typeof value !== 'object' || value === null) return;
+  if (Array.isArray(value)) {
+    for (const item of value) walk(item, place, context);
+    return;
+  }
+  const wrapped = unwrap(value) ?? bareKind(value);
+  if (wrapped !== null) walkNode(wrapped, place, context);
+  else walkFields(value as Tree, place, context);
+}
+
+/** Typed fields stand without their kind; these are the ones that matter. */
+function bareKind(value: object): Wrapped | null {
+  const node = value as Tree;
+  if (typeof node['relname'] === 'string') return { kind: 'RangeVar', node };
+  if (Array.isArray(node['names']) && 'typemod' in node) return { kind: 'TypeName', node };
+  if ('limitOption' in node) return { kind: 'SelectStmt', node };
+  return null;
+}
+
+export function walkFields(node: Tree, place: Place, context: Context, except?: ReadonlySet<string>): void {
+  for (const field in node) {
+    if (except?.has(field)) continue;
+    const child = node[field];
+    if (typeof child === 'object' && child !== null) walk(child, place, context);
+  }
+}
+
+export function walkNode({ kind, node }: Wrapped, place: Place, context: Context): void {
+  switch (kind) {
+    case 'SelectStmt':
+    case 'InsertStmt':
+    case 'UpdateStmt':
+    case 'DeleteStmt':
+    case 'MergeStmt':
+      walkQuery(kind, node, place, context);
+      return;
+    case 'RangeVar':
+      relation(node, place, context);
+      return;
+    case 'LockingClause':
+      // Its names are aliases; walkQuery marks what is locked.
+      return;
+    case 'FuncCall':
+      callFunction(node, context);
+      break;
+    case 'A_Expr':
+      operator(node['name'], context);
+      break;
+    case 'SubLink':
+      if (node['operName'] !== undefined) operator(node['operName'], context);
+      break;
+    case 'SortBy':
+      if (node['useOp'] !== undefined) operator(node['useOp'], context);
+      break;
+    case 'TypeName': {
+      const { schema, name } = qualified(node['names']);
+      if (context.env.isCustom(schema, name, context.resolution)) context.out.unknowns.add(`type ${name}`);
+      break;
+    }
+    case 'ColumnRef': {
+      const parts = names(node['fields']);
+      const last = parts.at(-1);
+      if (parts.length > 1 && typeof last === 'string') callByAttribute(last, context);
+      return;
+    }
+    case 'A_Indirection':
+      for (const name of names(node['indirection'])) if (name !== null) callByAttribute(name, context);
+      break;
+    case 'RangeTableSample': {
+      const { schema, name } = qualified(node['method']);
+      if ((schema !== null && schema !== 'pg_catalog') || (name !== 'system' && name !== 'bernoulli')) {
+        context.out.unknowns.add(`sampling method ${name}`);
+      }
+      break;
+    }
+    case 'A_Const':
+    case 'ParamRef':
+    case 'String':
+      return;
+  }
+  walkFields(node, place, context);
+}
+
+const TARGETS = {
+  InsertStmt: 'insert',
+  UpdateStmt: 'update',
+  DeleteStmt: 'delete',
+  MergeStmt: 'merge',
+} as const;
+
+export function walkQuery(
+  kind: keyof typeof TARGETS | 'SelectStmt',
+  node: Tree,
+  outer: Place,
+  context: Context,
+): void {
+  const { out } = context;
+  const place: Place = { ctes: withNames(node, outer, context), access: 'read' };
+  if (kind === 'SelectStmt') {
+    out.raise('read');
+    const into = asTree(node['intoClause']);
+    const created = asTree(into?.['rel']);
+    if (created !== null) createdBy(created, context);
+    walkFields(node, place, context, SELECT_APART);
+    if (node['lockingClause'] !== undefined) lockAll(node['fromClause'], place, context);
+    return;
+  }
+  const target = asTree(node['relation']);
+  if (context.executing) modify(kind, node, target, place, context);
+  else if (target !== null) touch(relationName(target), 'read', context);
+  walkFields(node, place, context, MODIFY_APART);
+}
+
+const SELECT_APART = new Set(['withClause', 'intoClause', 'lockingClause']);
+const MODIFY_APART = new Set(['withClause', 'relation']);
+
+function modify(
+  kind: keyof typeof TARGETS,
+  node: Tree,
+  target: Tree | null,
+  place: Place,
+  context: Context,
+): void {
+  const { out } = context;
+  out.raise(TARGETS[kind]);
+  if (target === null) return;
+  const name = relationName(target);
+  // The target of DML is never a WITH query.
+  if (kind === 'MergeStmt') {
+    for (const item of asList(node['mergeWhenClauses'])) {
+      const action = nodeOf(item, 'MergeWhenClause')?.['commandType'];
+      if (action === 'CMD_DELETE') out.raise('delete');
+      touch(
+        name,
+        action === 'CMD_DELETE' ? 'delete' : action === 'CMD_UPDATE' ? 'update' : 'insert',
+        context,
+      );
+    }
+    return;
+  }
+  touch(name, kind === 'InsertStmt' ? 'insert' : kind === 'UpdateStmt' ? 'update' : 'delete', context);
+  if (kind === 'InsertStmt') {
+    const conflict = bare(node['onConflictClause'], 'OnConflictClause');
+    if (conflict?.['action'] === 'ONCONFLICT_UPDATE') {
+      out.raise('update');
+      touch(name, 'update', context);
+    }
+    return;
+  }
+  if (!limits(node['whereClause'])) out.missingWhere = true;
+  if (node['returningClause'] !== undefined) walk({ RangeVar: target }, { ...place, ctes: null }, context);
+}
+
+/** `WHERE true` and `WHERE 1 = 1` limit nothing. */
+function limits(clause: unknown): boolean {
+  if (clause === undefined || clause === null || typeof clause !== 'object') return false;
+  if (Array.isArray(clause)) return clause.some(limits);
+  const wrapped = unwrap(clause);
+  if (wrapped?.kind === 'ColumnRef' || wrapped?.kind === 'CurrentOfExpr' || wrapped?.kind === 'SubLink')
+    return true;
+  return Object.values(clause).some((child) => typeof child === 'object' && limits(child));
+}
+
+function withNames(node: Tree, outer: Place, context: Context): CteNames | null {
+  const clause = bare(node['withClause'], 'WithClause');
+  let ctes = outer.ctes;
+  if (clause === null) return ctes;
+  const queries = asList(clause['ctes']).map((item) => nodeOf(item, 'CommonTableExpr') ?? {});
+  const recursive = clause['recursive'] === true;
+  if (recursive) for (const query of queries) ctes = { name: asText(query['ctename']), next: ctes };
+  for (const query of queries) {
+    // Not recursive: it does not see itself, so its own name means the table.
+    walkFields(query, { ctes, access: 'read' }, context);
+    if (!recursive) ctes = { name: asText(query['ctename']), next: ctes };
+  }
+  return ctes;
+}
+
+function relation(node: Tree, place: Place, context: Context): void {
+  const name = relationName(node);
+  if (name.schema === null && place.access === 'read') {
+    for (let at = place.ctes; at !== null; at = at.next) if (at.name === name.name) return;
+  }
+  touch(name, place.access, context);
+}
+
+/** FOR UPDATE and FOR SHARE lock rows of the relations in FROM. */
+function lockAll(clause: unknown, place: Place, context: Context): void {
+  for (const item of asList(clause)) {
+    const wrapped = unwrap(item);
+    if (wrapped === null) continue;
+    const { kind, node } = wrapped;
+    if (kind === 'RangeVar') relationLock(node, place, context);
+    if (kind === 'JoinExpr') lockAll([node['larg'], node['rarg']], place, context);
+    if (kind === 'RangeSubselect')
+      lockAll(nodeOf(node['subquery'], 'SelectStmt')?.['fromClause'], place, context);
+  }
+}
+
+function relationLock(node: Tree, place: Place, context: Context): void {
+  const name = relationName(node);
+  for (let at = place.ctes; at !== null && name.schema === null; at = at.next)
+    if (at.name === name.name) return;
+  touch(name, 'lock', context);
+}
+
+/** CREATE TABLE …, SELECT INTO: the name comes into being. */
+export function createdBy(node: Tree, context: Context): void {
+  const name = relationName(node);
+  if (context.executing) context.out.raise('ddl');
+  context.out.relation({
+    schema: name.temporary ? 'pg_temp' : name.schema,
+    name: name.name,
+    access: 'ddl',
+    indirect: context.indirect,
+    known: false,
+  });
+  if (name.temporary || name.schema?.startsWith('pg_temp')) {
+    context.out.effects.push({ kind: 'temp-relation', name: name.name });
+  }
+}
+
+function operator(value: unknown, context: Context): void {
+  const { schema, name } = qualified(value);
+  const { env, out } = context;
+  const members =
+    name === 'BETWEEN' || name.startsWith('BETWEEN ') || name.startsWith('NOT BETWEEN')
+      ? ['<=', '>=']
+      : [name];
+  for (const member of members) {
+    const foreign = schema !== null && schema !== 'pg_catalog';
+    if (env.isCustom(schema, member, context.resolution) || (foreign && env.catalog === null)) {
+      out.unknowns.add(`operator ${schema === null ? '' : `${schema}.`}${member}`);
+    }
+  }
+}

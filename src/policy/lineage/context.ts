@@ -1,0 +1,31 @@
+import type { Collector } from '../facts/collector.ts';
+import type { ResolutionContext } from '../types.ts';
+import type { Env } from './env.ts';
+
+/** What every walk over a tree carries. */
+export interface Context {
+  readonly env: Env;
+  readonly resolution: ResolutionContext;
+  readonly trusted: (schema: string, name: string) => boolean;
+  readonly trustedKey: string;
+  readonly out: Collector;
+  /** false inside plain EXPLAIN and definitions: DML in there does not run (functions still may: planning folds them). */
+  readonly executing: boolean;
+  /** Reached through a view or function body, not named in the text. */
+  readonly indirect: boolean;
+  /** Inside a function body: a name that is no column is a parameter. */
+  readonly inBody: boolean;
+  /** Definitions being read, against cycles. */
+  readonly stack: readonly string[];
+  /** Literals and parameters shown to have nothing to do with a tagged column. */
+  readonly cleared: Set<unknown>;
+  /** Queries still to be looked at: nested recursive WITH goes round several times at each level. */
+  readonly work: { left: number };
+}
+
+export const MAX_WORK = 20_000;
+
+/** The budget is spent: the statement is not judged. */
+export class TooComplex extends Error {}
+
+export const MAX_DEFINITION_DEPTH = 24;

@@ -1,0 +1,139 @@
+/** Views and function bodies, read as statements of their own. */
+
+import { Collector } from '../facts/collector.ts';
+import { asList, nodeOf, unwrap } from '../parse/node.ts';
+import type { RawStatement } from '../parse/parser.ts';
+import { parse } from '../parse/parser.ts';
+import { analyseStatement } from '../statement.ts';
+import type { CatalogFunction, CatalogRelation, ResolutionContext } from '../types.ts';
+import type { Context } from './context.ts';
+import { MAX_DEFINITION_DEPTH } from './context.ts';
+import type { Shape } from './deps.ts';
+import { NONE, whole } from './deps.ts';
+import type { Summary } from './env.ts';
+import { select } from './select.ts';
+
+/** The catalog may print names qualified or not: every relation of that name counts. */
+const ANYWHERE: ResolutionContext = { searchPath: null, tempRelations: [] };
+
+export function viewSummary(view: CatalogRelation, context: Context): Summary {
+  const { env } = context;
+  const key = `${context.trustedKey}\0${view.oid}`;
+  const known = env.bodies.get(`v${key}`);
+  if (known !== undefined) return known;
+  const facts = new Collector();
+  const seen = `v${view.oid}`;
+  let shape: Shape;
+  const parsed =
+    view.definition === null || context.stack.includes(seen) || context.stack.length > MAX_DEFINITION_DEPTH
+      ? null
+      : parse(view.definition);
+  const statement =
+    parsed?.kind === 'parsed' && parsed.statements.length === 1 ? parsed.statements[0] : undefined;
+  if (statement === undefined || statement.kind !== 'SelectStmt') {
+    facts.unknowns.add(`view ${view.schema}.${view.name}`);
+    shape = opaque(context, view);
+    return { facts, shape };
+  }
+  const inner = inside(context, facts, ANYWHERE, seen, false);
+  analyseStatement(statement, inner, 'facts');
+  shape = select(statement.node, null, inner);
+  const summary = { facts, shape: named(shape, view) };
+  env.bodies.set(`v${key}`, summary);
+  return summary;
+}
+
+/** Null when the body cannot be read: another language, hidden source, a cycle, or text that does not parse. */
+export function functionSummary(fn: CatalogFunction, context: Context): Summary | null {
+  if (fn.language !== 'sql' || fn.body === null) return null;
+  const seen = `f${fn.oid}`;
+  if (context.stack.includes(seen) || context.stack.length > MAX_DEFINITION_DEPTH) return null;
+  const path = pathOf(fn, context.resolution);
+  const key = `f${context.trustedKey}\0${fn.oid}\0${JSON.stringify(path)}`;
+  const known = context.env.bodies.get(key);
+  if (known !== undefined) return known;
+  const statements = bodyStatements(fn.body);
+  if (statements === null) return null;
+  const facts = new Collector();
+  const inner = inside(context, facts, path, seen, true);
+  let shape: Shape = { columns: [], open: null };
+  for (const statement of statements) shape = analyseStatement(statement, inner, 'body');
+  const summary = { facts, shape };
+  context.env.bodies.set(key, summary);
+  return summary;
+}
+
+function inside(
+  context: Context,
+  out: Collector,
+  resolution: ResolutionContext,
+  seen: string,
+  inBody: boolean,
+): Context {
+  return {
+    ...context,
+    out,
+    resolution,
+    inBody,
+    executing: true,
+    indirect: true,
+    stack: [...context.stack, seen],
+    cleared: new Set(),
+  };
+}
+
+/** A body runs under the caller's search path unless the function sets its own. */
+function pathOf(fn: CatalogFunction, caller: ResolutionContext): ResolutionContext {
+  const own = fn.config.find((setting) => setting.toLowerCase().startsWith('search_path='));
+  if (own === undefined) return caller;
+  const schemas = own
+    .slice(own.indexOf('=') + 1)
+    .split(',')
+    .map((part) => part.trim().replace(/^"(.*)"$/, '$1'));
+  return schemas.includes('$user')
+    ? { ...caller, searchPath: null }
+    : { ...caller, searchPath: schemas.filter(Boolean) };
+}
+
+/** `prosrc` is a list of statements; an SQL-standard body (BEGIN ATOMIC, RETURN) parses only inside its CREATE FUNCTION. */
+export function bodyStatements(body: string): readonly RawStatement[] | null {
+  if (!/^\s*(?:BEGIN\s+ATOMIC|RETURN)\b/i.test(body)) {
+    const parsed = parse(body);
+    return parsed.kind === 'parsed' ? parsed.statements : null;
+  }
+  const parsed = parse(`CREATE FUNCTION f() RETURNS void LANGUAGE sql ${body}`);
+  const create = parsed.kind === 'parsed' ? parsed.statements[0] : undefined;
+  if (create === undefined || create.kind !== 'CreateFunctionStmt') return null;
+  return sqlBodyStatements(create.node['sql_body']);
+}
+
+export function sqlBodyStatements(body: unknown): readonly RawStatement[] {
+  const list = nodeOf(body, 'List');
+  if (list !== null) return asList(list['items']).flatMap(sqlBodyStatements);
+  if (Array.isArray(body)) return body.flatMap(sqlBodyStatements);
+  const wrapped = unwrap(body);
+  return wrapped === null ? [] : [{ ...wrapped, start: 0, end: 0 }];
+}
+
+/** The view's own column names, by position; its own tags come on top (lineage/relation.ts). */
+function named(shape: Shape, view: CatalogRelation): Shape {
+  if (shape.open === null && shape.columns.length === view.columns.length) {
+    return {
+      columns: view.columns.map((column, i) => ({ name: column.name, deps: shape.columns[i]?.deps ?? NONE })),
+      open: null,
+    };
+  }
+  const all = whole(shape);
+  return { columns: view.columns.map(({ name }) => ({ name, deps: all })), open: null };
+}
+
+/** Unknown lineage counts as tagged (DESIGN.md 6). */
+export function opaque(context: Context, relation: CatalogRelation): Shape {
+  return {
+    columns: relation.columns.map(({ name }) => ({
+      name,
+      deps: context.env.everyTag(relation.schema, relation.name, name),
+    })),
+    open: null,
+  };
+}

@@ -1,0 +1,238 @@
+/** A catalog snapshot, indexed once and kept as long as the snapshot (and the policy's tags) live. */
+
+import type { Collector } from '../facts/collector.ts';
+import { digestOf } from '../parse/digest.ts';
+import type { RelationName } from '../parse/node.ts';
+import type { TagLookup } from '../rules/tags.ts';
+import type {
+  CatalogForeignKey,
+  CatalogFunction,
+  CatalogRelation,
+  CatalogSnapshot,
+  ResolutionContext,
+} from '../types.ts';
+import type { Deps, Shape, Tagged } from './deps.ts';
+import { NONE } from './deps.ts';
+
+/** What a view's definition or a function's body does, and what comes out of it. */
+export interface Summary {
+  readonly facts: Collector;
+  readonly shape: Shape;
+}
+
+/** Relations a name may stand for. Several when the search path is not known or the session has a temporary one. */
+export interface Resolved {
+  readonly relations: readonly CatalogRelation[];
+  /** A relation of pg_catalog or information_schema, by name. */
+  readonly system: { readonly schema: string; readonly name: string } | null;
+  readonly temporary: boolean;
+}
+
+export class Env {
+  readonly catalog: CatalogSnapshot | null;
+  readonly tagsOf: TagLookup;
+  readonly views = new Map<number, Summary>();
+  readonly bodies = new Map<string, Summary>();
+  readonly shapes = new Map<number, Shape>();
+  readonly #byName = new Map<string, CatalogRelation[]>();
+  readonly #byOid = new Map<number, CatalogRelation>();
+  readonly #children = new Map<number, CatalogRelation[]>();
+  readonly #referencing = new Map<number, CatalogForeignKey[]>();
+  readonly #functions = new Map<string, CatalogFunction[]>();
+  readonly #operators = new Map<string, string[]>();
+  readonly #interned = new Map<string, Tagged>();
+  readonly #digests = new Map<string, string>();
+  #everyTag: Deps | null = null;
+
+  constructor(catalog: CatalogSnapshot | null, tagsOf: TagLookup) {
+    this.catalog = catalog;
+    this.tagsOf = tagsOf;
+    if (catalog === null) return;
+    for (const relation of catalog.relations) {
+      push(this.#byName, relation.name, relation);
+      this.#byOid.set(relation.oid, relation);
+      for (const parent of relation.parents) push(this.#children, parent, relation);
+    }
+    for (const key of catalog.foreignKeys) push(this.#referencing, key.to, key);
+    for (const fn of catalog.functions) push(this.#functions, fn.name, fn);
+    for (const operator of catalog.customOperators) {
+      // An operator symbol has no dot, a schema may: split at the last one.
+      const dot = operator.lastIndexOf('.');
+      push(this.#operators, operator.slice(dot + 1), operator.slice(0, Math.max(dot, 0)));
+    }
+  }
+
+  relationByOid(oid: number): CatalogRelation | null {
+    return this.#byOid.get(oid) ?? null;
+  }
+
+  childrenOf(oid: number): readonly CatalogRelation[] {
+    return this.#children.get(oid) ?? [];
+  }
+
+  referencing(oid: number): readonly CatalogForeignKey[] {
+    return this.#referencing.get(oid) ?? [];
+  }
+
+  resolve(name: Pick<RelationName, 'schema' | 'name'>, context: ResolutionContext): Resolved {
+    const all = this.#byName.get(name.name) ?? [];
+    if (name.schema !== null) {
+      const { schema } = name;
+      const relations = all.filter(
+        (r) => r.schema === schema || (schema === 'pg_temp' && isTemporary(r.schema)),
+      );
+      const system = relations.length === 0 && isSystemSchema(schema) ? { schema, name: name.name } : null;
+      const temporary = relations.length === 0 && isTemporary(schema) && hasTemporary(context, name.name);
+      return { relations, system, temporary };
+    }
+    const temporary = hasTemporary(context, name.name);
+    const relations = inPath(all, context.searchPath);
+    const own = all.filter((r) => isTemporary(r.schema) && !relations.includes(r));
+    const system = name.name.startsWith('pg_')
+      ? { schema: 'pg_catalog', name: name.name }
+      : relations.length === 0 && (context.searchPath?.includes('information_schema') ?? false)
+        ? { schema: 'information_schema', name: name.name }
+        : null;
+    return {
+      relations: [...own, ...relations],
+      system,
+      temporary: temporary && own.length === 0,
+    };
+  }
+
+  /** Functions outside pg_catalog that a call may mean: overloads are chosen by types we do not know, so every one counts. */
+  functionsNamed(
+    schema: string | null,
+    name: string,
+    context: ResolutionContext,
+  ): readonly CatalogFunction[] {
+    const all = this.#functions.get(name);
+    if (all === undefined) return [];
+    if (schema !== null) {
+      return all.filter((f) => f.schema === schema || (schema === 'pg_temp' && isTemporary(f.schema)));
+    }
+    const path = context.searchPath;
+    return path === null ? all : all.filter((f) => path.includes(f.schema));
+  }
+
+  /** Does this operator, cast or domain name run code of the database's users? */
+  isCustom(schema: string | null, name: string, context: ResolutionContext): boolean {
+    const schemas = this.#operators.get(name);
+    if (schemas === undefined) return false;
+    if (schema !== null) return schemas.includes(schema) || schemas.includes('');
+    const path = context.searchPath;
+    return path === null || schemas.some((s) => s === '' || s === 'pg_catalog' || path.includes(s));
+  }
+
+  tag(schema: string, relation: string, column: string, comment: string | null): Tagged | null {
+    const tag = this.tagsOf(schema, relation, column, comment);
+    if (tag === null) return null;
+    const key = `${schema}\0${relation}\0${column}\0${tag}`;
+    let tagged = this.#interned.get(key);
+    if (tagged === undefined) {
+      tagged = { schema, relation, column, tag };
+      this.#interned.set(key, tagged);
+    }
+    return tagged;
+  }
+
+  /** One source for each tag that any column carries: what statistics and activity views may hold. */
+  everyTag(schema: string, relation: string, column: string): Deps {
+    if (this.#everyTag === null) {
+      const found = new Map<string, Tagged>();
+      for (const r of this.catalog?.relations ?? []) {
+        for (const c of r.columns) {
+          const tagged = this.tag(r.schema, r.name, c.name, c.comment);
+          if (tagged !== null && !found.has(tagged.tag)) found.set(tagged.tag, tagged);
+        }
+      }
+      this.#everyTag = found.size === 0 ? NONE : new Set(found.values());
+    }
+    if (this.#everyTag.size === 0) return NONE;
+    const deps = new Set<Tagged>();
+    for (const { tag } of this.#everyTag) {
+      const key = `${schema}\0${relation}\0${column}\0${tag}`;
+      const tagged = this.#interned.get(key) ?? { schema, relation, column, tag };
+      this.#interned.set(key, tagged);
+      deps.add(tagged);
+    }
+    return deps;
+  }
+
+  relationDigest(relation: CatalogRelation): string {
+    return this.#digest(`r${relation.oid}`, () => [
+      relation.schema,
+      relation.name,
+      relation.relkind,
+      relation.definition ?? '',
+      JSON.stringify(relation.columns.map((c) => [c.name, c.type, c.comment, c.generated])),
+      JSON.stringify([relation.parents, relation.triggers, relation.hasRules, relation.rowSecurity]),
+      JSON.stringify(this.referencing(relation.oid).map((key) => [key.from, key.onDelete])),
+    ]);
+  }
+
+  functionDigest(fn: CatalogFunction): string {
+    return this.#digest(`f${fn.oid}`, () => [
+      fn.schema,
+      fn.name,
+      fn.language,
+      fn.kind,
+      fn.volatility,
+      fn.body ?? '',
+      JSON.stringify([fn.config, fn.securityDefiner]),
+    ]);
+  }
+
+  #digest(key: string, parts: () => readonly string[]): string {
+    let digest = this.#digests.get(key);
+    if (digest === undefined) {
+      digest = digestOf(parts());
+      this.#digests.set(key, digest);
+    }
+    return digest;
+  }
+}
+
+const cache = new WeakMap<CatalogSnapshot, WeakMap<TagLookup, Env>>();
+
+export function envOf(catalog: CatalogSnapshot | null, tagsOf: TagLookup): Env {
+  if (catalog === null) return new Env(null, tagsOf);
+  let byTags = cache.get(catalog);
+  if (byTags === undefined) {
+    byTags = new WeakMap();
+    cache.set(catalog, byTags);
+  }
+  let env = byTags.get(tagsOf);
+  if (env === undefined) {
+    env = new Env(catalog, tagsOf);
+    byTags.set(tagsOf, env);
+  }
+  return env;
+}
+
+export function isTemporary(schema: string): boolean {
+  return schema.startsWith('pg_temp');
+}
+
+export function isSystemSchema(schema: string): boolean {
+  return schema === 'pg_catalog' || schema === 'information_schema' || schema === 'pg_toast';
+}
+
+function hasTemporary(context: ResolutionContext, name: string): boolean {
+  return context.tempRelations.includes(name.toLowerCase()) || context.tempRelations.includes(name);
+}
+
+function inPath(all: readonly CatalogRelation[], path: readonly string[] | null): readonly CatalogRelation[] {
+  if (path === null) return all;
+  for (const schema of path) {
+    const found = all.filter((r) => r.schema === schema);
+    if (found.length > 0) return found;
+  }
+  return [];
+}
+
+function push<K, V>(map: Map<K, V[]>, key: K, value: V): void {
+  const list = map.get(key);
+  if (list === undefined) map.set(key, [value]);
+  else list.push(value);
+}

@@ -1,0 +1,229 @@
+/** What an expression may carry, and what it only compares. */
+import type { Tree } from '../parse/node.ts';
+import { asList, asTree, names, nodeOf, qualified, unwrap } from '../parse/node.ts';
+import type { Context } from './context.ts';
+import { functionSummary } from './definitions.ts';
+import type { Deps } from './deps.ts';
+import { lookup, NONE, union, whole } from './deps.ts';
+import { clearLiterals } from './literals.ts';
+import type { Scope } from './scope.ts';
+import { findSource, resolveName, resolveQualified } from './scope.ts';
+import { select } from './select.ts';
+import { REVEALING_FUNCTIONS } from './system.ts';
+
+const COMPARISONS = new Set([
+  '=',
+  '<>',
+  '!=',
+  '<',
+  '<=',
+  '>',
+  '>=',
+  '~~',
+  '!~~',
+  '~~*',
+  '!~~*',
+  '~',
+  '!~',
+  '~*',
+  '!~*',
+  '^@',
+  '@>',
+  '<@',
+  '&&',
+  '?',
+  '?|',
+  '?&',
+  '@@',
+  'BETWEEN',
+  'NOT BETWEEN',
+  'BETWEEN SYMMETRIC',
+  'NOT BETWEEN SYMMETRIC',
+]);
+const COMPARING_KINDS = new Set([
+  'AEXPR_OP_ANY',
+  'AEXPR_OP_ALL',
+  'AEXPR_DISTINCT',
+  'AEXPR_NOT_DISTINCT',
+  'AEXPR_IN',
+  'AEXPR_LIKE',
+  'AEXPR_ILIKE',
+  'AEXPR_SIMILAR',
+  'AEXPR_BETWEEN',
+  'AEXPR_NOT_BETWEEN',
+  'AEXPR_BETWEEN_SYM',
+  'AEXPR_NOT_BETWEEN_SYM',
+]);
+
+export function expression(value: unknown, scope: Scope, context: Context): Deps {
+  if (typeof value !== 'object' || value === null) return NONE;
+  if (Array.isArray(value)) {
+    let deps: Deps = NONE;
+    for (const item of value) deps = union(deps, expression(item, scope, context));
+    return deps;
+  }
+  const wrapped = unwrap(value);
+  if (wrapped !== null) return ofKind(wrapped.kind, wrapped.node, scope, context);
+  const tree = asTree(value);
+  if (tree === null) return NONE;
+  if (Array.isArray(tree['funcname'])) return call(tree, scope, context);
+  return children(tree, scope, context);
+}
+
+/** Evaluates for its comparisons; what is left over was looked at, not put out. */
+export function predicate(value: unknown, scope: Scope, context: Context): void {
+  if (value === undefined) return;
+  context.out.use('predicate', expression(value, scope, context));
+}
+
+function ofKind(kind: string, node: Tree, scope: Scope, context: Context): Deps {
+  switch (kind) {
+    case 'ColumnRef':
+      return column(node, scope, context);
+    case 'A_Const':
+    case 'ParamRef':
+    case 'TypeName':
+      return NONE;
+    case 'A_Expr':
+      return operator(node, scope, context);
+    case 'BoolExpr':
+      return expression(node['args'], scope, context);
+    case 'NullTest':
+      predicate(node['arg'], scope, context);
+      return NONE;
+    case 'SubLink':
+      return subLink(node, scope, context);
+    case 'FuncCall':
+      return call(node, scope, context);
+    case 'CaseExpr': {
+      predicate(node['arg'], scope, context);
+      let deps = expression(node['defresult'], scope, context);
+      for (const item of asList(node['args'])) {
+        const when = nodeOf(item, 'CaseWhen');
+        predicate(when?.['expr'], scope, context);
+        deps = union(deps, expression(when?.['result'], scope, context));
+      }
+      return deps;
+    }
+    case 'A_Indirection':
+      return indirection(node, scope, context);
+    case 'SelectStmt':
+      return whole(select(node, scope, context));
+    case 'WindowDef':
+      context.out.use('predicate', children(node, scope, context));
+      return NONE;
+    default:
+      return children(node, scope, context);
+  }
+}
+
+/** A node this file has no opinion on carries what its parts carry. */
+function children(node: Tree, scope: Scope, context: Context): Deps {
+  let deps: Deps = NONE;
+  for (const field in node) {
+    const child = node[field];
+    if (typeof child === 'object' && child !== null) deps = union(deps, expression(child, scope, context));
+  }
+  return deps;
+}
+
+function column(node: Tree, scope: Scope, context: Context): Deps {
+  const fields = asList(node['fields']);
+  const parts = names(fields);
+  const last = parts.at(-1);
+  if (last === null) {
+    // `t.*` inside an expression, as in row(t.*) or count(t.*)
+    const table = parts.at(-2);
+    if (table === undefined || table === null)
+      return union(...scope.sources.map((source) => whole(source.shape)));
+    return resolveQualifiedStar(table, scope, context);
+  }
+  const known = parts.filter((part) => part !== null);
+  if (known.length === 1 && last !== undefined) return resolveName(last, scope, context);
+  return resolveQualified(known, scope, context);
+}
+
+function resolveQualifiedStar(table: string, scope: Scope, context: Context): Deps {
+  const source = findSource(scope, table);
+  return source === null ? resolveName(table, scope, context) : whole(source.shape);
+}
+
+function operator(node: Tree, scope: Scope, context: Context): Deps {
+  const left = expression(node['lexpr'], scope, context);
+  const right = expression(node['rexpr'], scope, context);
+  const { name } = qualified(node['name']);
+  const kind = node['kind'];
+  const compares = COMPARISONS.has(name) || (typeof kind === 'string' && COMPARING_KINDS.has(kind));
+  if (!compares || node['lexpr'] === undefined) return union(left, right);
+  context.out.use('predicate', union(left, right));
+  if (left.size === 0 && right.size === 0) clearLiterals([node['lexpr'], node['rexpr']], context);
+  return NONE;
+}
+
+function subLink(node: Tree, scope: Scope, context: Context): Deps {
+  predicate(node['testexpr'], scope, context);
+  const statement = nodeOf(node['subselect'], 'SelectStmt');
+  if (statement === null) return expression(node['subselect'], scope, context);
+  const shape = select(statement, scope, context);
+  switch (node['subLinkType']) {
+    case 'EXISTS_SUBLINK':
+      // EXISTS looks at no column: `EXISTS (SELECT * …)` is not a use.
+      for (const item of asList(statement['targetList']))
+        clearIfNumber(nodeOf(item, 'ResTarget')?.['val'], context);
+      return NONE;
+    case 'ANY_SUBLINK':
+    case 'ALL_SUBLINK':
+      context.out.use('predicate', whole(shape));
+      return NONE;
+    default:
+      return whole(shape);
+  }
+}
+
+export function clearIfNumber(value: unknown, context: Context): void {
+  const constant = nodeOf(value, 'A_Const');
+  if (constant !== null && constant['sval'] === undefined) context.cleared.add(constant);
+}
+
+function call(node: Tree, scope: Scope, context: Context): Deps {
+  const { schema, name } = qualified(node['funcname']);
+  let deps = expression(node['args'], scope, context);
+  predicate(node['agg_filter'], scope, context);
+  if (node['agg_within_group'] === true) deps = union(deps, expression(node['agg_order'], scope, context));
+  else predicate(node['agg_order'], scope, context);
+  const over = asTree(node['over']);
+  if (over !== null) for (const field in over) predicate(over[field], scope, context);
+  const custom = context.env.functionsNamed(schema, name, context.resolution);
+  if (custom.length === 0 && name === 'count') {
+    context.out.use('predicate', deps);
+    return NONE;
+  }
+  if (REVEALING_FUNCTIONS.has(name)) deps = union(deps, context.env.everyTag('pg_catalog', name, '*'));
+  for (const fn of custom) {
+    const summary = functionSummary(fn, context);
+    if (summary !== null) deps = union(deps, whole(summary.shape), summary.facts.uses('value'));
+  }
+  if (custom.length === 0 && deps.size === 0 && hasColumn(node['args']))
+    clearLiterals(asList(node['args']), context);
+  return deps;
+}
+
+function hasColumn(value: unknown): boolean {
+  return asList(value).some((item) => nodeOf(item, 'ColumnRef') !== null);
+}
+
+/** `(c).email`, `(f(x)).field`, `(expr).function`. Only a field of a row in FROM is told apart. */
+function indirection(node: Tree, scope: Scope, context: Context): Deps {
+  const path = asList(node['indirection']);
+  for (const item of path) if (nodeOf(item, 'A_Indices') !== null) predicate(item, scope, context);
+  const ref = nodeOf(node['arg'], 'ColumnRef');
+  const parts = ref === null ? [] : names(ref['fields']);
+  const [field] = names(path);
+  const [name] = parts;
+  if (parts.length === 1 && typeof name === 'string' && typeof field === 'string') {
+    const isColumn = scope.sources.some((source) => source.shape.columns.some((c) => c.name === name));
+    const row = findSource(scope, name);
+    if (!isColumn && row !== null) return lookup(row.shape, field) ?? whole(row.shape);
+  }
+  return expression(node['arg'], scope, context);
+}

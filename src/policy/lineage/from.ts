@@ -1,0 +1,143 @@
+/** FROM items: what they are called, their columns, and what `*` over them means. */
+import type { Tree } from '../parse/node.ts';
+import { asList, asText, asTree, names, nodeOf, relationName, unwrap } from '../parse/node.ts';
+import type { Context } from './context.ts';
+import type { Column, Shape } from './deps.ts';
+import { lookup, NONE, rename, union, whole } from './deps.ts';
+import { expression, predicate } from './expression.ts';
+import { relationShape } from './relation.ts';
+import type { Scope, Source } from './scope.ts';
+import { findCte, scopeOf } from './scope.ts';
+import { select } from './select.ts';
+
+export interface Items {
+  readonly sources: readonly Source[];
+  readonly star: Shape;
+}
+
+const NOTHING: Items = { sources: [], star: { columns: [], open: null } };
+
+/** `extra` come first: the target of UPDATE, DELETE and MERGE. */
+export function from(clause: unknown, outer: Scope, context: Context, extra: readonly Source[] = []): Items {
+  let items: Items = { sources: extra, star: concat(extra.map((source) => source.shape)) };
+  for (const item of asList(clause)) {
+    const next = fromItem(item, outer, items.sources, context);
+    items = { sources: [...items.sources, ...next.sources], star: concat([items.star, next.star]) };
+  }
+  return items;
+}
+
+/** `before`: what LATERAL items can see. */
+export function fromItem(item: unknown, outer: Scope, before: readonly Source[], context: Context): Items {
+  const wrapped = unwrap(item);
+  if (wrapped === null) return NOTHING;
+  const { kind, node } = wrapped;
+  switch (kind) {
+    case 'RangeVar':
+      return single(tableSource(node, outer, context));
+    case 'RangeSubselect': {
+      const query = nodeOf(node['subquery'], 'SelectStmt');
+      const scope = node['lateral'] === true ? scopeOf(before, outer) : outer;
+      const shape = query === null ? NOTHING.star : select(query, scope, context);
+      return single(aliased(node, shape));
+    }
+    case 'JoinExpr':
+      return join(node, outer, before, context);
+    case 'RangeTableSample': {
+      const inner = fromItem(node['relation'], outer, before, context);
+      predicate([...asList(node['args']), node['repeatable']], scopeOf(before, outer), context);
+      return inner;
+    }
+    default: {
+      // RangeFunction, RangeTableFunc (XMLTABLE), JsonTable: every column may carry whatever goes in.
+      const deps = expression(withoutAlias(node), scopeOf(before, outer), context);
+      return single(aliased(node, { columns: [], open: () => deps }));
+    }
+  }
+}
+
+function single(source: Source): Items {
+  return { sources: [source], star: source.shape };
+}
+
+function withoutAlias(node: Tree): unknown[] {
+  return Object.entries(node)
+    .filter(([field, value]) => field !== 'alias' && typeof value === 'object')
+    .map(([, value]) => value);
+}
+
+export function tableSource(rangeVar: Tree, outer: Scope | null, context: Context, mayBeCte = true): Source {
+  const name = relationName(rangeVar);
+  const cte = mayBeCte && name.schema === null ? findCte(outer?.ctes ?? null, name.name) : null;
+  const shape = cte?.shape ?? relationShape(name, context);
+  return {
+    alias: name.alias ?? name.name,
+    schema: name.alias !== null || cte !== null ? null : (name.schema ?? ''),
+    shape: rename(shape, name.aliasColumns),
+  };
+}
+
+function aliased(node: Tree, shape: Shape): Source {
+  const alias = asTree(node['alias']);
+  return {
+    alias: alias === null ? null : asText(alias['aliasname']),
+    schema: null,
+    shape:
+      alias === null
+        ? shape
+        : rename(
+            shape,
+            names(alias['colnames']).map((name) => name ?? ''),
+          ),
+  };
+}
+
+function join(node: Tree, outer: Scope, before: readonly Source[], context: Context): Items {
+  const left = fromItem(node['larg'], outer, before, context);
+  const right = fromItem(node['rarg'], outer, [...before, ...left.sources], context);
+  const sources = [...left.sources, ...right.sources];
+  predicate(node['quals'], scopeOf([...before, ...sources], outer), context);
+  const natural = node['isNatural'] === true;
+  const using = natural
+    ? common(left.star, right.star)
+    : names(node['usingClause']).map((name) => name ?? '');
+  const merged: Column[] = using.map((name) => {
+    const deps = union(lookup(left.star, name) ?? NONE, lookup(right.star, name) ?? NONE);
+    context.out.use('predicate', deps);
+    return { name, deps };
+  });
+  const rest = (shape: Shape): Shape => ({
+    columns: shape.columns.filter((column) => !using.includes(column.name)),
+    open: shape.open,
+  });
+  let star =
+    using.length === 0
+      ? concat([left.star, right.star])
+      : concat([{ columns: merged, open: null }, rest(left.star), rest(right.star)]);
+  if (natural && (left.star.open !== null || right.star.open !== null)) {
+    const all = union(whole(left.star), whole(right.star));
+    star = { columns: star.columns, open: () => all };
+  }
+  const usingAlias = asTree(node['join_using_alias']);
+  if (usingAlias !== null) {
+    sources.push({
+      alias: asText(usingAlias['aliasname']),
+      schema: null,
+      shape: { columns: merged, open: null },
+    });
+  }
+  // An alias of the whole join hides the names inside.
+  return asTree(node['alias']) === null ? { sources, star } : single(aliased(node, star));
+}
+
+function common(left: Shape, right: Shape): string[] {
+  const names = new Set(right.columns.map((column) => column.name));
+  return left.columns.map((column) => column.name).filter((name) => names.has(name));
+}
+
+export function concat(shapes: readonly Shape[]): Shape {
+  const columns = shapes.flatMap((shape) => shape.columns);
+  const open = shapes.flatMap((shape) => shape.open ?? []);
+  if (open.length === 0) return { columns, open: null };
+  return { columns, open: (name) => union(...open.map((look) => look(name))) };
+}

@@ -1,0 +1,171 @@
+/** INSERT, UPDATE, DELETE, MERGE: what is written, what is copied, and what RETURNING puts out. */
+import type { Tree } from '../parse/node.ts';
+import { asList, asText, asTree, bare, nodeOf } from '../parse/node.ts';
+import type { Context } from './context.ts';
+import type { Deps, Shape } from './deps.ts';
+import { lookup, NONE, union, whole } from './deps.ts';
+import { expression, predicate } from './expression.ts';
+import { from, fromItem, tableSource } from './from.ts';
+import { clear } from './literals.ts';
+import type { Scope, Source } from './scope.ts';
+import { scopeOf } from './scope.ts';
+import { select, targets, withQueries } from './select.ts';
+
+const NO_OUTPUT: Shape = { columns: [], open: null };
+
+export function modification(kind: string, node: Tree, parent: Scope | null, context: Context): Shape {
+  const outer = scopeOf([], parent, withQueries(node, parent, context));
+  const relation = asTree(node['relation']);
+  if (relation === null) {
+    context.out.use('value', expression(node, outer, context));
+    return NO_OUTPUT;
+  }
+  const target = tableSource(relation, outer, context, false);
+  switch (kind) {
+    case 'InsertStmt':
+      return insert(node, target, outer, context);
+    case 'UpdateStmt': {
+      const items = from(node['fromClause'], outer, context, [target]);
+      const scope = scopeOf(items.sources, outer);
+      assign(node['targetList'], target.shape, scope, context);
+      predicate(node['whereClause'], scope, context);
+      return returning(node, items.sources, items.star, target, outer, context);
+    }
+    case 'DeleteStmt': {
+      const items = from(node['usingClause'], outer, context, [target]);
+      predicate(node['whereClause'], scopeOf(items.sources, outer), context);
+      return returning(node, items.sources, items.star, target, outer, context);
+    }
+    case 'MergeStmt':
+      return mergeInto(node, target, outer, context);
+    default:
+      context.out.use('value', expression(node, outer, context));
+      return NO_OUTPUT;
+  }
+}
+
+function insert(node: Tree, target: Source, outer: Scope, context: Context): Shape {
+  const { shape } = target;
+  const named = asList(node['cols']).map((item) => asText(nodeOf(item, 'ResTarget')?.['name']));
+  const deps =
+    named.length > 0
+      ? named.map((name) => lookup(shape, name) ?? whole(shape))
+      : shape.columns.map((c) => c.deps);
+  const query = nodeOf(node['selectStmt'], 'SelectStmt');
+  const lists = asList(query?.['valuesLists']);
+  if (query !== null) {
+    const source = select(query, outer, context);
+    // Copying a tagged value elsewhere is a use of the value.
+    context.out.use('value', whole(source));
+    const width = source.open === null ? Math.max(source.columns.length, named.length) : deps.length;
+    context.out.use('written', union(...deps.slice(0, width)));
+    const closed = shape.open === null || named.length > 0;
+    for (const list of lists) {
+      asList(nodeOf(list, 'List')?.['items']).forEach((item, i) => {
+        if (closed && deps[i]?.size === 0) clear(item, context);
+      });
+    }
+    // INSERT … SELECT 1, 'x' …
+    asList(query['targetList']).forEach((item, i) => {
+      const literal = nodeOf(item, 'ResTarget')?.['val'];
+      if (
+        closed &&
+        source.open === null &&
+        deps[i]?.size === 0 &&
+        asList(query['targetList']).length === source.columns.length
+      ) {
+        clear(literal, context);
+      }
+    });
+  }
+  const conflict = bare(node['onConflictClause'], 'OnConflictClause');
+  const excluded: Source = { alias: 'excluded', schema: null, shape };
+  if (conflict !== null) {
+    const scope = scopeOf([target, excluded], outer);
+    const infer = asTree(conflict['infer']);
+    if (infer !== null) {
+      for (const item of asList(infer['indexElems'])) {
+        const element = nodeOf(item, 'IndexElem');
+        if (typeof element?.['name'] === 'string')
+          context.out.use('predicate', lookup(shape, element['name']) ?? NONE);
+        predicate(element?.['expr'], scope, context);
+      }
+      predicate(infer['whereClause'], scopeOf([target], outer), context);
+    }
+    assign(conflict['targetList'], shape, scope, context);
+    predicate(conflict['whereClause'], scope, context);
+  }
+  return returning(node, [target], shape, target, outer, context);
+}
+
+/** SET a = …, (b, c) = (…). A column set from itself copies nothing. */
+function assign(list: unknown, shape: Shape, scope: Scope, context: Context): void {
+  for (const item of asList(list)) {
+    const entry = nodeOf(item, 'ResTarget');
+    if (entry === null) continue;
+    const column = lookup(shape, asText(entry['name'])) ?? whole(shape);
+    context.out.use('written', column);
+    const multi = nodeOf(entry['val'], 'MultiAssignRef');
+    const value = expression(multi?.['source'] ?? entry['val'], scope, context);
+    context.out.use('value', without(value, column));
+    if (column.size === 0 && value.size === 0 && multi === null) clear(entry['val'], context);
+  }
+}
+
+function without(deps: Deps, own: Deps): Deps {
+  if (deps.size === 0 || own.size === 0) return deps;
+  return new Set([...deps].filter((dep) => !own.has(dep)));
+}
+
+function mergeInto(node: Tree, target: Source, outer: Scope, context: Context): Shape {
+  const source = fromItem(node['sourceRelation'], outer, [], context);
+  const sources = [target, ...source.sources];
+  const scope = scopeOf(sources, outer);
+  predicate(node['joinCondition'], scope, context);
+  for (const item of asList(node['mergeWhenClauses'])) {
+    const when = nodeOf(item, 'MergeWhenClause');
+    if (when === null) continue;
+    predicate(when['condition'], scope, context);
+    const values = asList(when['values']);
+    if (when['commandType'] !== 'CMD_INSERT') {
+      assign(when['targetList'], target.shape, scope, context);
+      continue;
+    }
+    const columns = asList(when['targetList']).map((entry) => asText(nodeOf(entry, 'ResTarget')?.['name']));
+    values.forEach((value, i) => {
+      const name = columns[i];
+      const column =
+        name === undefined
+          ? (target.shape.columns[i]?.deps ?? whole(target.shape))
+          : (lookup(target.shape, name) ?? whole(target.shape));
+      const deps = expression(value, scope, context);
+      context.out.use('written', column);
+      context.out.use('value', deps);
+      if (column.size === 0 && deps.size === 0) clear(value, context);
+    });
+  }
+  const star: Shape = {
+    columns: [...source.star.columns, ...target.shape.columns],
+    open: source.star.open ?? target.shape.open,
+  };
+  return returning(node, sources, star, target, outer, context);
+}
+
+/** RETURNING also sees the row before and after, under names of its own choice (PostgreSQL 18). */
+function returning(
+  node: Tree,
+  sources: readonly Source[],
+  star: Shape,
+  target: Source,
+  outer: Scope,
+  context: Context,
+): Shape {
+  const clause = bare(node['returningClause'], 'ReturningClause');
+  if (clause === null) return NO_OUTPUT;
+  const chosen = asList(clause['options']).map((item) => asText(nodeOf(item, 'ReturningOption')?.['value']));
+  const rows = ['old', 'new', ...chosen].map((alias) => ({ alias, schema: null, shape: target.shape }));
+  const taken = new Set(sources.map((source) => source.alias));
+  const versions = rows.filter(({ alias }) => !taken.has(alias));
+  // Only by qualified name: an unqualified column is the target's.
+  return targets(clause['exprs'], scopeOf(sources, scopeOf(versions, outer)), star, context);
+}

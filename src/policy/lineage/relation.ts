@@ -1,0 +1,129 @@
+/** Columns of a relation named in FROM or as a target, with what they may carry. */
+import type { RelationName } from '../parse/node.ts';
+import type { CatalogRelation } from '../types.ts';
+import type { Context } from './context.ts';
+import { viewSummary } from './definitions.ts';
+import type { Column, Deps, Shape, Tagged } from './deps.ts';
+import { NONE, union } from './deps.ts';
+import type { Env } from './env.ts';
+import { reveals, SYSTEM_COLUMNS } from './system.ts';
+
+export function relationShape(name: RelationName, context: Context): Shape {
+  const { env } = context;
+  const resolved = env.resolve(name, context.resolution);
+  const shapes: Shape[] = resolved.relations.map((relation) => shapeOf(relation, context));
+  if (resolved.system !== null) shapes.push(systemShape(resolved.system.schema, resolved.system.name, env));
+  // Filling a temporary relation from tagged columns was a use of their values then.
+  if (resolved.temporary) shapes.push({ columns: [], open: () => NONE });
+  const [only] = shapes;
+  if (only === undefined) return unresolvedShape(name, context);
+  if (shapes.length === 1) return only;
+  return {
+    columns: shapes.flatMap((shape) => shape.columns),
+    open: (column) => union(...shapes.map((shape) => shape.open?.(column) ?? NONE)),
+  };
+}
+
+export function shapeOf(relation: CatalogRelation, context: Context): Shape {
+  const { env } = context;
+  const own = ownShape(relation, env);
+  if (relation.relkind !== 'v' && relation.relkind !== 'm') return own;
+  const through = viewSummary(relation, context).shape;
+  return {
+    columns: own.columns.map((column, i) => ({
+      name: column.name,
+      deps: union(column.deps, through.columns[i]?.deps ?? NONE),
+    })),
+    open: through.open,
+  };
+}
+
+function ownShape(relation: CatalogRelation, env: Env): Shape {
+  const known = env.shapes.get(relation.oid);
+  if (known !== undefined) return known;
+  const family = familyOf(relation, env);
+  const columns: Column[] = relation.columns.map(({ name }) => ({ name, deps: tagsOf(name, family, env) }));
+  // An extension's view over other people's statements lives in any schema.
+  const extra = reveals(relation.name, null)
+    ? columns.map(({ name, deps }) => ({
+        name,
+        deps: reveals(relation.name, name)
+          ? union(deps, env.everyTag(relation.schema, relation.name, name))
+          : deps,
+      }))
+    : columns;
+  const shape: Shape = { columns: extra, open: null };
+  env.shapes.set(relation.oid, shape);
+  return shape;
+}
+
+function tagsOf(column: string, family: readonly CatalogRelation[], env: Env): Deps {
+  let deps: Set<Tagged> | null = null;
+  for (const member of family) {
+    const found = member.columns.find((c) => c.name === column);
+    if (found === undefined) continue;
+    const tagged = env.tag(member.schema, member.name, column, found.comment);
+    if (tagged === null) continue;
+    deps ??= new Set();
+    deps.add(tagged);
+  }
+  return deps ?? NONE;
+}
+
+/** Partitions and inheritance children hold the parent's rows, and the other way round: a tag on one counts for all. */
+function familyOf(relation: CatalogRelation, env: Env): readonly CatalogRelation[] {
+  const seen = new Map<number, CatalogRelation>([[relation.oid, relation]]);
+  const up = [relation];
+  for (let next = up.pop(); next !== undefined; next = up.pop()) {
+    for (const oid of next.parents) {
+      const parent = env.relationByOid(oid);
+      if (parent !== null && !seen.has(oid)) {
+        seen.set(oid, parent);
+        up.push(parent);
+      }
+    }
+  }
+  const down = [relation];
+  for (let next = down.pop(); next !== undefined; next = down.pop()) {
+    for (const child of env.childrenOf(next.oid)) {
+      if (!seen.has(child.oid)) {
+        seen.set(child.oid, child);
+        down.push(child);
+      }
+    }
+  }
+  return [...seen.values()];
+}
+
+function systemShape(schema: string, name: string, env: Env): Shape {
+  return {
+    columns: [],
+    open: (column) => {
+      const shown = schema === 'pg_toast' || reveals(name, column);
+      return shown ? env.everyTag(schema, name, column ?? '*') : NONE;
+    },
+  };
+}
+
+/** Without a catalog a column is judged by its name, in every schema the name may mean. */
+function unresolvedShape(name: RelationName, context: Context): Shape {
+  const { env, resolution } = context;
+  const schemas =
+    name.schema !== null ? [name.schema] : [...new Set([...(resolution.searchPath ?? []), 'public'])];
+  return {
+    columns: [],
+    open: (column) => {
+      if (column === null) {
+        context.out.unknowns.add(`columns of ${name.name}`);
+        return NONE;
+      }
+      if (SYSTEM_COLUMNS.has(column)) return NONE;
+      const deps = new Set<Tagged>();
+      for (const schema of schemas) {
+        const tagged = env.tag(schema, name.name, column, null);
+        if (tagged !== null) deps.add(tagged);
+      }
+      return deps;
+    },
+  };
+}

@@ -1,0 +1,99 @@
+/** Names in a query: FROM items innermost first, then those of the queries around it; and WITH queries. */
+import type { Context } from './context.ts';
+import type { Deps, Shape } from './deps.ts';
+import { lookup, NONE, union, whole } from './deps.ts';
+import { SYSTEM_COLUMNS } from './system.ts';
+
+export interface Source {
+  /** How the query refers to it; null: by its columns only. */
+  readonly alias: string | null;
+  /** Set when the relation has no alias and may be referred to as `schema.relation`. */
+  readonly schema: string | null;
+  readonly shape: Shape;
+}
+
+export interface Scope {
+  readonly sources: readonly Source[];
+  readonly ctes: Ctes | null;
+  readonly parent: Scope | null;
+}
+
+export interface Ctes {
+  readonly name: string;
+  readonly shape: Shape;
+  readonly next: Ctes | null;
+}
+
+export function scopeOf(sources: readonly Source[], parent: Scope | null, ctes: Ctes | null = null): Scope {
+  return { sources, ctes: ctes ?? parent?.ctes ?? null, parent };
+}
+
+export function findCte(ctes: Ctes | null, name: string): Ctes | null {
+  for (let at = ctes; at !== null; at = at.next) if (at.name === name) return at;
+  return null;
+}
+
+export function findSource(scope: Scope | null, alias: string): Source | null {
+  for (let at = scope; at !== null; at = at.parent) {
+    for (const source of at.sources) if (source.alias === alias) return source;
+  }
+  return null;
+}
+
+/** `name`: a column of the nearest query that has one, else a whole row, else (in a body) a parameter, else anything in reach. */
+export function resolveName(name: string, scope: Scope, context: Context): Deps {
+  let uncertain: Deps = NONE;
+  let possible = false;
+  for (let at: Scope | null = scope; at !== null; at = at.parent) {
+    let closed: Deps | null = null;
+    for (const source of at.sources) {
+      const named = source.shape.columns.some((column) => column.name === name);
+      if (named) closed = union(closed ?? NONE, lookup(source.shape, name) ?? NONE);
+      else if (source.shape.open !== null) {
+        possible = true;
+        uncertain = union(uncertain, source.shape.open(name));
+      }
+    }
+    if (closed !== null) return union(closed, uncertain);
+  }
+  const row = findSource(scope, name);
+  if (row !== null) return union(whole(row.shape), uncertain);
+  if (possible || SYSTEM_COLUMNS.has(name) || context.inBody) return uncertain;
+  return everything(scope);
+}
+
+/** `table.column`, `schema.table.column`, attribute notation `table.function`. */
+export function resolveQualified(parts: readonly string[], scope: Scope, context: Context): Deps {
+  const column = parts.at(-1) ?? '';
+  const table = parts.at(-2) ?? '';
+  const source =
+    parts.length === 2 ? findSource(scope, table) : findBySchema(scope, parts.at(-3) ?? '', table);
+  if (source !== null) {
+    if (SYSTEM_COLUMNS.has(column) && !source.shape.columns.some((c) => c.name === column)) return NONE;
+    return lookup(source.shape, column) ?? whole(source.shape);
+  }
+  return context.inBody ? NONE : everything(scope);
+}
+
+export function findBySchema(scope: Scope | null, schema: string, table: string): Source | null {
+  for (let at = scope; at !== null; at = at.parent) {
+    for (const source of at.sources) {
+      if (
+        source.alias === table &&
+        source.schema !== null &&
+        (source.schema === schema || source.schema === '')
+      )
+        return source;
+    }
+  }
+  return null;
+}
+
+/** The name means nothing here (the catalog may be a moment old): every candidate counts. */
+export function everything(scope: Scope): Deps {
+  let deps: Deps = NONE;
+  for (let at: Scope | null = scope; at !== null; at = at.parent) {
+    for (const source of at.sources) deps = union(deps, whole(source.shape));
+  }
+  return deps;
+}

@@ -1,0 +1,240 @@
+/** Output columns of a query. Columns nobody reads are not a use: `SELECT count(*) FROM (SELECT * FROM customers) s` touches none. */
+import type { Tree } from '../parse/node.ts';
+import { asList, asText, asTree, bare, names, nodeOf, qualified, unwrap } from '../parse/node.ts';
+import type { Context } from './context.ts';
+import { TooComplex } from './context.ts';
+import type { Column, Shape } from './deps.ts';
+import { merge, NONE, rename, union, whole } from './deps.ts';
+import { expression, predicate } from './expression.ts';
+import { from } from './from.ts';
+import { clearPositions } from './literals.ts';
+import { modification } from './modify.ts';
+import type { Ctes, Scope } from './scope.ts';
+import { findBySchema, findSource, scopeOf } from './scope.ts';
+
+const EMPTY: Shape = { columns: [], open: null };
+/** Rounds until a recursive query's columns stop growing; sets only grow, so a few suffice. */
+const MAX_ROUNDS = 12;
+
+export function select(node: Tree, parent: Scope | null, context: Context): Shape {
+  if (--context.work.left < 0) throw new TooComplex();
+  const outer = scopeOf([], parent, withQueries(node, parent, context));
+  if (asText(node['op']) !== 'SETOP_NONE' && node['larg'] !== undefined) {
+    const left = select(bare(node['larg'], 'SelectStmt') ?? {}, outer, context);
+    const right = select(bare(node['rarg'], 'SelectStmt') ?? {}, outer, context);
+    const shape = merge(left, right);
+    // Duplicates are found by comparing.
+    if (node['all'] !== true) context.out.use('predicate', whole(shape));
+    ordering(node, shape, outer, context);
+    return shape;
+  }
+  if (Array.isArray(node['valuesLists'])) {
+    const shape = valuesShape(node['valuesLists'], outer, context);
+    ordering(node, shape, outer, context);
+    return shape;
+  }
+  const items = from(node['fromClause'], outer, context);
+  const scope = scopeOf(items.sources, outer);
+  predicate(node['whereClause'], scope, context);
+  const shape = targets(node['targetList'], scope, items.star, context);
+  for (const item of asList(node['windowClause'])) predicate(item, scope, context);
+  predicate(node['havingClause'], scope, context);
+  ordering(node, shape, scope, context);
+  return shape;
+}
+
+/** GROUP BY, ORDER BY and DISTINCT ON may name an output column; LIMIT may not. */
+function ordering(node: Tree, shape: Shape, scope: Scope, context: Context): void {
+  const withOutput = scopeOf(
+    [...scope.sources, { alias: null, schema: null, shape }],
+    scope.parent,
+    scope.ctes,
+  );
+  for (const field of ['groupClause', 'sortClause', 'distinctClause']) {
+    if (node[field] === undefined) continue;
+    predicate(node[field], withOutput, context);
+    clearPositions(asList(node[field]), context);
+    for (const item of asList(node[field])) positional(item, shape, context);
+  }
+  for (const field of ['limitCount', 'limitOffset']) {
+    if (node[field] === undefined) continue;
+    predicate(node[field], scope, context);
+    clearPositions([node[field]], context);
+  }
+}
+
+/** `ORDER BY 2` */
+function positional(item: unknown, shape: Shape, context: Context): void {
+  const constant = nodeOf(nodeOf(item, 'SortBy')?.['node'] ?? item, 'A_Const');
+  const at = asTree(constant?.['ival'])?.['ival'];
+  if (typeof at === 'number')
+    context.out.use('predicate', shape.columns[at - 1]?.deps ?? shape.open?.(null) ?? NONE);
+}
+
+export function valuesShape(lists: readonly unknown[], scope: Scope, context: Context): Shape {
+  const columns: Column[] = [];
+  for (const list of lists) {
+    asList(nodeOf(list, 'List')?.['items']).forEach((item, i) => {
+      const deps = expression(item, scope, context);
+      columns[i] = { name: `column${i + 1}`, deps: union(columns[i]?.deps ?? NONE, deps) };
+    });
+  }
+  return { columns, open: null };
+}
+
+/** A target list or RETURNING list. `star` is what `*` stands for. */
+export function targets(list: unknown, scope: Scope, star: Shape, context: Context): Shape {
+  const columns: Column[] = [];
+  let open: Shape['open'] = null;
+  const expand = (shape: Shape): void => {
+    columns.push(...shape.columns);
+    if (shape.open === null) return;
+    const before = open;
+    const inner = shape.open;
+    open = before === null ? inner : (name) => union(before(name), inner(name));
+  };
+  for (const item of asList(list)) {
+    const target = nodeOf(item, 'ResTarget');
+    if (target === null) continue;
+    const value = target['val'];
+    const stars = starOf(value, scope, star, context);
+    if (stars !== null) expand(stars);
+    else
+      columns.push({
+        name: asText(target['name']) || figureName(value),
+        deps: expression(value, scope, context),
+      });
+  }
+  return { columns, open };
+}
+
+/** `*`, `t.*`, `schema.t.*`, `(row).*`; null when it is none of them. */
+function starOf(value: unknown, scope: Scope, star: Shape, context: Context): Shape | null {
+  const ref = nodeOf(value, 'ColumnRef');
+  if (ref !== null) {
+    const parts = names(ref['fields']);
+    if (parts.at(-1) !== null || nodeOf(asList(ref['fields']).at(-1), 'A_Star') === null) return null;
+    if (parts.length === 1) return star;
+    const table = parts.at(-2) ?? '';
+    const source =
+      parts.length === 2 ? findSource(scope, table) : findBySchema(scope, parts.at(-3) ?? '', table);
+    if (source !== null) return source.shape;
+    const all = expression(value, scope, context);
+    return { columns: [], open: () => all };
+  }
+  const path = nodeOf(value, 'A_Indirection');
+  if (path === null || nodeOf(asList(path['indirection']).at(-1), 'A_Star') === null) return null;
+  const [row] = names(nodeOf(path['arg'], 'ColumnRef')?.['fields']);
+  const source = typeof row === 'string' ? findSource(scope, row) : null;
+  if (source !== null && asList(path['indirection']).length === 1) return source.shape;
+  const all = expression(path['arg'], scope, context);
+  return { columns: [], open: () => all };
+}
+
+/** The name PostgreSQL gives an unnamed output column (FigureColname). A wrong guess only makes lookups more careful. */
+function figureName(value: unknown): string {
+  const wrapped = unwrap(value);
+  if (wrapped === null) return '?column?';
+  const { kind, node } = wrapped;
+  switch (kind) {
+    case 'ColumnRef':
+      return names(node['fields']).at(-1) ?? '?column?';
+    case 'FuncCall':
+      return qualified(node['funcname']).name;
+    case 'A_Indirection':
+      return names(node['indirection']).findLast((name) => name !== null) ?? figureName(node['arg']);
+    case 'TypeCast': {
+      const inner = figureName(node['arg']);
+      return inner === '?column?' ? qualified(asTree(node['typeName'])?.['names']).name : inner;
+    }
+    case 'CollateClause':
+      return figureName(node['arg']);
+    case 'SubLink': {
+      if (node['subLinkType'] === 'EXISTS_SUBLINK') return 'exists';
+      if (node['subLinkType'] === 'ARRAY_SUBLINK') return 'array';
+      const [first] = asList(nodeOf(node['subselect'], 'SelectStmt')?.['targetList']);
+      const target = nodeOf(first, 'ResTarget');
+      return target === null ? '?column?' : asText(target['name']) || figureName(target['val']);
+    }
+    case 'CoalesceExpr':
+      return 'coalesce';
+    case 'CaseExpr': {
+      const inner = figureName(node['defresult']);
+      return inner === '?column?' ? 'case' : inner;
+    }
+    case 'A_ArrayExpr':
+      return 'array';
+    case 'RowExpr':
+      return 'row';
+    case 'MinMaxExpr':
+      return node['op'] === 'IS_LEAST' ? 'least' : 'greatest';
+    default:
+      return '?column?';
+  }
+}
+
+/** WITH queries of a statement, on top of those it can already see. */
+export function withQueries(node: Tree, parent: Scope | null, context: Context): Ctes | null {
+  let ctes = parent?.ctes ?? null;
+  const clause = bare(node['withClause'], 'WithClause');
+  if (clause === null) return ctes;
+  const recursive = clause['recursive'] === true;
+  const queries = asList(clause['ctes']).map((item) => nodeOf(item, 'CommonTableExpr') ?? {});
+  if (recursive) {
+    // Later ones may be named by earlier ones too: start all from nothing and go round until nothing grows.
+    let shapes = queries.map(() => EMPTY);
+    for (let round = 0; round < MAX_ROUNDS; round++) {
+      let seen = ctes;
+      queries.forEach((query, i) => {
+        seen = { name: asText(query['ctename']), shape: shapes[i] ?? EMPTY, next: seen };
+      });
+      const next = queries.map((query) => cteShape(query, scopeOf([], parent, seen), context));
+      const stable = next.every((shape, i) => sameSize(shape, shapes[i] ?? EMPTY));
+      shapes = next;
+      if (stable) break;
+    }
+    queries.forEach((query, i) => {
+      ctes = { name: asText(query['ctename']), shape: shapes[i] ?? EMPTY, next: ctes };
+    });
+    return ctes;
+  }
+  for (const query of queries) {
+    const shape = cteShape(query, scopeOf([], parent, ctes), context);
+    ctes = { name: asText(query['ctename']), shape, next: ctes };
+  }
+  return ctes;
+}
+
+function sameSize(a: Shape, b: Shape): boolean {
+  return (
+    a.columns.length === b.columns.length &&
+    whole(a).size === whole(b).size &&
+    a.columns.every((column, i) => column.deps.size === b.columns[i]?.deps.size)
+  );
+}
+
+function cteShape(query: Tree, scope: Scope, context: Context): Shape {
+  const wrapped = unwrap(query['ctequery']);
+  if (wrapped === null) return EMPTY;
+  const inner =
+    wrapped.kind === 'SelectStmt'
+      ? select(wrapped.node, scope, context)
+      : modification(wrapped.kind, wrapped.node, scope, context);
+  const shape = rename(
+    inner,
+    names(query['aliascolnames']).map((name) => name ?? ''),
+  );
+  const search = asTree(query['search_clause']);
+  const cycle = asTree(query['cycle_clause']);
+  if (search === null && cycle === null) return shape;
+  // SEARCH and CYCLE add columns made of those they list.
+  const all = whole(shape);
+  const extra = [search?.['search_seq_column'], cycle?.['cycle_mark_column'], cycle?.['cycle_path_column']];
+  return {
+    columns: [
+      ...shape.columns,
+      ...extra.filter((name) => name !== undefined).map((name) => ({ name: asText(name), deps: all })),
+    ],
+    open: shape.open,
+  };
+}

@@ -1,0 +1,81 @@
+import { PrismaPg } from '@prisma/adapter-pg';
+import { type Prisma, PrismaClient } from '../generated/prisma/client.ts';
+import { codeOf, guarded } from './failure.ts';
+
+/** The part of the log that the store uses (pino's shape). */
+export interface StoreLog {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+}
+
+/** Milliseconds. Holds wait on the store while a client waits on the hold: better refused soon than answered late. */
+const CONNECT_MS = 2_000;
+const STATEMENT_MS = 4_000;
+const LOCK_MS = 2_000;
+const OPERATION_MS = 6_000;
+
+export type Transaction = Prisma.TransactionClient;
+
+/** Prisma on one bounded pool; every call has an end. The pool reconnects by itself when the database is back. */
+export interface Client {
+  readonly prisma: PrismaClient;
+  /** One operation outside a transaction. */
+  run<T>(operation: string, work: (prisma: PrismaClient) => Promise<T>): Promise<T>;
+  /** All of it or nothing. */
+  atomically<T>(operation: string, work: (transaction: Transaction) => Promise<T>): Promise<T>;
+  close(): Promise<void>;
+}
+
+export function connect(url: string, log: StoreLog): Client {
+  const lost = (error: Error) => log.warn({ code: codeOf(error) }, 'a connection to the store was lost');
+  const adapter = new PrismaPg(
+    {
+      connectionString: url,
+      application_name: 'holdpoint-store',
+      max: 10,
+      connectionTimeoutMillis: CONNECT_MS,
+      idleTimeoutMillis: 30_000,
+      query_timeout: STATEMENT_MS + 500,
+      statement_timeout: STATEMENT_MS,
+      lock_timeout: LOCK_MS,
+      idle_in_transaction_session_timeout: 2 * OPERATION_MS,
+      keepAlive: true,
+    },
+    { onPoolError: lost, onConnectionError: lost },
+  );
+  const prisma = new PrismaClient({ adapter, errorFormat: 'minimal', log: [] });
+  const limits = { maxWait: CONNECT_MS, timeout: OPERATION_MS };
+  return {
+    prisma,
+    run: (operation, work) => guarded(operation, OPERATION_MS, () => work(prisma)),
+    atomically: (operation, work) =>
+      guarded(operation, OPERATION_MS, () => prisma.$transaction((transaction) => work(transaction), limits)),
+    close: () => prisma.$disconnect(),
+  };
+}
+
+/** PostgreSQL stores neither NUL nor half a surrogate pair. */
+export function storable(text: string): string {
+  return Buffer.from(text.replaceAll('\0', '\uFFFD'), 'utf8').toString('utf8');
+}
+
+export function storableOrNull(text: string | null): string | null {
+  return text === null ? null : storable(text);
+}
+
+/** A JSON copy of it in which every string can be stored. */
+export function json(value: object): Prisma.InputJsonObject {
+  return JSON.parse(
+    JSON.stringify(value, (_key, inner) => (typeof inner === 'string' ? storable(inner) : inner)),
+  );
+}
+
+export function date(ms: number): Date {
+  return new Date(ms);
+}
+export function dateOrNull(ms: number | null): Date | null {
+  return ms === null ? null : new Date(ms);
+}
+export function msOrNull(value: Date | null): number | null {
+  return value === null ? null : value.getTime();
+}

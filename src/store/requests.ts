@@ -1,0 +1,195 @@
+import type { ApprovalRequest, Decision, DeskStore, RequestPatch, RequestState } from '../approvals/types.ts';
+import { type Client, date, storable, storableOrNull, type Transaction } from './client.ts';
+import { changesOf, newRow, ownerKeyOf, requestOf, WITH_DECISIONS } from './rows.ts';
+
+const BATCH = 500;
+/** Advisory locks of ours share this first key. */
+const LOCK_OWNER = 0x4850;
+
+/** Requests in PostgreSQL. No change without its outbox row: both are in one transaction. */
+export function requestStore(client: Client): DeskStore {
+  return {
+    openOrJoin: (request, limits) =>
+      client.atomically('open a request', async (transaction) => {
+        const ownerKey = ownerKeyOf(request);
+        // One opener per owner at a time: limits and the look-up below cannot be overtaken.
+        await transaction.$executeRaw`SELECT pg_advisory_xact_lock(${LOCK_OWNER}::int, hashtext(${ownerKey}))`;
+        const now = date(limits.now);
+        const same = { ownerKey, fingerprint: request.fingerprint };
+
+        const stale = await transaction.request.findMany({
+          where: { ...same, state: 'pending', expiresAt: { lte: now } },
+          select: { id: true },
+        });
+        for (const { id } of stale) {
+          await change(transaction, id, ['pending'], {
+            state: 'expired',
+            endedAt: limits.now,
+            waiterLive: false,
+          });
+        }
+
+        const live = await transaction.request.findFirst({
+          where: {
+            ...same,
+            OR: [
+              { state: 'granted', grantExpiresAt: { gt: now } },
+              { state: 'pending', expiresAt: { gt: now } },
+            ],
+          },
+          // A grant before a pending one (the enum's order), the one that ends first before the others.
+          orderBy: [{ state: 'desc' }, { grantExpiresAt: 'asc' }],
+          include: WITH_DECISIONS,
+        });
+        if (live !== null) return { kind: 'joined' as const, request: requestOf(live) };
+
+        const open = await transaction.request.findMany({
+          where: { ownerKey, state: 'pending', expiresAt: { gt: now } },
+          orderBy: { createdAt: 'asc' },
+          select: { id: true, sessionId: true },
+        });
+        const ofSession = open.filter((row) => row.sessionId === request.sessionId);
+        if (ofSession.length >= limits.perSession || open.length >= limits.perOwner) {
+          const full = ofSession.length >= limits.perSession ? ofSession : open;
+          return { kind: 'too-many' as const, open: full.map((row) => row.id) };
+        }
+
+        const { count } = await transaction.request.createMany({
+          data: [newRow(request)],
+          skipDuplicates: true,
+        });
+        if (count === 0) return { kind: 'id-taken' as const };
+        await transaction.outboxRow.create({ data: { requestId: request.id, version: 1 } });
+        const row = await transaction.request.findUniqueOrThrow({
+          where: { id: request.id },
+          include: WITH_DECISIONS,
+        });
+        return { kind: 'opened' as const, request: requestOf(row) };
+      }),
+
+    transition: (id, from, patch, guard) =>
+      client.atomically('change a request', (transaction) => change(transaction, id, from, patch, guard)),
+
+    get: (id) =>
+      client.run('read a request', async (prisma) => {
+        const row = await prisma.request.findUnique({
+          where: { id: storable(id) },
+          include: WITH_DECISIONS,
+        });
+        return row === null ? null : requestOf(row);
+      }),
+
+    list: (filter) =>
+      client.run('list requests', async (prisma) => {
+        const rows = await prisma.request.findMany({
+          where: {
+            ...(filter.states === undefined ? {} : { state: { in: [...filter.states] } }),
+            ...(filter.ownerId === undefined ? {} : { ownerId: storable(filter.ownerId) }),
+            ...(filter.sessionId === undefined ? {} : { sessionId: storable(filter.sessionId) }),
+            ...(filter.credentialId === undefined ? {} : { credentialId: storable(filter.credentialId) }),
+            ...(filter.ids === undefined ? {} : { id: { in: [...filter.ids] } }),
+          },
+          orderBy: [{ createdAt: 'desc' }, { id: 'asc' }],
+          take: Math.min(filter.limit ?? 100, 1000),
+          include: WITH_DECISIONS,
+        });
+        return rows.map(requestOf);
+      }),
+
+    due: (now) =>
+      client.run('list requests that are due', async (prisma) => {
+        const rows = await prisma.request.findMany({
+          where: {
+            OR: [
+              { state: 'pending', expiresAt: { lte: date(now) } },
+              { state: 'granted', grantExpiresAt: { lte: date(now) } },
+            ],
+          },
+          orderBy: { expiresAt: 'asc' },
+          take: BATCH,
+          include: WITH_DECISIONS,
+        });
+        return rows.map(requestOf);
+      }),
+
+    beat: (desk, now) =>
+      client.run('note that the desk lives', async (prisma) => {
+        const beatAt = date(now);
+        await prisma.deskInstance.upsert({
+          where: { id: desk },
+          create: { id: desk, beatAt },
+          update: { beatAt },
+        });
+      }),
+
+    bury: (desk, before) =>
+      client.run('forget desks', async (prisma) => {
+        await prisma.deskInstance.deleteMany({
+          where: { OR: [...(desk === null ? [] : [{ id: desk }]), { beatAt: { lt: date(before) } }] },
+        });
+      }),
+
+    orphans: () =>
+      client.run('look for orphans', async (prisma) => {
+        const desks = await prisma.deskInstance.findMany({ select: { id: true } });
+        const rows = await prisma.request.findMany({
+          where: {
+            AND: [
+              { OR: [{ state: 'executing' }, { state: { in: ['pending', 'granted'] }, waiterLive: true }] },
+              { OR: [{ holder: null }, { holder: { notIn: desks.map((desk) => desk.id) } }] },
+            ],
+          },
+          take: BATCH,
+          include: WITH_DECISIONS,
+        });
+        return rows.map(requestOf);
+      }),
+  };
+}
+
+/** One conditional UPDATE decides (invariant I5); decision and outbox row follow in the same transaction. */
+async function change(
+  transaction: Transaction,
+  id: string,
+  from: readonly RequestState[],
+  patch: RequestPatch,
+  guard: { readonly version?: number; readonly claim?: string } = {},
+): Promise<ApprovalRequest | null> {
+  const [changed] = await transaction.request.updateManyAndReturn({
+    where: {
+      id: storable(id),
+      state: { in: [...from] },
+      ...(guard.version === undefined ? {} : { version: guard.version }),
+      ...(guard.claim === undefined ? {} : { claim: guard.claim }),
+    },
+    data: changesOf(patch),
+    select: { id: true, version: true },
+  });
+  if (changed === undefined) return null;
+  if (patch.decision !== undefined) await record(transaction, changed.id, patch.decision);
+  await transaction.outboxRow.create({ data: { requestId: changed.id, version: changed.version } });
+  const row = await transaction.request.findUniqueOrThrow({
+    where: { id: changed.id },
+    include: WITH_DECISIONS,
+  });
+  return requestOf(row);
+}
+
+/** The primary key keeps one decision a person: whoever approved and then denies has denied. */
+async function record(transaction: Transaction, requestId: string, decision: Decision): Promise<void> {
+  // The same folding as approvals/authorise: spellings of one address are one person.
+  const approverKey = storable(decision.approverId).normalize('NFKC').trim().toLowerCase();
+  const row = {
+    approverId: storable(decision.approverId),
+    approverName: storable(decision.approverName),
+    surface: decision.surface,
+    effect: decision.effect,
+    reason: storableOrNull(decision.reason),
+    at: date(decision.at),
+  };
+  await transaction.decision.upsert({
+    where: { requestId_approverKey: { requestId, approverKey } },
+    create: { requestId, approverKey, ...row },
+    update: row,
+  });
+}

@@ -1,0 +1,52 @@
+import type { DeskStore } from '../approvals/types.ts';
+import type { Outbox } from '../bot/types.ts';
+import type { CredentialStore } from '../identity/types.ts';
+import type { SessionIndex } from '../recordings/types.ts';
+import { connect, type StoreLog } from './client.ts';
+import { credentialStore } from './credentials.ts';
+import { codeOf, StoreFailure } from './failure.ts';
+import { type MetaStore, metaStore } from './meta.ts';
+import { MigrationRefused, migrate } from './migrate.ts';
+import { outbox } from './outbox.ts';
+import { requestStore } from './requests.ts';
+import { sessionIndex } from './sessions.ts';
+
+export type { StoreLog } from './client.ts';
+export { StoreFailure } from './failure.ts';
+export type { MetaStore } from './meta.ts';
+export { MigrationRefused } from './migrate.ts';
+
+/**
+ * The store of the whole product. Every method rejects with a `StoreFailure` within seconds when PostgreSQL cannot be asked, and
+ * works again by itself when it can.
+ */
+export interface Store {
+  readonly requests: DeskStore;
+  readonly outbox: Outbox;
+  readonly credentials: CredentialStore;
+  readonly sessions: SessionIndex;
+  readonly meta: MetaStore;
+  ping(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Migrates, then opens. Rejects with `MigrationRefused` (needs a person) or `StoreFailure` (may be tried again). */
+export async function openStore(options: { readonly url: string; readonly log: StoreLog }): Promise<Store> {
+  const applied = await migrate(options.url).catch((error: unknown) => {
+    throw error instanceof MigrationRefused ? error : new StoreFailure('be opened', codeOf(error));
+  });
+  for (const name of applied) options.log.info({ migration: name }, 'the store was migrated');
+  const client = connect(options.url, options.log);
+  return {
+    requests: requestStore(client),
+    outbox: outbox(client),
+    credentials: credentialStore(client),
+    sessions: sessionIndex(client),
+    meta: metaStore(client),
+    ping: () =>
+      client.run('be reached', async (prisma) => {
+        await prisma.$queryRaw`SELECT 1`;
+      }),
+    close: () => client.close(),
+  };
+}

@@ -1,0 +1,123 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { plain } from '../../src/approvals/text.ts';
+import { type ApprovalRequest, type Decision, REQUEST_STATES } from '../../src/approvals/types.ts';
+import * as words from '../../src/approvals/words.ts';
+import { draft } from './support.ts';
+
+const NOW = Date.UTC(2026, 10, 20, 14, 10);
+const dana: Decision = {
+  approverId: 'dana',
+  approverName: 'Dana',
+  surface: 'slack',
+  effect: 'approve',
+  reason: null,
+  at: NOW - 8 * 60_000,
+};
+function request(change: Partial<ApprovalRequest> = {}): ApprovalRequest {
+  return {
+    ...draft('f'),
+    id: 'HP-7Q2F',
+    version: 1,
+    state: 'pending',
+    createdAt: NOW,
+    expiresAt: NOW + 60_000,
+    decisions: [],
+    waiterLive: false,
+    grantExpiresAt: null,
+    outcome: null,
+    note: null,
+    endedAt: null,
+    ...change,
+  };
+}
+
+describe('the words', () => {
+  it('are those of the design', () => {
+    expect(words.headline(request())).toBe('DELETE prod/orders · Cursor for Alice · HP-7Q2F');
+    const granted = request({
+      state: 'granted',
+      decisions: [dana],
+      grantExpiresAt: Date.UTC(2026, 10, 20, 18, 40),
+    });
+    expect(words.stateSentence(granted, NOW)).toBe(
+      'Approved by Dana in Slack at 14:02 UTC, not run, waiting for retry until 18:40 UTC.',
+    );
+    expect(words.pendingError(request(), '#db')).toBe(
+      'HP-7Q2F pending approval in #db: DELETE on orders (rule deletes). Not run. Resend exactly this statement in 60 s; do not rewrite it.',
+    );
+    const denied = request({
+      state: 'denied',
+      decisions: [{ ...dana, effect: 'deny', reason: 'too broad' }],
+    });
+    expect(words.deniedError(denied)).toBe(
+      'HP-7Q2F denied by Dana: too broad. Not run. Do not retry or work around it; tell the user.',
+    );
+    expect(words.lostSentence(denied, NOW)).toBe('Already denied by Dana in Slack at 14:02 UTC.');
+  });
+
+  it('are one plain line of at most 300 characters, whatever is in the request', () => {
+    const nasty = fc.oneof(
+      fc.string({ unit: 'binary', maxLength: 900 }),
+      fc.constantFrom(
+        '\u202eevil\u200b\r\n\0\u2028',
+        'x'.repeat(5000),
+        '𝔘'.repeat(700),
+        'e\u0301\u0301\u0301\u0301\u0301'.repeat(90),
+        '',
+      ),
+    );
+    fc.assert(
+      fc.property(
+        nasty,
+        nasty,
+        fc.integer({ min: 0, max: 9 }),
+        fc.constantFrom(...REQUEST_STATES),
+        (a, b, n, state) => {
+          const asked = draft('f', {
+            rules: [a, b],
+            requester: { ownerName: a, agent: b },
+            statement: { relations: Array(n).fill(b), verb: a },
+            target: { name: b, environment: a, database: a, role: b },
+            terms: { approverGroups: Array(n).fill(a) },
+          });
+          const decisions: Decision[] = Array.from({ length: n }, () => ({
+            ...dana,
+            approverName: a,
+            reason: b,
+            effect: n % 2 ? 'deny' : 'approve',
+          }));
+          const it = request({ ...asked, state, decisions, note: b });
+          const lines = [
+            words.headline(it),
+            words.stateSentence(it, NOW),
+            words.lostSentence(it, NOW),
+            words.pendingError(it, a),
+            words.deniedError(it),
+            words.expiredError(it),
+            words.withdrawnError(it),
+            words.supersededError(it),
+            words.tooManyError(Array(12).fill('HP-7Q2FX')),
+            words.unavailableError(),
+            words.unavailableSentence(),
+            ...(
+              ['own-request', 'not-approver', 'already-counted', 'reason-needed', 'owner-unknown'] as const
+            ).map((why) => words.refusalSentence(why, it, NOW)),
+          ];
+          for (const line of lines) {
+            expect([...line].length, line).toBeLessThanOrEqual(300);
+            expect(line).not.toMatch(/[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/u);
+          }
+          expect(words.pendingError(it, a)).toMatch(/do not rewrite it\.$/);
+          expect(words.deniedError(it)).toMatch(/tell the user\.$/);
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+
+  it('keep ordinary text as it is, in any script', () => {
+    for (const text of ['Zoë Müller', '山田 太郎', 'محمد', 'a <b> & c']) expect(plain(text)).toBe(text);
+    expect(plain('a\n  b\u202e\u200dc')).toBe('a bc');
+  });
+});

@@ -1,0 +1,291 @@
+/** The renderer: every state, every limit, and nothing hostile that Slack would interpret. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { type ApprovalRequest, REQUEST_STATES } from '../../src/approvals/types.ts';
+import { needsConfirm, renderCard, renderStub } from '../../src/bot/cards.ts';
+import { denyModal, fullSqlModal } from '../../src/bot/modals.ts';
+import { sqlView } from '../../src/bot/sql-view.ts';
+import { hasUnseen, visible } from '../../src/bot/text.ts';
+import { outcomeNote, sessionNote } from '../../src/bot/thread.ts';
+import { checkMessage, checkView, total } from '../support/slack/limits.mjs';
+import { makeRequest, NOW } from './support.ts';
+
+const OPTIONS = { now: NOW, publicUrl: 'https://hold.example.com/' };
+const card = (request: ApprovalRequest) => renderCard(request, OPTIONS);
+const shown = (request: ApprovalRequest): string => JSON.stringify(card(request).blocks);
+const dana = (effect: 'approve' | 'deny', reason: string | null = null) => ({
+  approverId: 'dana@example.com',
+  approverName: 'Dana',
+  surface: 'console' as const,
+  effect,
+  reason,
+  at: NOW + 1000,
+});
+const outcome = { code: null, rows: 12, tag: 'DELETE 12', ms: 34.4, transactionOpen: false };
+
+/** Every string that Slack reads as mrkdwn: the fallback text and mrkdwn objects. */
+function mrkdwnOf(value: unknown, out: string[] = []): string[] {
+  if (Array.isArray(value)) for (const each of value) mrkdwnOf(each, out);
+  else if (typeof value === 'object' && value !== null) {
+    const entries = Object.entries(value);
+    const type = entries.find(([key]) => key === 'type')?.[1];
+    const text = entries.find(([key]) => key === 'text')?.[1];
+    if (type === 'mrkdwn' && typeof text === 'string') out.push(text);
+    for (const [, each] of entries) mrkdwnOf(each, out);
+  }
+  return out;
+}
+function strings(value: unknown, out: string[] = []): string[] {
+  if (typeof value === 'string') out.push(value);
+  else if (Array.isArray(value)) for (const each of value) strings(each, out);
+  else if (typeof value === 'object' && value !== null)
+    for (const each of Object.values(value)) strings(each, out);
+  return out;
+}
+
+describe('a pending card', () => {
+  it('shows who, where, what, the exact SQL, the rule and the buttons', () => {
+    const text = shown(makeRequest());
+    for (const part of [
+      'HP-7Q2F',
+      'Cursor for Alice',
+      'alice@example.com',
+      'prod',
+      'holdpoint_rw',
+      'public.orders',
+      'DELETE FROM orders WHERE id = 7',
+      'deletes',
+      'hp_approve',
+      'Wrong target',
+      'https://hold.example.com/requests/HP-7Q2F',
+    ])
+      expect(text).toContain(part);
+    expect(card(makeRequest()).text).toBe('DELETE shop/orders · Cursor for Alice · HP-7Q2F');
+  });
+
+  it('carries nothing but id and version in its values', () => {
+    const blocks = card(makeRequest({ version: 4 })).blocks;
+    const values = JSON.stringify(blocks).match(/"value":"[^"]*"/g) ?? [];
+    for (const value of values) expect(value).toMatch(/^"value":"HP-7Q2F:4(:[a-z-]+)?"$/);
+    expect(values.length).toBeGreaterThan(4);
+  });
+
+  it('names its blocks anew with each version', () => {
+    const ids = (version: number) => card(makeRequest({ version })).blocks.map((each) => each.block_id);
+    expect(ids(1).filter((each) => ids(2).includes(each))).toEqual([]);
+  });
+
+  it.each([
+    ['DELETE with WHERE', {}, false],
+    ['DDL', { class: 'ddl' }, true],
+    ['no WHERE', { missingWhere: true }, true],
+    ['TRUNCATE', { class: 'truncate' }, true],
+  ] as const)('asks twice for %s: %s', (_what, statement, twice) => {
+    const request = makeRequest({ statement });
+    expect(needsConfirm(request)).toBe(twice);
+    expect(shown(request).includes('"confirm":{')).toBe(twice);
+  });
+
+  it('spells out what the eye cannot see', () => {
+    const sql = 'DELETE FROM orders\u202e WHERE id\u200b = 7 -- \u0007';
+    const text = shown(makeRequest({ statement: { sql } }));
+    expect(text).toContain('orders⟨U+202E⟩ WHERE id⟨U+200B⟩ = 7 -- ⟨U+0007⟩');
+    expect(text).toContain('Invisible or reordering characters');
+  });
+
+  it('shows bind values, and what the client says as such', () => {
+    const request = makeRequest({
+      statement: { binds: ['7', null, '<pii:text>'], clientSays: 'urgent!\n<!channel> *approve*' },
+    });
+    const text = shown(request);
+    expect(text).toContain('$1 = 7\\n$2 = NULL\\n$3 = <pii:text>');
+    expect(text).toContain('The client says:');
+    expect(mrkdwnOf(card(request).blocks).join()).not.toContain('approve');
+  });
+
+  it('shows the tidied form beside the exact one, never instead of it', () => {
+    const sql = 'delete from orders where id=7';
+    const text = shown(makeRequest({ statement: { sql, tidied: 'DELETE FROM orders\nWHERE id = 7' } }));
+    expect(text).toContain('Tidied for reading');
+    expect(text).toContain(sql);
+  });
+
+  it('says how many approvals are there', () => {
+    const terms = { ...makeRequest().terms, quorum: 2 };
+    const text = shown(makeRequest({ terms, decisions: [dana('approve')] }));
+    expect(text).toContain('(1 of 2)');
+    expect(text).toContain('Approved by Dana in the console');
+  });
+
+  it('cannot be approved where the SQL does not fit: by length, by lines, by bind values', () => {
+    const long = [
+      { sql: `SELECT ${'1, '.repeat(3000)}1` },
+      { sql: `SELECT 1;${'\n'.repeat(200)}DROP TABLE orders` },
+      { sql: 'SELECT $1', binds: ['x'.repeat(3000)] },
+      { sql: `SELECT '${'\u200b'.repeat(600)}'` },
+    ];
+    for (const statement of long) {
+      const text = shown(makeRequest({ statement }));
+      expect(text).not.toContain('hp_approve');
+      expect(text).toContain('hp_view');
+      expect(text).toContain(`SHA-256 ${'a'.repeat(64)}`);
+    }
+    expect(shown(makeRequest({ statement: long[1] ?? {} }))).toContain('DROP TABLE orders');
+  });
+});
+
+describe('a decided card', () => {
+  const cases: readonly [string, Partial<ApprovalRequest>, string][] = [
+    ['granted, somebody waits', { state: 'granted', decisions: [dana('approve')] }, 'about to run'],
+    [
+      'granted, nobody waits',
+      { state: 'granted', waiterLive: false, grantExpiresAt: NOW + 900_000, decisions: [dana('approve')] },
+      'Approved, not run, waiting for retry until <!date^1795256100^{date_short_pretty} {time}|2026-11-21 10:15 UTC>',
+    ],
+    ['executing', { state: 'executing' }, 'running'],
+    ['executed', { state: 'executed', outcome }, 'Executed: 12 rows in 34 ms'],
+    ['failed', { state: 'failed', outcome: { ...outcome, code: '23503' } }, 'SQLSTATE 23503 after 34 ms'],
+    ['unknown', { state: 'unknown' }, 'outcome unknown'],
+    [
+      'denied',
+      { state: 'denied', decisions: [dana('deny', 'too broad')] },
+      'Denied by Dana in the console: too broad',
+    ],
+    ['expired', { state: 'expired' }, 'Expired before anyone decided. Not run'],
+    [
+      'withdrawn',
+      { state: 'withdrawn', note: 'cancelled by the client' },
+      'Withdrawn: cancelled by the client. Not run',
+    ],
+    ['lapsed', { state: 'lapsed' }, 'not retried in time. Not run'],
+  ];
+  it.each(cases)('%s: says so and has no buttons', (_what, overrides, words) => {
+    const text = shown(makeRequest({ ...overrides, version: 3 }));
+    expect(text).toContain(words);
+    expect(text).not.toContain('"type":"actions"');
+  });
+});
+
+describe('hostile text', () => {
+  const nasty = fc.oneof(
+    fc.string({ unit: 'binary', maxLength: 400 }),
+    fc.constantFrom(
+      '<!channel>',
+      '<!here|x>',
+      '<@U123>',
+      '<https://evil.example|click>',
+      '&lt;!channel&gt;',
+      '*bold* `code` ~x~',
+      '```',
+      '\u202edesrever',
+      '\u200b\u2066\u2069',
+      '\u0000\u0007\u001b[31m',
+      '\ud800',
+      '😀'.repeat(50),
+      'a\u0301\u0301\u0301\u0301',
+      'שלום',
+      '\u3164\u115f\u2800',
+      '\r\n\r',
+      ':rotating_light:',
+      '"\\"'.repeat(100),
+      'x'.repeat(5000),
+      '\n'.repeat(300),
+      '<!date^0^{date}^https://evil.example|now>',
+    ),
+  );
+  const text = fc.array(nasty, { minLength: 1, maxLength: 8 }).map((parts) => parts.join(''));
+  const names = fc.array(text, { maxLength: 30 });
+  const request = fc
+    .record({
+      state: fc.constantFrom(...REQUEST_STATES),
+      version: fc.integer({ min: 1, max: 999_999_999 }),
+      sql: text,
+      tidied: fc.option(text, { nil: null }),
+      binds: fc.array(fc.option(text, { nil: null }), { maxLength: 60 }),
+      says: fc.option(text, { nil: null }),
+      relations: names,
+      tagged: names,
+      rules: names,
+      words: text,
+      owner: fc.option(text, { nil: null }),
+      missingWhere: fc.boolean(),
+      decisions: fc.integer({ min: 0, max: 8 }),
+    })
+    .map((draw) =>
+      makeRequest({
+        state: draw.state,
+        version: draw.version,
+        reason: draw.words,
+        note: draw.words,
+        rules: draw.rules,
+        waiterLive: draw.missingWhere,
+        grantExpiresAt: NOW,
+        endedAt: NOW,
+        outcome: { code: draw.words, rows: null, tag: draw.words, ms: 1, transactionOpen: false },
+        requester: {
+          ...makeRequest().requester,
+          ownerName: draw.owner,
+          agent: draw.says,
+          ownerEmail: draw.owner,
+          subject: draw.words,
+        },
+        target: { name: draw.words, environment: draw.words, database: draw.words, role: draw.words },
+        terms: { ...makeRequest().terms, quorum: 3, approverGroups: draw.rules },
+        decisions: Array.from({ length: draw.decisions }, () => ({
+          ...dana('deny', draw.words),
+          approverName: draw.words,
+        })),
+        statement: {
+          sql: draw.sql,
+          tidied: draw.tidied,
+          verb: draw.words,
+          binds: draw.binds,
+          clientSays: draw.says,
+          relations: draw.relations,
+          taggedColumns: draw.tagged,
+          missingWhere: draw.missingWhere,
+          transaction: 'open',
+          snapshotPredates: true,
+          statementCount: 12,
+          bytes: 262_144,
+        },
+      }),
+    );
+
+  it('never breaks a limit, is never interpreted, never hides', () => {
+    fc.assert(
+      fc.property(request, (each) => {
+        const message = card(each);
+        const others = [
+          renderStub(each),
+          outcomeNote(each, NOW),
+          sessionNote(each, null),
+          sessionNote(each, OPTIONS.publicUrl),
+        ];
+        for (const one of [message, ...others]) expect(checkMessage({ ...one })).toBeNull();
+        expect(total(message.blocks)).toBeLessThanOrEqual(8000);
+        const memory = { value: each, channel: 'C0DB000001', ts: '1.2' };
+        const modals = [
+          fullSqlModal(each, memory, null),
+          fullSqlModal(each, memory, OPTIONS.publicUrl),
+          denyModal(each, memory),
+        ];
+        for (const modal of modals) expect(checkView(modal)).toBeNull();
+        // In mrkdwn objects there are words of ours and dates, nothing else.
+        for (const words of mrkdwnOf([message, modals]))
+          expect(words).toMatch(
+            /^[A-Za-z ✅,]*<!date\^\d+\^\{date_short_pretty\} \{time\}\|[\d :-]+ UTC>$|^[A-Za-z ✅,]*$/,
+          );
+        for (const one of strings([message, modals]))
+          expect(hasUnseen(one.replaceAll(/[\p{L}\p{N}\p{M}\p{P}\p{S}]/gu, ''))).toBe(false);
+        // Approve is there only with the whole text beside it.
+        const view = sqlView(each.statement);
+        const all = JSON.stringify(message.blocks);
+        if (all.includes('hp_approve'))
+          expect(all).toContain(JSON.stringify(visible(each.statement.sql) || ' ').slice(1, -1));
+        if (view.kind === 'cut') expect(all).not.toContain('hp_approve');
+      }),
+      { numRuns: 250 },
+    );
+  });
+});

@@ -1,0 +1,203 @@
+/** Exact request bodies on the wire (nock), and what delivery does with Slack's answers. */
+import nock from 'nock';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { renderCard } from '../../src/bot/cards.ts';
+import { createDelivery, type Delivery } from '../../src/bot/delivery.ts';
+import { clientMessageId } from '../../src/bot/ids.ts';
+import { createSlackApi } from '../../src/bot/slack-api.ts';
+import { createTapper } from '../../src/bot/tapper.ts';
+import type { BotConfig } from '../../src/bot/types.ts';
+import { makeDesk, makeLog, makeRequest, NOW, type TestDesk } from './support.ts';
+
+const config: BotConfig = {
+  botToken: 'xoxb-secret',
+  appToken: null,
+  signingSecret: 'x',
+  channel: '#db',
+  apiUrl: null,
+  publicUrl: 'https://hold.example.com',
+};
+let desk: TestDesk;
+let log: ReturnType<typeof makeLog>;
+let delivery: Delivery;
+
+beforeEach(() => {
+  nock.disableNetConnect();
+  desk = makeDesk();
+  log = makeLog();
+  const api = createSlackApi(config.botToken, config.apiUrl, log);
+  delivery = createDelivery({ api, config, desk, outbox: desk.outbox, log, now: () => NOW });
+});
+afterEach(async () => {
+  await delivery.stop();
+  nock.cleanAll();
+  nock.enableNetConnect();
+});
+
+const slack = () => nock('https://slack.com', { reqheaders: { authorization: 'Bearer xoxb-secret' } });
+const drained = () => expect.poll(() => desk.outbox.rows.size, { timeout: 5000 }).toBe(0);
+
+describe('requests to Slack', () => {
+  it('are exactly these for a new card, its thread and its outcome', async () => {
+    const request = makeRequest();
+    const { text, blocks } = renderCard(request, { now: NOW, publicUrl: config.publicUrl });
+    const quiet = { parse: 'none', link_names: 'false', unfurl_links: 'false', unfurl_media: 'false' };
+    const card = slack()
+      .post('/api/chat.postMessage', {
+        channel: '#db',
+        client_msg_id: clientMessageId('#db', 'HP-7Q2F', 'card'),
+        metadata: JSON.stringify({ event_type: 'holdpoint_card', event_payload: { request: 'HP-7Q2F' } }),
+        text,
+        blocks: JSON.stringify(blocks),
+        ...quiet,
+      })
+      .reply(200, { ok: true, channel: 'C0DB000001', ts: '1.000001' });
+    const link = slack()
+      .post(
+        '/api/chat.postMessage',
+        (body) =>
+          body.channel === 'C0DB000001' &&
+          body.thread_ts === '1.000001' &&
+          JSON.parse(body.blocks)[0].elements[0].elements[1].url ===
+            'https://hold.example.com/sessions/ses_01',
+      )
+      .reply(200, { ok: true, ts: '1.000002' });
+    delivery.start();
+    desk.put(request);
+    await drained();
+    expect([card.isDone(), link.isDone()]).toEqual([true, true]);
+
+    const denied = makeRequest({ state: 'denied', version: 2, endedAt: NOW });
+    const after = renderCard(denied, { now: NOW, publicUrl: config.publicUrl });
+    const update = slack()
+      .post('/api/chat.update', {
+        channel: 'C0DB000001',
+        ts: '1.000001',
+        text: after.text,
+        blocks: JSON.stringify(after.blocks),
+        parse: 'none',
+        link_names: 'false',
+      })
+      .reply(200, { ok: true });
+    const outcome = slack()
+      .post('/api/chat.postMessage', (body) => body.thread_ts === '1.000001')
+      .reply(200, { ok: true, ts: '1.000003' });
+    desk.put(denied);
+    await drained();
+    expect([update.isDone(), outcome.isDone()]).toEqual([true, true]);
+    expect(desk.outbox.cards.get('HP-7Q2F')).toEqual({
+      requestId: 'HP-7Q2F',
+      channel: 'C0DB000001',
+      ts: '1.000001',
+      version: 2,
+      postingSince: null,
+      threadPosted: true,
+      outcomePosted: true,
+    });
+  });
+
+  it('are preceded by a recorded intent, which stays when the answer is lost', async () => {
+    slack().post('/api/chat.postMessage').replyWithError('socket hang up');
+    delivery.start();
+    desk.put(makeRequest());
+    await expect.poll(() => log.lines.length).toBeGreaterThan(0);
+    expect(desk.outbox.cards.get('HP-7Q2F')).toMatchObject({ ts: null, postingSince: NOW });
+    expect(desk.outbox.rows.size).toBe(1);
+  });
+
+  it('leave no intent behind when Slack refused', async () => {
+    slack().post('/api/chat.postMessage').reply(200, { ok: false, error: 'not_in_channel' });
+    delivery.start();
+    desk.put(makeRequest());
+    await expect.poll(() => log.lines.length).toBeGreaterThan(0);
+    expect(desk.outbox.cards.get('HP-7Q2F')).toMatchObject({ ts: null, postingSince: null });
+  });
+
+  it('fall back to a stub without buttons when Slack cannot show the card', async () => {
+    slack().post('/api/chat.postMessage').reply(200, { ok: false, error: 'msg_blocks_too_long' });
+    const stub = slack()
+      .post(
+        '/api/chat.postMessage',
+        (body) => !body.blocks.includes('"actions"') && body.blocks.includes('holdpoint show HP-7Q2F'),
+      )
+      .reply(200, { ok: true, channel: 'C0DB000001', ts: '1.1' });
+    slack().post('/api/chat.postMessage').reply(200, { ok: true, ts: '1.2' });
+    delivery.start();
+    desk.put(makeRequest());
+    await drained();
+    expect(stub.isDone()).toBe(true);
+  });
+
+  it('are not made for what was withdrawn before anybody saw it', async () => {
+    delivery.start();
+    desk.put(makeRequest({ state: 'withdrawn', version: 2, endedAt: NOW }));
+    await drained();
+    expect(desk.outbox.cards.size).toBe(0);
+  });
+
+  it('put neither token nor SQL into the log', async () => {
+    slack().post('/api/chat.postMessage').reply(500, 'DELETE FROM orders xoxb-secret');
+    delivery.start();
+    desk.put(makeRequest());
+    await expect.poll(() => log.lines.length).toBeGreaterThan(0);
+    expect(JSON.stringify(log.lines)).not.toMatch(/xoxb|FROM orders/);
+  });
+});
+
+describe('who tapped', () => {
+  const tapper = () =>
+    createTapper({
+      api: createSlackApi(config.botToken, null, log),
+      approvers: {
+        bySlackId: () => null,
+        byEmail: (email) => (email === 'dana@example.com' ? { id: email, name: 'Dana', groups: [] } : null),
+      },
+      ownTeam: async () => 'T1',
+      log,
+    });
+  const whole = {
+    id: 'UDANA',
+    team_id: 'T1',
+    name: 'dana',
+    deleted: false,
+    is_bot: false,
+    is_restricted: false,
+    is_ultra_restricted: false,
+    is_email_confirmed: true,
+    profile: { email: 'Dana@Example.com' },
+  };
+
+  it('is asked of Slack afresh at each tap', async () => {
+    const asked = slack()
+      .post('/api/users.info', { user: 'UDANA' })
+      .times(2)
+      .reply(200, { ok: true, user: whole });
+    const who = tapper();
+    expect((await who.approver('UDANA', 'T1')).kind).toBe('approver');
+    expect((await who.approver('UDANA', 'T1')).kind).toBe('approver');
+    expect(asked.isDone()).toBe(true);
+  });
+
+  it.each([
+    'team_id',
+    'deleted',
+    'is_bot',
+    'is_restricted',
+    'is_ultra_restricted',
+    'is_email_confirmed',
+    'profile',
+    'id',
+  ])('is refused when Slack leaves out %s', async (field) => {
+    slack()
+      .post('/api/users.info')
+      .reply(200, { ok: true, user: { ...whole, [field]: undefined } });
+    expect((await tapper().approver('UDANA', 'T1')).kind).toBe('refused');
+  });
+
+  it('is refused for an e-mail that only resembles', async () => {
+    slack()
+      .post('/api/users.info')
+      .reply(200, { ok: true, user: { ...whole, profile: { email: 'dana@example.com.evil.example' } } });
+    expect((await tapper().approver('UDANA', 'T1')).kind).toBe('refused');
+  });
+});

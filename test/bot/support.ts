@@ -1,0 +1,261 @@
+/** A desk and an outbox in memory, with the real ones' promises: settle once, grow by one version, one outbox row a change. */
+import type {
+  ApprovalRequest,
+  DecideResult,
+  Desk,
+  RequestPatch,
+  RequestStatement,
+} from '../../src/approvals/types.ts';
+import { createBot } from '../../src/bot/index.ts';
+import type {
+  ApproverLike,
+  Bot,
+  BotConfig,
+  BotLog,
+  CardRef,
+  Outbox,
+  SessionRow,
+} from '../../src/bot/types.ts';
+import { APP_TOKEN, BOT_TOKEN, SIGNING_SECRET, type SlackStandIn } from '../support/slack/index.ts';
+
+export const NOW = Date.UTC(2026, 10, 21, 10, 0, 0);
+
+type Overrides = Partial<Omit<ApprovalRequest, 'statement'>> & { statement?: Partial<RequestStatement> };
+
+export function makeRequest(overrides: Overrides = {}): ApprovalRequest {
+  const { statement, ...rest } = overrides;
+  return {
+    id: 'HP-7Q2F',
+    version: 1,
+    state: 'pending',
+    fingerprint: 'f'.repeat(64),
+    sessionId: 'ses_01',
+    requester: {
+      ownerId: 'alice@example.com',
+      ownerName: 'Alice',
+      ownerEmail: 'alice@example.com',
+      agent: 'Cursor',
+      credentialId: 'cred_1',
+      subject: 'cred_1',
+    },
+    target: { name: 'shop', environment: 'prod', database: 'shop', role: 'holdpoint_rw' },
+    statement: {
+      sql: 'DELETE FROM orders WHERE id = 7',
+      tidied: null,
+      class: 'delete',
+      verb: 'DELETE',
+      relations: ['public.orders'],
+      taggedColumns: [],
+      missingWhere: false,
+      binds: [],
+      statementCount: 1,
+      bytes: 31,
+      sha256: 'a'.repeat(64),
+      transaction: 'idle',
+      snapshotPredates: false,
+      clientSays: null,
+      ...statement,
+    },
+    rules: ['deletes'],
+    reason: 'DELETE needs approval',
+    terms: {
+      approverGroups: ['dba'],
+      quorum: 1,
+      waitMs: null,
+      expiresMs: null,
+      reasonRequired: false,
+    },
+    createdAt: NOW,
+    expiresAt: NOW + 8 * 3_600_000,
+    decisions: [],
+    waiterLive: true,
+    grantExpiresAt: null,
+    outcome: null,
+    note: null,
+    endedAt: null,
+    ...rest,
+  };
+}
+
+export interface TestDesk extends Desk {
+  /** A request appears, or changes: with an outbox row, then listeners. */
+  put(request: ApprovalRequest): void;
+  change(id: string, patch: Partial<RequestPatch>): ApprovalRequest;
+  readonly decided: { id: string; effect: string; approver: string; reason: string | null }[];
+  readonly outbox: Outbox & { readonly rows: Map<string, number>; readonly cards: Map<string, CardRef> };
+}
+
+export function makeDesk(): TestDesk {
+  const requests = new Map<string, ApprovalRequest>();
+  const listeners = new Set<(request: ApprovalRequest) => void>();
+  const rows = new Map<string, number>();
+  const cards = new Map<string, CardRef>();
+  const decided: TestDesk['decided'] = [];
+  function put(request: ApprovalRequest): void {
+    requests.set(request.id, request);
+    rows.set(request.id, request.version);
+    for (const listener of listeners) listener(request);
+  }
+  function change(id: string, patch: Partial<RequestPatch>): ApprovalRequest {
+    const old = requests.get(id);
+    if (old === undefined) throw new Error(`no ${id}`);
+    const { decision, ...rest } = patch;
+    const next: ApprovalRequest = {
+      ...old,
+      ...rest,
+      decisions: decision === undefined ? old.decisions : [...old.decisions, decision],
+      version: old.version + 1,
+    };
+    put(next);
+    return next;
+  }
+  const unused = (): never => {
+    throw new Error('not for the bot');
+  };
+  return {
+    put,
+    change,
+    decided,
+    hold: unused,
+    endIdentity: unused,
+    sweep: unused,
+    close: unused,
+    get: async (id) => requests.get(id) ?? null,
+    list: async ({ states }) =>
+      [...requests.values()].filter((each) => states === undefined || states.includes(each.state)),
+    onChange(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    async decide({ id, approver, effect, reason }): Promise<DecideResult> {
+      const request = requests.get(id) ?? null;
+      if (request === null)
+        return { kind: 'refused', why: 'no-such-request', request, sentence: `There is no request ${id}.` };
+      if (request.state !== 'pending') {
+        const [winner] = request.decisions;
+        return {
+          kind: 'lost',
+          request,
+          sentence: `${id} was already decided by ${winner?.approverName ?? 'somebody else'}.`,
+        };
+      }
+      if (approver.id === request.requester.ownerId)
+        return {
+          kind: 'refused',
+          why: 'own-request',
+          request,
+          sentence: 'You cannot decide your own request.',
+        };
+      decided.push({ id, effect, approver: approver.id, reason });
+      const decision = {
+        approverId: approver.id,
+        approverName: approver.name,
+        surface: approver.surface,
+        effect,
+        reason,
+        at: Date.now(),
+      };
+      const counts = request.decisions.length + 1;
+      if (effect === 'approve' && counts < request.terms.quorum) {
+        const next = change(id, { decision });
+        return { kind: 'counted', request: next, missing: request.terms.quorum - counts };
+      }
+      const next =
+        effect === 'approve'
+          ? change(id, { state: 'granted', decision, grantExpiresAt: Date.now() + 900_000 })
+          : change(id, { state: 'denied', decision, endedAt: Date.now() });
+      return { kind: 'settled', request: next };
+    },
+    outbox: {
+      rows,
+      cards,
+      behind: async (limit) =>
+        [...rows].slice(0, limit).map(([requestId, version]) => ({ requestId, version })),
+      card: async (id) => cards.get(id) ?? null,
+      saveCard: async (card) => void cards.set(card.requestId, card),
+      done: async (id, version) => {
+        if ((rows.get(id) ?? 0) <= version) rows.delete(id);
+      },
+    },
+  };
+}
+
+export interface Logged {
+  readonly level: string;
+  readonly fields: Readonly<Record<string, unknown>>;
+  readonly message: string;
+}
+export function makeLog(): BotLog & { readonly lines: Logged[] } {
+  const lines: Logged[] = [];
+  const at = (level: string) => (fields: Readonly<Record<string, unknown>>, message: string) =>
+    void lines.push({ level, fields, message });
+  return { lines, debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
+}
+
+export const DANA: ApproverLike = { id: 'dana@example.com', name: 'Dana', groups: ['dba'] };
+export const ERIN: ApproverLike = { id: 'erin@example.com', name: 'Erin', groups: ['dba'] };
+export const ALICE: ApproverLike = { id: 'alice@example.com', name: 'Alice', groups: ['dba'] };
+
+export interface Rig {
+  readonly desk: TestDesk;
+  readonly log: ReturnType<typeof makeLog>;
+  readonly sessionQueries: { owner: string; since?: number }[];
+  /** `undefined` in Socket Mode. */
+  readonly url: string | undefined;
+  /** Options for taps and commands in this mode. */
+  readonly how: { readonly url?: string };
+  stop(): Promise<void>;
+}
+
+/** A real bot of ours against the stand-in. Dana is known by Slack id, Erin and Alice by e-mail. */
+export async function startRig(
+  slack: SlackStandIn,
+  options: {
+    readonly mode?: 'socket' | 'http';
+    readonly publicUrl?: string | null;
+    readonly desk?: TestDesk;
+    readonly rows?: readonly SessionRow[];
+    readonly config?: Partial<BotConfig>;
+  } = {},
+): Promise<Rig> {
+  const { mode = 'socket', publicUrl = null, rows = [] } = options;
+  const desk = options.desk ?? makeDesk();
+  const log = makeLog();
+  const sessionQueries: { owner: string; since?: number }[] = [];
+  const bot: Bot = await createBot({
+    config: {
+      botToken: BOT_TOKEN,
+      appToken: mode === 'socket' ? APP_TOKEN : null,
+      signingSecret: SIGNING_SECRET,
+      channel: '#db',
+      apiUrl: slack.apiUrl,
+      port: 0,
+      publicUrl,
+      ...options.config,
+    },
+    desk,
+    outbox: desk.outbox,
+    approvers: {
+      bySlackId: (id) => (id === 'UDANA' ? DANA : null),
+      byEmail: (email) => [ERIN, ALICE].find((each) => each.id === email) ?? null,
+    },
+    sessions: {
+      list: async (query) => {
+        sessionQueries.push(query);
+        return rows.filter((row) => row.ownerEmail === query.owner);
+      },
+    },
+    log,
+    now: Date.now,
+  });
+  await bot.start();
+  const url = mode === 'http' ? `http://127.0.0.1:${bot.port}/slack/events` : undefined;
+  return { desk, log, sessionQueries, url, how: url === undefined ? {} : { url }, stop: () => bot.stop() };
+}
+
+export async function people(slack: SlackStandIn): Promise<void> {
+  await slack.user({ id: 'UDANA' });
+  await slack.user({ id: 'UERIN', profile: { email: 'Erin@Example.com' } });
+  await slack.user({ id: 'UALICE', profile: { email: 'alice@example.com' } });
+  await slack.user({ id: 'UMALLORY', profile: { email: 'mallory@example.com' } });
+}

@@ -1,0 +1,192 @@
+/** Limits, digests and stubbornness of the analysis. */
+import fc from 'fast-check';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { analyse, loadParser } from '../../src/policy/analyse.ts';
+import type { Analysis } from '../../src/policy/types.ts';
+import { input } from './fixture.ts';
+
+beforeAll(loadParser);
+
+const judge = (sql: string): Analysis => analyse(sql, input);
+const digest = (sql: string): string => {
+  const analysis = judge(sql);
+  if (analysis.kind !== 'facts') throw new Error(JSON.stringify(analysis));
+  return analysis.treeDigest;
+};
+
+describe('texts that are not judged', () => {
+  it.each([
+    ['NUL', 'SELECT 1\0; DELETE FROM orders'],
+    ['a lone high surrogate', "SELECT '\ud800'"],
+    ['a lone low surrogate', "SELECT '\udc00 '"],
+    ['more than 256 KB', `SELECT '${'x'.repeat(256 * 1024)}'`],
+    ['more than 256 KB of UTF-8', `SELECT '${'é'.repeat(130 * 1024)}'`],
+    ['nesting without end', `SELECT ${'('.repeat(3000)}1${')'.repeat(3000)} ${'+1'.repeat(2000)}`],
+  ])('%s', (_, sql) => {
+    expect(judge(sql).kind).toBe('unjudgeable');
+  });
+
+  it('recursive queries nested in one another', () => {
+    let sql = 'SELECT email FROM customers';
+    for (let i = 0; i < 25; i++)
+      sql = `WITH RECURSIVE r${i}(x) AS (${sql} UNION ALL SELECT x FROM r${i}) SELECT x FROM r${i}`;
+    expect(judge(sql)).toMatchObject({ kind: 'unjudgeable', why: expect.stringContaining('too complex') });
+  });
+
+  it('a syntax error tells where, as a character position from 1', () => {
+    expect(judge("SELECT 'é' FORM orders WHERE")).toMatchObject({
+      kind: 'syntax',
+      position: expect.any(Number),
+    });
+    expect(judge('selec 1')).toMatchObject({ kind: 'syntax', position: 1 });
+  });
+});
+
+describe('the digest of the tree', () => {
+  const gap = fc.constantFrom(' ', '\n', '\t  ', ' /* c */ ', ' -- c\n', ' /* a /* b */ */\n');
+  const statements = [
+    [
+      'SELECT',
+      'id',
+      ',',
+      'total',
+      'FROM',
+      'orders',
+      'WHERE',
+      'id',
+      '=',
+      '1',
+      'AND',
+      'status',
+      'IN',
+      '(',
+      "'a'",
+      ',',
+      "'b'",
+      ')',
+    ],
+    ['DELETE', 'FROM', 'orders', 'WHERE', 'id', 'IN', '(', '1', ',', '2', ')'],
+    [
+      'INSERT',
+      'INTO',
+      'plain',
+      'VALUES',
+      '(',
+      '1',
+      ',',
+      "'é'",
+      ')',
+      ';',
+      'SELECT',
+      'ARRAY',
+      '[',
+      '1',
+      ',',
+      '2',
+      ']',
+    ],
+    ['WITH', 'x', 'AS', '(', 'SELECT', '1', ')', 'SELECT', '*', 'FROM', 'x'],
+  ];
+  it('does not change with white space and comments', () => {
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...statements),
+        fc.array(gap, { minLength: 24, maxLength: 24 }),
+        (words, gaps) => {
+          const text = words.map((word, i) => word + (gaps[i] ?? ' ')).join('');
+          expect(digest(text)).toBe(digest(words.join(' ')));
+        },
+      ),
+      { numRuns: 100 },
+    );
+  });
+  it('changes with every constant', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'grapheme-ascii' }), fc.string({ unit: 'grapheme-ascii' }), (a, b) => {
+        const sql = (value: string): string =>
+          `DELETE FROM orders WHERE status = '${value.replaceAll("'", "''")}'`;
+        expect(digest(sql(a)) === digest(sql(b))).toBe(a === b);
+      }),
+      { numRuns: 100 },
+    );
+  });
+  it.each([
+    ["SELECT '1'", 'SELECT 1'],
+    ['SELECT 1; SELECT 2', 'SELECT 2; SELECT 1'],
+    ['SELECT "a"', 'SELECT "A"'],
+    ["CREATE TABLESPACE t LOCATION '/a'", "CREATE TABLESPACE t LOCATION '/b'"],
+    ['DELETE FROM orders WHERE id = $1', 'DELETE FROM orders WHERE id = $2'],
+    ['SELECT 1', 'SELECT 1; SELECT 1'],
+    ['', 'SELECT 1'],
+  ])('tells %s from %s', (a, b) => {
+    expect(digest(a)).not.toBe(digest(b));
+  });
+});
+
+describe('whatever the text', () => {
+  const words = [
+    'SELECT',
+    '*',
+    'FROM',
+    'customers',
+    'c',
+    'c.*',
+    'email',
+    '(',
+    ')',
+    ',',
+    'WHERE',
+    '=',
+    "'x'",
+    '$1',
+    'WITH',
+    'AS',
+    'DELETE',
+    'INSERT INTO',
+    'VALUES',
+    'RETURNING',
+    'UPDATE',
+    'SET',
+    'JOIN',
+    'USING',
+    'UNION',
+    'LATERAL',
+    'EXPLAIN ANALYZE',
+    'COPY',
+    'TO STDOUT',
+    'row_to_json(c)',
+    'purge()',
+    ';',
+    '"__proto__"',
+    '::text',
+    'é😀',
+    'ON CONFLICT DO NOTHING',
+    'LIMIT 1',
+    'PREPARE p AS',
+    'DECLARE c CURSOR FOR',
+    'ORDER BY 1',
+    'customer_contacts',
+  ];
+  const sound = (sql: string): void => {
+    const analysis = judge(sql);
+    expect(['facts', 'syntax', 'unjudgeable']).toContain(analysis.kind);
+    if (analysis.kind !== 'facts') return;
+    for (const { start, end } of analysis.redactions) {
+      expect(start).toBeGreaterThanOrEqual(0);
+      expect(end).toBeGreaterThan(start);
+      expect(end).toBeLessThanOrEqual(sql.length);
+    }
+  };
+  it('an answer comes back for arbitrary strings', () => {
+    fc.assert(fc.property(fc.string({ unit: 'binary', maxLength: 200 }), sound), { numRuns: 300 });
+  });
+  it('an answer comes back for near-SQL', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.constantFrom(...words), { maxLength: 14 }).map((list) => list.join(' ')),
+        sound,
+      ),
+      { numRuns: 1500 },
+    );
+  });
+});

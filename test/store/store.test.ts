@@ -1,0 +1,252 @@
+import { connect, createServer, type Socket } from 'node:net';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { ApprovalRequest } from '../../src/approvals/types.ts';
+import type { StoredCredential } from '../../src/identity/types.ts';
+import type { SessionSummary } from '../../src/recordings/types.ts';
+import { openStore, type Store, StoreFailure } from '../../src/store/store.ts';
+import { draft, quiet } from '../approvals/support.ts';
+import { type TestPostgres, testPostgres } from '../support/postgres.ts';
+
+let postgres: TestPostgres;
+let store: Store;
+const T = Date.UTC(2026, 10, 20, 14, 2, 3, 456);
+const limits = { perSession: 100, perOwner: 100, now: T };
+
+beforeAll(async () => {
+  postgres = await testPostgres();
+  await postgres.createDatabase('store');
+  store = await openStore({ url: postgres.url('store'), log: quiet });
+});
+afterAll(async () => {
+  await store?.close();
+  await postgres?.stop();
+});
+
+function request(id: string, change: Partial<ApprovalRequest> = {}): ApprovalRequest {
+  return {
+    ...draft(id),
+    id,
+    version: 1,
+    state: 'pending',
+    createdAt: T,
+    expiresAt: T + 1000,
+    decisions: [],
+    waiterLive: true,
+    grantExpiresAt: null,
+    outcome: null,
+    note: null,
+    endedAt: null,
+    holder: null,
+    ...change,
+  };
+}
+
+describe('a request', () => {
+  it('comes back as it was written, but for what PostgreSQL cannot hold', async () => {
+    const asked = request('HP-R1', draft('HP-R1', { statement: { sql: 'a\0b\ud800', binds: [null, '\0'] } }));
+    const opened = await store.requests.openOrJoin(asked, limits);
+    const kept = { ...asked.statement, sql: 'a\ufffdb\ufffd', binds: [null, '\ufffd'] };
+    expect(opened).toEqual({ kind: 'opened', request: { ...asked, statement: kept } });
+    expect(await store.requests.get('HP-R1')).toEqual({ ...asked, statement: kept });
+    expect(await store.requests.get('HP-\0')).toBeNull();
+  });
+
+  it('changes only from the states, the version and with the claim named', async () => {
+    await store.requests.openOrJoin(request('HP-R2'), limits);
+    const granted = { state: 'granted', grantExpiresAt: T + 5 } as const;
+    expect(await store.requests.transition('HP-R2', ['granted'], granted)).toBeNull();
+    expect(await store.requests.transition('HP-R2', ['pending'], granted, { version: 7 })).toBeNull();
+    expect(await store.requests.transition('HP-R2', ['pending'], granted, { version: 1 })).toMatchObject({
+      version: 2,
+    });
+    await store.requests.transition('HP-R2', ['granted'], { state: 'executing', claim: 'secret' });
+    const executed = { state: 'executed', claim: null } as const;
+    expect(await store.requests.transition('HP-R2', ['executing'], executed, { claim: 'other' })).toBeNull();
+    expect(
+      await store.requests.transition('HP-R2', ['executing'], executed, { claim: 'secret' }),
+    ).not.toBeNull();
+  });
+
+  it('has one pending row a fingerprint, though many open it at once', async () => {
+    const results = await Promise.all(
+      Array.from({ length: 12 }, (_, n) =>
+        store.requests.openOrJoin({ ...request(`HP-M${n}`), fingerprint: 'm' }, limits),
+      ),
+    );
+    expect(results.filter((result) => result.kind === 'opened')).toHaveLength(1);
+    expect(results.filter((result) => result.kind === 'joined')).toHaveLength(11);
+  });
+
+  it('leaves an outbox row with each change, and none with a change that did not happen', async () => {
+    await store.requests.openOrJoin(request('HP-O1'), limits);
+    await store.requests.transition('HP-O1', ['denied'], { state: 'granted' });
+    const behind = async () => (await store.outbox.behind(1000)).find((row) => row.requestId === 'HP-O1');
+    expect(await behind()).toEqual({ requestId: 'HP-O1', version: 1 });
+    await store.requests.transition('HP-O1', ['pending'], { state: 'withdrawn' });
+    expect(await behind()).toEqual({ requestId: 'HP-O1', version: 2 });
+    await store.outbox.done('HP-O1', 1);
+    expect(await behind()).toEqual({ requestId: 'HP-O1', version: 2 });
+    await store.outbox.done('HP-O1', 2);
+    expect(await behind()).toBeUndefined();
+    const card = {
+      requestId: 'HP-O1',
+      channel: 'C1',
+      ts: null,
+      version: 0,
+      postingSince: T,
+      threadPosted: false,
+      outcomePosted: false,
+    };
+    await store.outbox.saveCard(card);
+    await store.outbox.saveCard({ ...card, ts: '1.2', version: 2, postingSince: null });
+    expect(await store.outbox.card('HP-O1')).toEqual({ ...card, ts: '1.2', version: 2, postingSince: null });
+  });
+});
+
+it('credentials are revoked once, and a one-time link is spent by exactly one', async () => {
+  const credential: StoredCredential = {
+    id: 'cred_x',
+    owner: { id: 'alice@example.com', name: 'Alice', email: null },
+    agent: 'Cursor',
+    groups: ['dev'],
+    expiresAt: T + 1,
+    createdAt: T,
+    revokedAt: null,
+    scram: { iterations: 4096, salt: 'c2FsdA==', storedKey: 'a', serverKey: 'b' },
+  };
+  await store.credentials.insertCredential(credential);
+  expect(await store.credentials.findCredential('cred_x')).toEqual(credential);
+  expect(await store.credentials.revokeCredential('cred_x', T + 5)).toBe(true);
+  expect(await store.credentials.revokeCredential('cred_x', T + 9)).toBe(false);
+  expect(await store.credentials.revokedSince(T + 5)).toEqual(['cred_x']);
+  expect(await store.credentials.revokedSince(T + 6)).toEqual([]);
+
+  const access = {
+    kind: 'link',
+    approverId: 'dana',
+    createdAt: T,
+    expiresAt: T + 10,
+    usedAt: null,
+    revokedAt: null,
+  } as const;
+  await store.credentials.insertAccess({ ...access, secretHash: 'h1' });
+  expect(await store.credentials.findAccess('h1')).toEqual({ ...access, secretHash: 'h1' });
+  expect(await store.credentials.consumeAccess('h1', T + 10)).toBe(false);
+  const spent = await Promise.all(
+    Array.from({ length: 10 }, () => store.credentials.consumeAccess('h1', T + 1)),
+  );
+  expect(spent.filter(Boolean)).toHaveLength(1);
+  await store.credentials.insertAccess({ ...access, secretHash: 'h2' });
+  expect(await store.credentials.revokeAccess('h2', T)).toBe(true);
+  expect(await store.credentials.consumeAccess('h2', T + 1)).toBe(false);
+});
+
+it('sessions are indexed in batches and found by owner, target and time', async () => {
+  const session: SessionSummary = {
+    id: 's1',
+    ownerId: 'a_b@example.com',
+    ownerName: 'Alice',
+    ownerEmail: 'a_b@example.com',
+    agent: null,
+    subject: 's',
+    credentialId: 'c',
+    target: 'prod',
+    environment: 'production',
+    database: 'shop',
+    role: 'r',
+    clientAddress: '::1',
+    applicationName: 'psql\0',
+    startedAt: T,
+    endedAt: null,
+    endedWhy: null,
+    statements: 1,
+    held: 0,
+    denied: 0,
+    errors: 0,
+    rows: 2 ** 40,
+    head: null,
+  };
+  const other = {
+    ...session,
+    id: 's2',
+    ownerId: 'axb@example.com',
+    ownerEmail: null,
+    ownerName: 'Bob',
+    startedAt: T + 5,
+  };
+  await store.sessions.upsert([session, other]);
+  await store.sessions.upsert([
+    { ...session, endedAt: T + 7, endedWhy: 'closed', statements: 3, head: 'ff' },
+  ]);
+  expect(await store.sessions.get('s1')).toEqual({
+    ...session,
+    applicationName: 'psql\ufffd',
+    endedAt: T + 7,
+    endedWhy: 'closed',
+    statements: 3,
+    head: 'ff',
+  });
+  const ids = async (filter: Parameters<Store['sessions']['list']>[0]) =>
+    (await store.sessions.list(filter)).map((row) => row.id);
+  expect(await ids({})).toEqual(['s2', 's1']);
+  expect(await ids({ owner: 'A_B@example.com' })).toEqual(['s1']);
+  expect(await ids({ owner: 'bob' })).toEqual(['s2']);
+  expect(await ids({ since: T + 1, target: 'prod', limit: 1 })).toEqual(['s2']);
+});
+
+it('of many makers of a shared value one wins', async () => {
+  const values = await Promise.all(
+    Array.from({ length: 10 }, (_, n) => store.meta.getOrCreate('key', () => `v${n}`)),
+  );
+  expect(new Set(values).size).toBe(1);
+  await store.meta.set('key', 'other');
+  expect(await store.meta.get('key')).toBe('other');
+});
+
+it('an outage rejects within seconds, says nothing of the login, and is over when the database is back', async () => {
+  // A relay between store and server that can be cut, and that can also swallow everything in silence.
+  const sockets = new Set<Socket>();
+  let mode: 'up' | 'cut' | 'silent' = 'up';
+  const relay = createServer((client) => {
+    const server = connect(postgres.port, postgres.host);
+    for (const [from, to] of [
+      [client, server],
+      [server, client],
+    ] as const) {
+      sockets.add(from);
+      from.on('data', (bytes) => mode === 'silent' || to.write(bytes));
+      from.on('error', () => undefined);
+      from.on('close', () => to.destroy());
+    }
+    if (mode === 'cut') client.destroy();
+  });
+  await new Promise<void>((done) => relay.listen(0, '127.0.0.1', done));
+  const address = relay.address();
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  const url = postgres.url('store').replace(`:${postgres.port}/`, `:${address.port}/`);
+  const relayed = await openStore({ url, log: quiet });
+  await relayed.ping();
+  for (const how of ['cut', 'silent'] as const) {
+    mode = how;
+    if (how === 'cut') for (const socket of sockets) socket.destroy();
+    const began = Date.now();
+    const failure = await relayed.requests.get('HP-R1').catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(StoreFailure);
+    expect(String(failure)).not.toContain(postgres.password);
+    expect(Date.now() - began).toBeLessThan(8_000);
+    mode = 'up';
+    for (const socket of sockets) socket.destroy();
+    await expect
+      .poll(
+        () =>
+          relayed.ping().then(
+            () => 'up',
+            () => 'down',
+          ),
+        { timeout: 10_000 },
+      )
+      .toBe('up');
+  }
+  await relayed.close();
+  await new Promise((done) => relay.close(done));
+});
