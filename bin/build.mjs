@@ -2,7 +2,7 @@
 // Builds dist/ and the Prisma client; run by `npm ci` (prepare). Where the build tools are not installed
 // (NODE_ENV=production, --omit=dev) it says so in one sentence and lets the installation succeed.
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -47,7 +47,11 @@ function run(title, script, args) {
   process.exit(1);
 }
 
-if (!existsSync(join(root, 'src/generated/prisma/client.ts')) || process.argv.includes('--force')) {
+const age = (path) => (existsSync(join(root, path)) ? statSync(join(root, path)).mtimeMs : 0);
+if (
+  age('src/generated/prisma/client.ts') <= age('prisma/schema.prisma') ||
+  process.argv.includes('--force')
+) {
   run('prisma generate', prisma, ['generate']);
 }
 rmSync(join(root, 'dist'), { recursive: true, force: true });

@@ -58,8 +58,9 @@ function notBuilt() {
   const has = (name) => {
     try {
       return Boolean(require.resolve(`${name}/package.json`));
-    } catch {
-      return false;
+    } catch (error) {
+      // Some packages do not export their package.json.
+      return error.code !== 'MODULE_NOT_FOUND';
     }
   };
   if (!has('commander')) return 'its packages are not installed; run `npm ci` first.';

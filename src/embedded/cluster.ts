@@ -96,7 +96,13 @@ export async function initCluster(
     renameSync(data, cluster);
   } catch (error) {
     const said = error instanceof Error && 'stderr' in error ? String(error.stderr).trim().split('\n') : [];
-    const why = said.find((line) => line.includes('error:')) ?? (error instanceof Error ? error.message : '');
+    if (said.some((line) => line.includes('could not look up effective user ID'))) {
+      throw new Error(
+        `PostgreSQL needs a user that has a name, and uid ${process.geteuid?.()} has no entry in /etc/passwd; add one, or set DATABASE_URL and --target to PostgreSQL servers of your own.`,
+      );
+    }
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+    const why = said.find((line) => line.includes('error:')) ?? said.at(-1) ?? `initdb failed (${code})`;
     throw new Error(`PostgreSQL's data could not be made in ${cluster}: ${why}`);
   } finally {
     rmSync(work, { recursive: true, force: true });

@@ -27,8 +27,8 @@ export interface AccessGrant {
 }
 
 export interface Access {
-  /** A link secret, good once within ten minutes. Throws when nobody of that id is configured as approver. */
-  mintLink(approverId: string): Promise<AccessGrant>;
+  /** A link secret (`hpl_…`), good once within ten minutes. Throws when nobody of that id is configured as approver. */
+  mintLink(approverId: string): Promise<string>;
   /** Spends the link. null: wrong, spent, expired, or its approver is configured no more. Throws TooManyFailures. */
   redeemLink(secret: string, kind: 'session' | 'token', source?: string): Promise<AccessGrant | null>;
   /** Who holds this session or token; the approver is looked up anew each time. Throws TooManyFailures. */
@@ -102,7 +102,7 @@ export function createAccess(options: {
       const approver = approvers.get(approverId);
       if (approver === undefined)
         throw new Error('No approver of that id is configured; add one to `approvers`.');
-      return issue('link', approver);
+      return (await issue('link', approver)).secret;
     },
 
     async redeemLink(secret, kind, source = '') {

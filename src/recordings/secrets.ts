@@ -6,7 +6,7 @@ import type { RecordedEvent } from './types.ts';
 
 /** Cheap test over a whole serialised line; the precise rules run only when it hits. */
 const HINT =
-  /passw|secret|token|api_?key|eyJ|xox[a-z]-|xapp-|SCRAM-|md5[0-9a-f]{32}|PRIVATE KEY|:\/\/|holdpoint_|AKIA|gh[pousr]_|Bearer/i;
+  /passw|secret|token|api_?key|eyJ|xox[a-z]-|xapp-|SCRAM-|md5[0-9a-f]{32}|PRIVATE KEY|:\/\/|hp[a-z]{1,4}_|AKIA|gh[pousr]_|Bearer/i;
 
 const SECRET = '<secret>';
 /**
@@ -30,7 +30,8 @@ const RULES: readonly (readonly [RegExp, string])[] = [
   [/\bBearer\s{1,8}[A-Za-z0-9._~+/=-]{8,}/gi, `Bearer ${SECRET}`],
   [/\b(?:xox[a-z]-|xapp-)[A-Za-z0-9-]{8,}/g, SECRET],
   [/\b(?:AKIA[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{20,})\b/g, SECRET],
-  [/\bholdpoint_[a-z]+_[A-Za-z0-9_-]{8,}/g, SECRET],
+  // What Holdpoint itself mints: agents (hpc_), links, cookies and tokens of approvers. Exact, so that identifiers stay.
+  [/\bhp[clsa]_[A-Za-z0-9_-]{43}/g, SECRET],
   [/SCRAM-SHA-256\$\d+:[A-Za-z0-9+/=]+\$[A-Za-z0-9+/=]+:[A-Za-z0-9+/=]+/g, SECRET],
   [/\bmd5[0-9a-f]{32}\b/g, SECRET],
   [/-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]{0,32}PRIVATE KEY-----|$)/g, SECRET],

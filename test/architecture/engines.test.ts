@@ -9,6 +9,9 @@ const NODES = ['20.19.0', '22.12.0', '24.0.0'];
 /** Package → why it does not matter that it names a newer Node. */
 const EXEMPT: Record<string, string> = {
   '@prisma/streams-local': 'part of the `prisma dev` server, which is never started; the CLI loads it lazily',
+  '@napi-rs/wasm-runtime':
+    'optional: WebAssembly fallback of rolldown (vitest) where it has no native binding; 22.12 only warns',
+  '@rolldown/binding-wasm32-wasi': 'as @napi-rs/wasm-runtime',
 };
 
 interface Locked {

@@ -14,6 +14,7 @@ const SECRET_TEXTS: readonly string[] = [
   `SELECT set_config('app.jwt', '${JWT.replace('c2ln', 'hunter2hunter2')}', false)`,
   'Authorization: Bearer hunter2hunter2hunter2',
   'xoxb-1234-hunter2hunter2',
+  `SELECT 'hpc_hunter2${'A'.repeat(36)}'`,
   'SELECT \'{"client_secret": "hunter2hunter2"}\'::json',
   '-----BEGIN PRIVATE KEY-----\nhunter2hunter2\n-----END PRIVATE KEY-----',
 ];

@@ -1,0 +1,28 @@
+# Debian, not Alpine: the embedded PostgreSQL needs glibc.
+FROM node:22-bookworm-slim AS build
+WORKDIR /app
+COPY . .
+RUN npm ci
+RUN npm prune --omit=dev --ignore-scripts
+
+FROM node:22-bookworm-slim
+ENV NODE_ENV=production \
+    HOLDPOINT_DATA=/data
+WORKDIR /app
+COPY --from=build --chown=root:root /app/package.json /app/LICENSE /app/manifest.yml ./
+COPY --from=build --chown=root:root /app/bin ./bin
+COPY --from=build --chown=root:root /app/prisma ./prisma
+COPY --from=build --chown=root:root /app/docs ./docs
+COPY --from=build --chown=root:root /app/node_modules ./node_modules
+COPY --from=build --chown=root:root /app/dist ./dist
+RUN ln -s /app/bin/holdpoint.mjs /usr/local/bin/holdpoint \
+ && install -d -o node -g node -m 0700 /data
+USER node
+VOLUME /data
+# Gateway and console. Both listen on loopback unless configured otherwise (TLS, login): see compose.yaml.
+EXPOSE 7432 7480
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \
+  CMD ["node", "-e", "const fs=require('node:fs');const url=JSON.parse(fs.readFileSync('/data/run.json','utf8')).console;fetch(url+'/healthz').then(r=>process.exit(r.ok?0:1),()=>process.exit(1))"]
+ENTRYPOINT ["node", "/app/bin/holdpoint.mjs"]
+CMD ["start"]
