@@ -1,0 +1,401 @@
+/**
+ * The composition root: one frozen Config in, a running Holdpoint out. Everything that the parts need of each other is handed over here;
+ * the order of starting is the order of dependence, the order of stopping its reverse.
+ */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Logger, pino } from 'pino';
+import { createDesk } from './approvals/desk.ts';
+import type { Desk } from './approvals/types.ts';
+import { createBot } from './bot/index.ts';
+import type { Config, TargetSettings } from './config.ts';
+import { createConsole } from './console/server.ts';
+import { type ShopLogins, seedShop } from './embedded/demo-shop.ts';
+import { keepPostgres } from './embedded/keep.ts';
+import { createJudge } from './gateway/judge/judge.ts';
+import { watchPolicyFile } from './gateway/judge/policy-file.ts';
+import { createGateway } from './gateway/listener.ts';
+import type { Judge } from './gateway/types.ts';
+import { createAccess, createIdentity, type IdentityService } from './identity/index.ts';
+import type { AccessLevel, ApproverRecord } from './identity/types.ts';
+import { explainObject } from './policy/explain.ts';
+import { defaultPolicyText, demoPolicyText } from './policy/rules/default.ts';
+import { createPolicyHolder, type PolicyHolder } from './policy/rules/holder.ts';
+import { choosePort, PortBusy } from './ports.ts';
+import { loadSigningKey } from './recordings/keys.ts';
+import { createRecorder } from './recordings/recorder.ts';
+import { keptSecret, readPrivate, secretText, writePrivate } from './secrets.ts';
+import { openStore } from './store/store.ts';
+
+const LEVELS: readonly AccessLevel[] = ['none', 'read-only', 'read-write', 'admin'];
+const DAY = 86_400_000;
+export const DEMO_GROUP = 'demo-agents';
+const DEMO_OWNER = { id: 'alice@example.com', name: 'Alice', email: 'alice@example.com' } as const;
+const DEMO_APPROVER: ApproverRecord = {
+  id: 'dana@example.com',
+  name: 'Dana',
+  email: 'dana@example.com',
+  slackId: null,
+  groups: ['approvers'],
+};
+
+/** What `holdpoint start` prints. `agentUrl` holds the demo agent's credential, `link` a one-time console link. */
+export interface Running {
+  readonly gateway: { readonly host: string; readonly port: number };
+  readonly console: { readonly host: string; readonly port: number; readonly url: string };
+  readonly slack: string | null;
+  readonly agentUrl: string | null;
+  readonly target: string;
+  readonly demo: boolean;
+  readonly approver: string;
+  readonly link: string;
+  /** Sentences the user must see: moved ports, default policies, one login for every level. */
+  readonly notices: readonly string[];
+  stop(): Promise<void>;
+}
+
+export async function startApp(config: Config, progress: (line: string) => void): Promise<Running> {
+  const now = () => Date.now();
+  const stops: (() => Promise<void> | void)[] = [];
+  const stop = async () => {
+    for (const one of stops.splice(0).reverse()) await one();
+  };
+  try {
+    return await compose(config, progress, now, stops, stop);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function compose(
+  config: Config,
+  progress: (line: string) => void,
+  now: () => number,
+  stops: (() => Promise<void> | void)[],
+  stop: () => Promise<void>,
+): Promise<Running> {
+  const notices: string[] = [];
+  mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
+  const file = (name: string) => join(config.dataDir, name);
+  const log = pino({ level: config.logLevel, base: null }, pino.destination({ dest: 2, sync: false }));
+
+  const gatewayPort = await listenPort(config.gateway, 'the gateway', [], notices);
+  const consolePort = await listenPort(config.console, 'the console', [gatewayPort], notices);
+
+  const storeUrl = config.storeUrl ?? (await embeddedStore(file, log, progress, stops));
+  progress('opening the store');
+  const store = await openStore({ url: storeUrl, log });
+  stops.push(() => store.close());
+
+  const targets = config.demo ? [await demoTarget(file, log, progress, stops)] : config.targets;
+  const approvers = config.approvers.length > 0 ? config.approvers : [DEMO_APPROVER];
+  if (!config.demo) notices.push(...targetNotices(config.targets));
+
+  const recorder = await createRecorder({
+    dir: file('recordings'),
+    now,
+    log,
+    index: store.sessions,
+    signingKey: loadSigningKey(file('recordings')),
+    onFault: (fault) =>
+      log.error({ fault: fault.message }, 'recording failed; statements are refused until it works again'),
+  });
+  stops.push(() => recorder.close());
+  await recorder.recover();
+
+  const desk = createDesk({ store: store.requests, now, log });
+  stops.push(() => desk.close());
+  // The embedded store is this process's alone; on a shared one the heartbeats tell who is gone.
+  if (config.storeUrl === null) await desk.recover();
+  const sweeper = setInterval(() => void desk.sweep(), 1000);
+  stops.push(() => clearInterval(sweeper));
+
+  const identity = createIdentity({ issuers: config.issuers, credentials: store.credentials, now, log });
+  stops.push(() => identity.close());
+  const access = createAccess({ credentials: store.credentials, approvers, now });
+
+  const placed: Placed[] = [];
+  for (const target of targets) {
+    const policy = await policyOf(target, config.demo, log, stops);
+    const judge = createJudge({ target, policy, log, now });
+    stops.push(() => judge.close());
+    placed.push({ target, policy, judge });
+  }
+  const first = placed[0];
+  const approver = approvers[0];
+  if (first === undefined || approver === undefined)
+    throw new Error('There is no target. Name one in holdpoint.yaml or with --target.');
+
+  const bot =
+    config.slack === null
+      ? null
+      : await startBot(config, config.slack, {
+          desk,
+          outbox: store.outbox,
+          approvers,
+          sessions: store.sessions,
+          log,
+          now,
+        });
+  if (bot !== null) stops.push(() => bot.stop());
+
+  const levels = config.demo
+    ? new Map<string, AccessLevel>([[DEMO_GROUP, 'admin'], ...config.levels])
+    : config.levels;
+  const gateway = createGateway({
+    targets: new Map(placed.map(({ target }) => [target.name, target])),
+    judges: new Map(placed.map(({ target, judge }) => [target.name, judge])),
+    desk,
+    recorder,
+    identity,
+    holdTerms: { ...config.hold, lockedWaitMs: 10_000 },
+    where: bot?.where ?? 'the Holdpoint console',
+    tls: config.gateway.tls,
+    fingerprintKey: Buffer.from(
+      await store.meta.getOrCreate('fingerprint-key', () => secretText(32)),
+      'base64url',
+    ),
+    levelFor: (groups) => highest(groups, levels),
+    log,
+    now,
+  });
+  const listening = await gateway.listen({ host: config.gateway.host, port: gatewayPort });
+  stops.push(() => gateway.close());
+
+  const console = createConsole({
+    access,
+    desk,
+    sessions: store.sessions,
+    recorder,
+    policy: { current: () => first.policy.current() },
+    explain: (sql, name) =>
+      explainOn(
+        placed.find((one) => one.target.name === name),
+        sql,
+      ),
+    mintCredential: (input) => identity.mint(input),
+    revokeCredential: async (id) => {
+      const done = await identity.revoke(id);
+      if (done) gateway.endIdentity(id, 'revoked');
+      return done;
+    },
+    listen: { host: config.console.host, port: consolePort, publicUrl: config.publicUrl, allowedHosts: [] },
+    log,
+    now,
+  });
+  const served = await console.listen();
+  stops.push(() => console.close());
+
+  const url = `http://${served.host.includes(':') ? `[${served.host}]` : served.host}:${served.port}`;
+  const agentUrl = await localAgent(config, identity, file, {
+    host: config.gateway.host,
+    port: listening.port,
+    target: first.target.name,
+  });
+  writePrivate(
+    file('run.json'),
+    JSON.stringify({
+      pid: process.pid,
+      console: url,
+      gateway: { host: config.gateway.host, port: listening.port },
+    }),
+  );
+  return {
+    gateway: { host: config.gateway.host, port: listening.port },
+    console: { ...served, url },
+    slack: bot?.where ?? null,
+    agentUrl,
+    target: first.target.name,
+    demo: config.demo,
+    approver: approver.name,
+    link: `${config.publicUrl ?? url}/login/${await access.mintLink(approver.id)}`,
+    notices,
+    stop,
+  };
+}
+
+interface Placed {
+  readonly target: TargetSettings;
+  readonly policy: PolicyHolder;
+  readonly judge: Judge;
+}
+
+/** What `holdpoint policy explain --target` shows: the verdict for a caller with every access level, outside a transaction. */
+async function explainOn(placed: Placed | undefined, sql: string): Promise<object | null> {
+  if (placed === undefined) return null;
+  const { target, judge } = placed;
+  const { facts, verdict } = await judge.judge(sql, {
+    policy: {
+      target: target.name,
+      environment: target.environment,
+      owner: null,
+      agent: null,
+      groups: [],
+      level: 'admin',
+      transaction: 'idle',
+    },
+    resolution: { searchPath: ['public'], tempRelations: [] },
+    paramTypes: [],
+  });
+  return explainObject({ facts, verdict });
+}
+
+async function listenPort(
+  listen: Config['gateway'] | Config['console'],
+  name: string,
+  taken: readonly number[],
+  notices: string[],
+): Promise<number> {
+  const port = await choosePort(listen.host, listen.port, listen.configured, name, taken);
+  if (port !== listen.port)
+    notices.push(`Port ${listen.port} is in use: ${name} listens on ${port} instead.`);
+  return port;
+}
+
+type File = (name: string) => string;
+type Stops = (() => Promise<void> | void)[];
+
+async function embeddedStore(
+  file: File,
+  log: Logger,
+  progress: (line: string) => void,
+  stops: Stops,
+): Promise<string> {
+  progress('starting the embedded PostgreSQL for the store');
+  const password = keptSecret(file('store.secret'));
+  const server = await keepPostgres({
+    dataDir: file('store'),
+    port: 0,
+    superuser: 'holdpoint',
+    password,
+    log,
+  });
+  stops.push(() => server.stop());
+  return `postgres://holdpoint:${encodeURIComponent(password)}@${server.host}:${server.port}/postgres`;
+}
+
+/** A cluster of its own: the store is never in reach of the target (DESIGN.md 18). */
+async function demoTarget(
+  file: File,
+  log: Logger,
+  progress: (line: string) => void,
+  stops: Stops,
+): Promise<TargetSettings> {
+  progress('starting the demo database "shop"');
+  const password = keptSecret(file('shop.secret'));
+  const server = await keepPostgres({
+    dataDir: file('shop'),
+    port: 0,
+    superuser: 'shop_owner',
+    password,
+    log,
+  });
+  stops.push(() => server.stop());
+  const logins: ShopLogins = {
+    'read-only': { user: 'shop_readonly', password: keptSecret(file('shop-readonly.secret')) },
+    'read-write': { user: 'shop_readwrite', password: keptSecret(file('shop-readwrite.secret')) },
+    admin: { user: 'shop_admin', password: keptSecret(file('shop-admin.secret')) },
+  };
+  await seedShop({ host: server.host, port: server.port, user: 'shop_owner', password }, logins);
+  return {
+    name: 'shop',
+    environment: 'demo',
+    host: server.host,
+    port: server.port,
+    database: 'shop',
+    tls: 'disable',
+    ca: null,
+    logins,
+    catalogLogin: null,
+    acceptPrivileges: [],
+    protocol: 'strict',
+    policyPath: null,
+  };
+}
+
+function targetNotices(targets: readonly TargetSettings[]): string[] {
+  return targets.flatMap((target) => {
+    const users = Object.values(target.logins).map((one) => one.user);
+    return [
+      ...(target.policyPath === null
+        ? [
+            `Target ${target.name} has no policy file: the built-in defaults per statement class apply and no column is known as PII. Write one and name it with \`policy:\` (docs/policy.md).`,
+          ]
+        : []),
+      ...(users.length > 1 && new Set(users).size === 1
+        ? [
+            `Target ${target.name} has one upstream login for every access level: the database itself does not keep the levels apart. Name logins per level in holdpoint.yaml.`,
+          ]
+        : []),
+      ...(target.tls === 'require'
+        ? [`Target ${target.name} is reached with tls: require: the server's certificate is not verified.`]
+        : []),
+    ];
+  });
+}
+
+async function policyOf(
+  target: TargetSettings,
+  demo: boolean,
+  log: Logger,
+  stops: Stops,
+): Promise<PolicyHolder> {
+  if (target.policyPath === null) return createPolicyHolder(demo ? demoPolicyText : defaultPolicyText);
+  const watched = await watchPolicyFile(target.policyPath, { log });
+  stops.push(() => watched.close());
+  return watched.holder;
+}
+
+async function startBot(
+  config: Config,
+  slack: NonNullable<Config['slack']>,
+  parts: {
+    readonly desk: Desk;
+    readonly approvers: readonly ApproverRecord[];
+    readonly log: Logger;
+    readonly now: () => number;
+  } & Pick<Parameters<typeof createBot>[0], 'outbox' | 'sessions'>,
+) {
+  const { approvers, ...rest } = parts;
+  const bot = await createBot({
+    ...rest,
+    config: { ...slack, port: { host: slack.host, port: slack.port }, publicUrl: config.publicUrl },
+    approvers: {
+      bySlackId: (id) => approvers.find((one) => one.slackId === id) ?? null,
+      byEmail: (email) => approvers.find((one) => one.email === email) ?? null,
+    },
+  });
+  await bot.start();
+  return bot;
+}
+
+function highest(groups: readonly string[], levels: ReadonlyMap<string, AccessLevel>): AccessLevel {
+  const ranks = groups.map((group) => LEVELS.indexOf(levels.get(group) ?? 'none'));
+  return LEVELS[Math.max(0, ...ranks)] ?? 'none';
+}
+
+/**
+ * The demo agent's connection URL, kept in the data directory (0600) for `holdpoint sql`. It is an agent's credential: it can ask, never decide.
+ * Only in the demo: a real target's credentials are minted by an approver (`holdpoint credential mint`).
+ */
+async function localAgent(
+  config: Config,
+  identity: IdentityService,
+  file: File,
+  at: { readonly host: string; readonly port: number; readonly target: string },
+): Promise<string | null> {
+  const path = file('demo-agent.url');
+  if (!config.demo) return null;
+  const kept = readPrivate(path);
+  const known = kept !== null && URL.canParse(kept) ? new URL(kept) : null;
+  const stored = known === null ? null : await identity.findCredential(known.username);
+  const usable = stored !== null && stored.revokedAt === null && stored.expiresAt > Date.now() + DAY;
+  const login =
+    usable && known !== null
+      ? { id: known.username, secret: decodeURIComponent(known.password) }
+      : await identity.mint({ owner: DEMO_OWNER, agent: 'Cursor', groups: [DEMO_GROUP], ttlMs: 30 * DAY });
+  const url = `postgres://${login.id}:${encodeURIComponent(login.secret)}@${at.host}:${at.port}/${at.target}`;
+  writePrivate(path, url);
+  return url;
+}

@@ -1,0 +1,25 @@
+/** `holdpoint login LINK`: trades the one-time link for a token of 30 days. */
+import { call, connect, consoleUrl, saveLogin } from './client.ts';
+import { type Cli, CommandError } from './context.ts';
+import { clock } from './text.ts';
+
+export async function login(cli: Cli, link: string): Promise<void> {
+  const match = /^(https?:\/\/\S+)\/login\/(hpl_[A-Za-z0-9_-]+)$/.exec(link.trim());
+  if (match === null) {
+    throw new CommandError(
+      'This is not a one-time link; paste the whole link that `holdpoint start` printed.',
+    );
+  }
+  const console = consoleUrl(match[1] ?? '');
+  const grant = await call<{ token: string; expiresAt: number; approver: string }>(console, '/login', null, {
+    link: match[2],
+  });
+  const path = saveLogin(cli, { console, token: grant.token });
+  cli.out(`Logged in as ${grant.approver} until ${clock(grant.expiresAt)}; the token is in ${path}.`);
+}
+
+/** `holdpoint link`: a one-time link for one's own browser. */
+export async function link(cli: Cli): Promise<void> {
+  const { url } = await connect(cli).post<{ url: string }>('/links', {});
+  cli.out(url);
+}

@@ -1,0 +1,139 @@
+/** Every command with its options, and how it ends: 0 done, 1 failed, 2 called wrongly. */
+import { Command, CommanderError } from 'commander';
+import { type Cli, CommandError, UsageError } from './context.ts';
+
+const collect = (value: string, all: readonly string[]): string[] => [...all, value];
+
+/** Commands are loaded when they are called: `holdpoint pending` does not pay for the gateway. */
+function build(cli: Cli, version: string, done: (code: number) => void): Command {
+  const program = new Command('holdpoint')
+    .description('Holds risky SQL of AI agents and people until a human approves it.')
+    .version(version)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => cli.out(text.replace(/\n$/, '')),
+      writeErr: (text) => cli.err(text.replace(/\n$/, '')),
+    })
+    .showHelpAfterError('(holdpoint --help lists the commands)');
+
+  program
+    .command('start')
+    .description('start the gateway, the console and, without a target of your own, a demo database')
+    .option('--target <name=url>', 'a database to put behind the gateway; may be repeated', collect, [])
+    .option('--config <file>', 'configuration file (default: holdpoint.yaml, where it exists)')
+    .option('--data <dir>', 'where keys, recordings and the embedded database live (default: .holdpoint)')
+    .action(async (options: { target: string[]; config?: string; data?: string }) => {
+      await (await import('./start.ts')).start(options);
+    });
+  program
+    .command('sql <sql>')
+    .description('run SQL through the gateway as the demo agent (or --url)')
+    .option('--url <url>', 'connection URL of the gateway')
+    .option('--data <dir>', 'data directory of `holdpoint start`')
+    .action(async (text: string, options: { url?: string; data?: string }) => {
+      if (!(await (await import('./sql.ts')).sql(cli, text, options))) done(1);
+    });
+
+  program
+    .command('login <link>')
+    .description('become an approver here: trade the one-time link for a token')
+    .action(async (link: string) => (await import('./login.ts')).login(cli, link));
+  program
+    .command('link')
+    .description('print a one-time link that signs your browser in to the console')
+    .action(async () => (await import('./login.ts')).link(cli));
+  program
+    .command('pending')
+    .description('list what waits for a decision')
+    .action(async () => (await import('./pending.ts')).pending(cli));
+  program
+    .command('show <id>')
+    .description('show a request in full')
+    .action(async (id: string) => (await import('./show.ts')).show(cli, id));
+  program
+    .command('approve <id> [reason...]')
+    .description('approve a request')
+    .action(async (id: string, reason: string[]) =>
+      (await import('./decide.ts')).decide(cli, id, 'approve', reason.join(' ')),
+    );
+  program
+    .command('deny <id> [reason...]')
+    .description('deny a request; the agent reads the reason')
+    .action(async (id: string, reason: string[]) =>
+      (await import('./decide.ts')).decide(cli, id, 'deny', reason.join(' ')),
+    );
+
+  program
+    .command('sessions [owner]')
+    .description('list recorded sessions, newest first')
+    .option('--since <time>', 'a duration such as 7d, or a date')
+    .action(async (owner: string | undefined, options: { since?: string }) =>
+      (await import('./sessions.ts')).sessions(cli, owner, options),
+    );
+  program
+    .command('session <id>')
+    .description('show what a session sent and what came back')
+    .action(async (id: string) => (await import('./session.ts')).session(cli, id));
+  program
+    .command('verify <id>')
+    .description('check that a session’s recording is as it was written')
+    .action(async (id: string) => (await import('./verify.ts')).verify(cli, id));
+
+  const credential = program.command('credential').description('credentials of agents and people');
+  credential
+    .command('mint')
+    .description('make a short-lived database credential')
+    .option('--owner <email>', 'the accountable person (default: you)')
+    .option('--name <name>', 'the owner’s name')
+    .option('--agent <name>', 'what acts for the owner, such as Cursor; leave out for a person')
+    .option('--group <group>', 'a group, which gives the access level; may be repeated', collect, [])
+    .option('--ttl <duration>', 'how long it lives', '8h')
+    .option('--data <dir>', 'data directory of `holdpoint start`')
+    .action(async (options) => (await import('./credential.ts')).mint(cli, options));
+  credential
+    .command('revoke <id>')
+    .description('end a credential and its sessions')
+    .action(async (id: string) => (await import('./credential.ts')).revoke(cli, id));
+
+  const policy = program.command('policy').description('try and check policies');
+  policy
+    .command('explain')
+    .description('read SQL on standard input and print its verdict')
+    .option('--jsonl', 'read {"sql": "…"} lines and answer each with a line')
+    .option('--target <name>', 'judge with this target’s catalog and policy (asks the running gateway)')
+    .option('--policy <file>', 'policy file (default: the default policy)')
+    .action(async (options) => (await import('./policy.ts')).explain(cli, options));
+  policy
+    .command('check <file>')
+    .description('check a policy file')
+    .action(async (file: string) => (await import('./policy.ts')).check(cli, file));
+  policy
+    .command('default')
+    .description('print the default policy')
+    .action(async () => (await import('./policy.ts')).printDefault(cli));
+  return program;
+}
+
+/** Runs one command line (without the interpreter and script). Never rejects. */
+export async function run(args: readonly string[], cli: Cli, version: string): Promise<number> {
+  let code = 0;
+  try {
+    await build(cli, version, (failed) => {
+      code = failed;
+    }).parseAsync([...args], { from: 'user' });
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    const known = error instanceof CommandError;
+    cli.err(
+      `holdpoint: ${known ? error.message : `something unexpected went wrong (${nameOf(error)}); please report it.`}`,
+    );
+    return error instanceof UsageError ? 2 : 1;
+  }
+  return code;
+}
+
+/** Messages of drivers may hold values: the kind of error is enough. */
+function nameOf(error: unknown): string {
+  if (!(error instanceof Error)) return 'unknown';
+  return 'code' in error ? `${error.name} ${String(error.code)}` : error.name;
+}

@@ -1,0 +1,59 @@
+/** `holdpoint show ID`: one request in full. The SQL is never cut. */
+import type { ApprovalRequest } from '../approvals/types.ts';
+import { by, stateSentence, who } from '../approvals/words.ts';
+import { connect } from './client.ts';
+import type { Cli } from './context.ts';
+import { clock, indented, safe, what } from './text.ts';
+
+export async function show(cli: Cli, id: string): Promise<void> {
+  const { request } = await connect(cli).get<{ request: ApprovalRequest }>(
+    `/requests/${encodeURIComponent(id)}`,
+  );
+  cli.out(describe(request, cli.now()));
+}
+
+export function describe(request: ApprovalRequest, now: number): string {
+  const { statement, target, requester, terms } = request;
+  const warnings = [
+    ...(statement.missingWhere ? ['no WHERE: touches every row'] : []),
+    ...(statement.statementCount > 1 ? [`${statement.statementCount} statements in one string`] : []),
+    ...(statement.transaction === 'idle' ? [] : ['inside a transaction']),
+    ...(statement.snapshotPredates ? ['its snapshot predates your decision'] : []),
+  ];
+  const groups =
+    terms.approverGroups.length === 0
+      ? 'any approver'
+      : `an approver of ${terms.approverGroups.join(' or ')}`;
+  const facts: readonly (readonly [string, string])[] = [
+    ['who', `${who(request)}${requester.ownerEmail === null ? '' : ` <${requester.ownerEmail}>`}`],
+    ['target', `${target.name} (${target.environment}), database ${target.database} as ${target.role}`],
+    ['touches', statement.relations.join(', ')],
+    ['personal data', statement.taggedColumns.join(', ')],
+    ['watch out', warnings.join('; ')],
+    ['rules', request.rules.join(', ')],
+    ['why', request.reason],
+    ['decided by', `${groups}${terms.quorum > 1 ? `, ${terms.quorum} of them` : ''}`],
+    ['asked', clock(request.createdAt)],
+    ['expires', clock(request.expiresAt)],
+    ['session', request.sessionId],
+    ['sha256', statement.sha256],
+    ['client says', statement.clientSays ?? ''],
+  ];
+  const lines = [
+    `${request.id}  ${safe(what(request))}`,
+    safe(stateSentence(request, now)),
+    '',
+    indented(statement.sql),
+    '',
+    ...statement.binds.map((value, i) => `    $${i + 1} = ${value === null ? 'NULL' : safe(value)}`),
+    ...(statement.binds.length > 0 ? [''] : []),
+    ...facts.filter(([, value]) => value !== '').map(([name, value]) => `${name.padEnd(14)}${safe(value)}`),
+    ...request.decisions.map(
+      (decision) =>
+        `${decision.effect === 'approve' ? 'approved' : 'denied'}${decision.effect === 'approve' ? '      ' : '        '}${safe(by(decision, now))}${
+          decision.reason === null ? '' : `: ${safe(decision.reason)}`
+        }`,
+    ),
+  ];
+  return lines.join('\n');
+}

@@ -1,0 +1,79 @@
+/** `holdpoint sql "…"`: an ordinary wire client. It has the agent's credential and no other way to the database. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import pg from 'pg';
+import { type Cli, CommandError, dataDir } from './context.ts';
+import { safe, table } from './text.ts';
+
+const CONNECT_MS = 10_000;
+/** Text formats of these types read better aligned to the right: integers, oid, floats, numeric. */
+const NUMBERS = new Set([20, 21, 23, 26, 700, 701, 1700]);
+
+export async function sql(cli: Cli, text: string, flags: { url?: string; data?: string }): Promise<boolean> {
+  const client = new pg.Client({
+    connectionString: flags.url ?? savedUrl(dataDir(cli, flags.data)),
+    connectionTimeoutMillis: CONNECT_MS,
+    application_name: 'holdpoint sql',
+    // Values are shown as the server writes them.
+    types: { getTypeParser: () => (value: string) => value },
+  });
+  // A connection that breaks while idle is told by the query that needs it.
+  client.on('error', () => {});
+  client.on('notice', (notice) => cli.err(`${notice.severity ?? 'NOTICE'}: ${safe(notice.message ?? '')}`));
+  try {
+    await client.connect();
+  } catch (error) {
+    return failed(cli, error);
+  }
+  try {
+    const results = await client.query<(string | null)[]>({ text, rowMode: 'array' });
+    // Several statements give an array, which the types do not know of.
+    const list: readonly pg.QueryArrayResult<(string | null)[]>[] = Array.isArray(results)
+      ? results
+      : [results];
+    for (const result of list) cli.out(resultText(result));
+    return true;
+  } catch (error) {
+    return failed(cli, error);
+  } finally {
+    await client.end().catch(() => {});
+  }
+}
+
+function savedUrl(data: string): string {
+  try {
+    return readFileSync(join(data, 'demo-agent.url'), 'utf8').trim();
+  } catch {
+    throw new CommandError(
+      'There is no demo agent here; run `holdpoint start` first, or pass --url with a connection URL of the gateway.',
+    );
+  }
+}
+
+function resultText({ fields, rows, command, rowCount }: pg.QueryArrayResult<(string | null)[]>): string {
+  if (fields.length > 0) {
+    const right = new Set(fields.flatMap((field, i) => (NUMBERS.has(field.dataTypeID) ? [i] : [])));
+    const cells = rows.map((row) => row.map((value) => value ?? 'NULL'));
+    const head = fields.map((field) => field.name);
+    return `${table(head, cells, right)}\n(${rows.length} ${rows.length === 1 ? 'row' : 'rows'})`;
+  }
+  if (!command) return 'OK';
+  return rowCount === null ? command : `${command} ${command === 'INSERT' ? '0 ' : ''}${rowCount}`;
+}
+
+function failed(cli: Cli, error: unknown): false {
+  if (error instanceof pg.DatabaseError) {
+    cli.err(`ERROR: ${safe(error.message)}`);
+    if (error.detail) cli.err(`DETAIL: ${safe(error.detail)}`);
+    if (error.hint) cli.err(`HINT: ${safe(error.hint)}`);
+    cli.err(`SQLSTATE: ${error.code ?? 'unknown'}`);
+    return false;
+  }
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  if (code === 'ECONNREFUSED' || code === 'ENOTFOUND') {
+    throw new CommandError('Nothing answers at the gateway’s address; start it with `holdpoint start`.');
+  }
+  throw new CommandError(
+    `The connection to the gateway was lost (${safe(error instanceof Error ? error.message : 'unknown')}); what had been sent may have run: check before you send it again.`,
+  );
+}

@@ -1,0 +1,133 @@
+/**
+ * Invariant I1: no statement reaches the target that was not cleared, and a clearance is spent once.
+ * The upstream link takes statement-bearing messages (Query, Parse, Bind, Execute) only inside a `Cleared`, and only this module makes one:
+ * out of an allow verdict, out of a settled approval, or for text of the gateway's own.
+ */
+import { serialize } from 'pg-protocol';
+import type { Clearance, Outcome } from '../approvals/types.ts';
+import type { Verdict } from '../policy/types.ts';
+import { FRONTEND } from './wire/frame.ts';
+
+const mint = Symbol('only this module clears');
+
+export class Cleared {
+  readonly #bytes: Buffer;
+  #spent = false;
+
+  constructor(key: typeof mint, bytes: Buffer) {
+    if (key !== mint) throw new Error('a clearance is not for others to make');
+    this.#bytes = bytes;
+  }
+
+  /** The message, once. */
+  spend(): Buffer {
+    if (this.#spent) throw new Error('a clearance is spent once');
+    this.#spent = true;
+    return this.#bytes;
+  }
+}
+
+/** What gives the right to send messages of one statement. */
+export type Permit =
+  | { readonly kind: 'verdict'; readonly verdict: Verdict }
+  | { readonly kind: 'approval'; readonly approval: Approval };
+
+export function clear(permit: Permit, message: Buffer): Cleared {
+  if (permit.kind === 'approval') return permit.approval.clear(message);
+  if (permit.verdict.effect !== 'allow') throw new Error(`a ${permit.verdict.effect} verdict clears nothing`);
+  return new Cleared(mint, message);
+}
+
+/** Parse alone: names and types are looked up, nothing runs (DESIGN.md 3, 4). */
+export function clearParse(message: Buffer): Cleared {
+  if (message[0] !== FRONTEND.parse) throw new Error('only a Parse can go out as a probe');
+  return new Cleared(mint, message);
+}
+
+/** A settled approval and the clearance it holds; owes exactly one `finish`. */
+export class Approval {
+  readonly requestId: string;
+  readonly #clearance: Clearance;
+  #run = false;
+  #finished = false;
+
+  constructor(clearance: Clearance) {
+    this.requestId = clearance.requestId;
+    this.#clearance = clearance;
+  }
+
+  get spent(): boolean {
+    return this.#run;
+  }
+
+  clear(message: Buffer): Cleared {
+    const type = message[0];
+    if (type === FRONTEND.query || type === FRONTEND.execute) {
+      if (this.#run) throw new Error(`approval ${this.requestId} is spent`);
+      this.#run = true;
+    }
+    if (this.#finished) throw new Error(`approval ${this.requestId} is over`);
+    return new Cleared(mint, message);
+  }
+
+  /** The next rows of the portal that this approval ran already: the same execution goes on. */
+  resume(message: Buffer): Cleared {
+    if (!this.#run || message[0] !== FRONTEND.execute) throw new Error('nothing to resume');
+    return new Cleared(mint, message);
+  }
+
+  progress(outcome: Outcome): Promise<void> {
+    return this.#finished ? Promise.resolve() : this.#clearance.progress(outcome);
+  }
+
+  /** Later calls change nothing: the first end that is known stands. */
+  finish(
+    kind: 'executed' | 'failed' | 'rolled-back' | 'lost' | 'unused',
+    outcome: Outcome | null,
+  ): Promise<void> {
+    if (this.#finished) return Promise.resolve();
+    this.#finished = true;
+    return this.#clearance.finish({ kind, outcome });
+  }
+}
+
+/** Text of the gateway's own. Only what is listed here can be sent unjudged, and none of it runs anything of the client's. */
+export const own = {
+  /** Where names resolve now. */
+  lookup: (): Cleared =>
+    new Cleared(
+      mint,
+      serialize.query(
+        'SELECT pg_catalog.array_to_json(pg_catalog.current_schemas(false)), ' +
+          '(SELECT pg_catalog.json_agg(c.relname) FROM pg_catalog.pg_class AS c ' +
+          'WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema())',
+      ),
+    ),
+  /** Fails in the parser: in a transaction block it leaves the server in the failed state that the client is told of (DESIGN.md 10). */
+  failingQuery: (): Cleared =>
+    new Cleared(mint, serialize.query('holdpoint refused the statement sent here')),
+  /** The same in a pipeline: the server itself skips to Sync. `''` also drops the unnamed statement, as the refused Parse would have. */
+  failingParse: (name: '' | 'holdpoint_refused'): Cleared =>
+    new Cleared(mint, serialize.parse({ name, text: 'holdpoint refused the statement sent here' })),
+  /** In a failed transaction any statement brings 25P02. */
+  inFailed: (): Cleared => new Cleared(mint, serialize.query('SELECT 1')),
+  parseInFailed: (): Cleared =>
+    new Cleared(mint, serialize.parse({ name: 'holdpoint_refused', text: 'SELECT 1' })),
+  /** SHOW holdpoint.requests, answered with what the gateway knows; literals are quoted by `table`. */
+  query: (rows: readonly (readonly string[])[]): Cleared => new Cleared(mint, serialize.query(table(rows))),
+  parse: (name: string, rows: readonly (readonly string[])[]): Cleared =>
+    new Cleared(mint, serialize.parse({ name, text: table(rows) })),
+} as const;
+
+const REQUEST_COLUMNS = ['id', 'state', 'expires', 'what_next'];
+const literal = (text: string): string => `'${text.replaceAll('\0', '').replaceAll("'", "''")}'`;
+
+/** standard_conforming_strings is on for the whole session, so doubling the quote is enough. */
+function table(rows: readonly (readonly string[])[]): string {
+  const list = rows.map(
+    (row) => `(${REQUEST_COLUMNS.map((_, i) => `${literal(row[i] ?? '')}::text`).join(', ')})`,
+  );
+  const empty = `(${REQUEST_COLUMNS.map(() => 'NULL::text').join(', ')})`;
+  const where = rows.length === 0 ? ' WHERE false' : '';
+  return `SELECT * FROM (VALUES ${rows.length === 0 ? empty : list.join(', ')}) AS requests (${REQUEST_COLUMNS.join(', ')})${where}`;
+}

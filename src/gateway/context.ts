@@ -1,0 +1,146 @@
+/** Where names resolve now, and the settings that give the same text another meaning (DESIGN.md 8, 15, 16). */
+import type { ResolutionContext } from '../policy/types.ts';
+import { outerStatements, type Plan, statementsOf } from './plan.ts';
+import { changesContext, SettingValues } from './settings.ts';
+import type { LoginFacts } from './upstream/privileges.ts';
+
+const OPAQUE: ReadonlySet<string> = new Set(['call', 'do', 'unknown', 'admin']);
+const WEAK_SNAPSHOT = /\b(repeatable\s+read|serializable)\b/i;
+
+/** While such a statement is unacknowledged, what follows cannot be judged. */
+export function affectsContext(it: Plan): boolean {
+  return (
+    it.judged.some(({ facts }) => facts === null) ||
+    statementsOf(it).some(
+      (one) =>
+        OPAQUE.has(one.class) ||
+        one.class === 'ddl' ||
+        one.settings.length > 0 ||
+        one.effects.some((effect) => effect.kind === 'temp-relation' || effect.kind === 'discard'),
+    )
+  );
+}
+
+export class SessionContext {
+  readonly settings: SettingValues;
+  /** As the server reports them. */
+  readonly reported: Map<string, string>;
+  readonly role: string;
+  #searchPath: readonly string[];
+  #temps: readonly string[] = [];
+  /** The server must be asked again, when it is idle. */
+  #stale = false;
+  #tempsUnknown = false;
+  #changedInTransaction = false;
+  #resolution: ResolutionContext;
+  #snapshot = false;
+
+  constructor(
+    facts: LoginFacts,
+    reported: ReadonlyMap<string, string>,
+    initial: ReadonlyMap<string, string>,
+  ) {
+    this.settings = new SettingValues(new Map([...facts.settings, ...initial]));
+    this.reported = new Map(reported);
+    this.role = facts.role;
+    this.#searchPath = facts.searchPath;
+    this.#resolution = this.#resolve();
+  }
+
+  get stale(): boolean {
+    return this.#stale;
+  }
+  get resolution(): ResolutionContext {
+    return this.#resolution;
+  }
+
+  /** REPEATABLE READ or SERIALIZABLE: the transaction's snapshot may be older than an approval. Only shown, so that doubt counts as yes. */
+  get snapshotPredates(): boolean {
+    const level =
+      this.settings.get('transaction_isolation') ?? this.settings.get('default_transaction_isolation') ?? '';
+    return this.#snapshot || WEAK_SNAPSHOT.test(level);
+  }
+
+  /** The server completed it. */
+  done(it: Plan): void {
+    for (const one of outerStatements(it)) {
+      for (const change of one.settings) {
+        this.settings.apply(change);
+        if (changesContext(change)) this.#touch();
+      }
+      if (OPAQUE.has(one.class)) this.#touch();
+      if (one.class === 'transaction' && WEAK_SNAPSHOT.test(it.sql)) this.#snapshot = true;
+      for (const effect of one.effects) {
+        if (effect.kind === 'temp-relation') {
+          if (this.#temps.length < 1000) this.#temps = [...this.#temps, effect.name];
+          this.#touch();
+        } else if (effect.kind === 'discard') this.#forgetTemps();
+        else if (effect.kind === 'rollback-to' && this.#changedInTransaction) this.#forgetTemps();
+      }
+      if (
+        one.class === 'ddl' &&
+        this.#temps.length > 0 &&
+        !one.effects.some((e) => e.kind === 'temp-relation')
+      )
+        this.#forgetTemps();
+    }
+    if (it.judged.some(({ facts }) => facts === null)) this.#forgetTemps();
+  }
+
+  /** The string failed, but an earlier part of it may have counted. */
+  failed(it: Plan): void {
+    if (affectsContext(it)) this.#forgetTemps();
+  }
+
+  transactionEnded(committed: boolean): void {
+    if (!committed && this.#changedInTransaction) this.#forgetTemps();
+    this.#changedInTransaction = false;
+    this.#snapshot = false;
+    this.settings.transactionEnded(committed);
+  }
+
+  /** The answer to `own.lookup`: effective schemas, temporary relations. */
+  learn(rows: readonly (readonly (string | null)[])[]): boolean {
+    const [path, temps] = rows[0] ?? [];
+    if (!path) return false;
+    this.#searchPath = JSON.parse(path) as string[];
+    this.#temps = temps ? (JSON.parse(temps) as string[]) : [];
+    this.#stale = false;
+    this.#tempsUnknown = false;
+    this.#resolution = this.#resolve();
+    return true;
+  }
+
+  /** Part of the fingerprint: a changed value asks anew. */
+  fingerprint(): readonly (string | null)[] {
+    const { reported, settings } = this;
+    return [
+      JSON.stringify(this.#resolution.searchPath),
+      this.role,
+      reported.get('DateStyle') ?? null,
+      reported.get('IntervalStyle') ?? null,
+      reported.get('TimeZone') ?? null,
+      settings.get('row_security'),
+      settings.get('session_replication_role'),
+    ];
+  }
+
+  #touch(): void {
+    this.#stale = true;
+    this.#changedInTransaction = true;
+    this.#resolution = this.#resolve();
+  }
+
+  /** A name that was a temporary relation may be a permanent one again. */
+  #forgetTemps(): void {
+    this.#tempsUnknown = true;
+    this.#touch();
+  }
+
+  #resolve(): ResolutionContext {
+    return {
+      searchPath: this.#stale ? null : this.#searchPath,
+      tempRelations: this.#tempsUnknown ? [] : this.#temps,
+    };
+  }
+}

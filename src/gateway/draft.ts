@@ -1,0 +1,123 @@
+/** What approvers are asked, and the fingerprint under which a retry is known again (DESIGN.md 6, 8). */
+import { createHash, createHmac } from 'node:crypto';
+import type { HoldDraft } from '../approvals/types.ts';
+import type { Identity } from '../identity/types.ts';
+import { line } from './errors.ts';
+import {
+  classOf,
+  factsOf,
+  heaviest,
+  type Plan,
+  redacted,
+  relationsOf,
+  shownBinds,
+  shownSql,
+  taggedColumnsOf,
+  verbOf,
+} from './plan.ts';
+import type { Target } from './types.ts';
+
+/** The values that a statement runs with. */
+export interface Subject {
+  readonly plan: Plan;
+  readonly values: readonly (Buffer | null)[];
+  readonly formats: readonly number[];
+  readonly paramTypes: readonly number[];
+  readonly protocol: 'simple' | 'extended';
+}
+export const simple = (plan: Plan): Subject => ({
+  plan,
+  values: [],
+  formats: [],
+  paramTypes: [],
+  protocol: 'simple',
+});
+
+export interface Asking {
+  readonly sessionId: string;
+  readonly identity: Identity;
+  readonly target: Target;
+  readonly role: string;
+  readonly fingerprintKey: Buffer;
+  readonly context: readonly (string | null)[];
+  readonly transaction: 'idle' | 'open' | 'failed';
+  readonly snapshotPredates: boolean;
+  readonly reason: string | null;
+  readonly applicationName: string | null;
+}
+
+/** White space and comments do not matter, a changed constant, value, type, meaning or definition does. */
+export function fingerprint(subject: Subject, asking: Asking): string {
+  const facts = factsOf(subject.plan);
+  const { identity } = asking;
+  const parts = [
+    identity.owner?.id ?? identity.credentialId,
+    identity.agent,
+    asking.target.name,
+    asking.role,
+    facts.map((one) => one.treeDigest),
+    facts.map((one) => one.definitionsDigest),
+    subject.values.map((value, i) =>
+      value === null
+        ? null
+        : `${subject.formats[i] ?? 0}:${createHash('sha256').update(value).digest('base64')}`,
+    ),
+    subject.paramTypes,
+    asking.context,
+  ];
+  return createHmac('sha256', asking.fingerprintKey).update(JSON.stringify(parts)).digest('hex');
+}
+
+const MAX_CARD_VALUE = 300;
+
+export async function draft(
+  subject: Subject,
+  asking: Asking,
+  tidy: (sql: string) => Promise<string | null>,
+): Promise<HoldDraft> {
+  const { plan } = subject;
+  const { identity, target } = asking;
+  const plain = plan.judged.length === 1 && factsOf(plan).every((facts) => facts.redactions.length === 0);
+  const says = [
+    asking.reason === null ? null : line(asking.reason, 300),
+    asking.applicationName ? `application ${line(asking.applicationName, 100)}` : null,
+  ].filter((text) => text !== null);
+  return {
+    fingerprint: fingerprint(subject, asking),
+    sessionId: asking.sessionId,
+    requester: {
+      ownerId: identity.owner?.id ?? null,
+      ownerName: identity.owner?.name ?? null,
+      ownerEmail: identity.owner?.email ?? null,
+      agent: identity.agent,
+      credentialId: identity.credentialId,
+      subject: identity.subject,
+    },
+    target: {
+      name: target.name,
+      environment: target.environment,
+      database: target.database,
+      role: asking.role,
+    },
+    statement: {
+      sql: shownSql(plan),
+      // The tidied form is made of the text that may be shown; with anything redacted it would not parse the same.
+      tidied: plain && plan.judged[0] !== undefined ? await tidy(redacted(plan.judged[0])) : null,
+      class: classOf(plan),
+      verb: verbOf(plan),
+      relations: heaviest(plan) === null ? [] : relationsOf(plan),
+      taggedColumns: taggedColumnsOf(plan),
+      missingWhere: factsOf(plan).some((facts) => facts.statements.some((one) => one.missingWhere)),
+      binds: shownBinds(plan, subject.values, subject.formats, MAX_CARD_VALUE),
+      statementCount: plan.judged[0]?.facts?.statements.length ?? 1,
+      bytes: Buffer.byteLength(plan.sql),
+      sha256: createHash('sha256').update(plan.sql).digest('hex'),
+      transaction: asking.transaction,
+      snapshotPredates: asking.snapshotPredates,
+      clientSays: says.length === 0 ? null : says.join('; '),
+    },
+    rules: plan.verdict.rules,
+    reason: plan.verdict.reason,
+    terms: plan.verdict.terms,
+  };
+}

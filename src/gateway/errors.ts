@@ -1,0 +1,255 @@
+/**
+ * Everything the gateway says as a PostgreSQL error (docs/errors.md): precise inside, plain outside. One failure union, one exhaustive map.
+ * MESSAGE is one line under 300 characters, because most MCP servers pass nothing else to the model (DESIGN.md 7). Never a data value.
+ */
+import type { ApprovalRequest } from '../approvals/types.ts';
+import type { StatementFacts, Verdict } from '../policy/types.ts';
+import type { Report } from './wire/build.ts';
+
+export type Failure =
+  | {
+      readonly kind: 'pending';
+      readonly request: ApprovalRequest;
+      readonly where: string;
+      readonly retryMs: number;
+    }
+  | { readonly kind: 'superseded'; readonly request: ApprovalRequest }
+  | { readonly kind: 'denied'; readonly request: ApprovalRequest }
+  | { readonly kind: 'expired'; readonly request: ApprovalRequest }
+  | { readonly kind: 'withdrawn'; readonly request: ApprovalRequest }
+  | { readonly kind: 'blocked'; readonly verdict: Verdict; readonly what: string }
+  | { readonly kind: 'too-many'; readonly open: readonly string[] }
+  | { readonly kind: 'reason-needed' }
+  | { readonly kind: 'setting'; readonly name: string; readonly why: string }
+  | { readonly kind: 'function-call' }
+  | { readonly kind: 'desk-unavailable' }
+  | { readonly kind: 'not-recorded' }
+  | { readonly kind: 'cancelled'; readonly requestId: string | null }
+  | { readonly kind: 'no-statement'; readonly name: string }
+  | { readonly kind: 'no-portal'; readonly name: string }
+  | { readonly kind: 'too-many-names' }
+  | { readonly kind: 'internal' };
+
+/** Ends the connection, hence FATAL. */
+export type Ending =
+  | { readonly kind: 'identity'; readonly standing: string }
+  | { readonly kind: 'protocol'; readonly code: '08P01' | '54000'; readonly message: string }
+  | { readonly kind: 'login-failed' }
+  | { readonly kind: 'login-late' }
+  | { readonly kind: 'token-in-clear' }
+  | { readonly kind: 'tls-needed' }
+  | { readonly kind: 'no-access'; readonly target: string }
+  | { readonly kind: 'unknown-target'; readonly target: string }
+  | { readonly kind: 'replication' }
+  | { readonly kind: 'startup-setting'; readonly name: string }
+  | { readonly kind: 'too-many-connections' }
+  | { readonly kind: 'target-down'; readonly target: string; readonly why: string }
+  | { readonly kind: 'target-lost'; readonly target: string }
+  | { readonly kind: 'not-recordable' }
+  | { readonly kind: 'encoding' }
+  | { readonly kind: 'tripwire' }
+  | { readonly kind: 'shutdown' };
+
+const MAX_MESSAGE = 299;
+/** One line, bounded; control characters of names and reasons never reach a terminal. */
+export function line(text: string, max = MAX_MESSAGE): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out.
+  const flat = text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ').trim();
+  return flat.length <= max ? flat : `${flat.slice(0, max - 1)}…`;
+}
+
+const error = (code: string, message: string): Report => ({
+  severity: 'ERROR',
+  code,
+  message: line(message),
+});
+const fatal = (code: string, message: string): Report => ({
+  severity: 'FATAL',
+  code,
+  message: line(message),
+});
+
+/** `DELETE on orders`, `DROP TABLE on a, b and 3 more`. */
+export function describe(verb: string, relations: readonly string[]): string {
+  const names = [...new Set(relations.map((name) => name.replace(/^public\./, '')))];
+  const shown = names.slice(0, 3).map((name) => line(name, 40));
+  const more = names.length > 3 ? ` and ${names.length - 3} more` : '';
+  return line(shown.length === 0 ? verb : `${verb} on ${shown.join(', ')}${more}`, 120);
+}
+/** The same from the facts of the statement that carries the weight. */
+export const relationNames = (facts: StatementFacts): string[] =>
+  facts.relations
+    .filter((relation) => !relation.indirect)
+    .map((relation) => (relation.schema === null ? relation.name : `${relation.schema}.${relation.name}`));
+
+const ruleText = (rules: readonly string[]): string =>
+  `rule${rules.length === 1 ? '' : 's'} ${line(rules.slice(0, 3).join(', '), 60)}`;
+const seconds = (ms: number): string => `${Math.max(1, Math.round(ms / 1000))} s`;
+const STOP = 'Not run. Do not retry or work around it; tell the user.';
+
+export function toReport(failure: Failure): Report {
+  switch (failure.kind) {
+    case 'pending': {
+      const { id, statement, rules } = failure.request;
+      const what = describe(statement.verb, statement.relations);
+      return error(
+        'HP001',
+        `${id} pending approval in ${line(failure.where, 40)}: ${what} (${ruleText(rules)}). Not run. Resend exactly this statement in ${seconds(failure.retryMs)}; do not rewrite it.`,
+      );
+    }
+    case 'superseded':
+      return error(
+        'HP001',
+        `${failure.request.id} is awaited by a newer attempt of the same statement. Not run here. Look at that attempt's result; do not send it again meanwhile.`,
+      );
+    case 'denied': {
+      const decision = failure.request.decisions.findLast((one) => one.effect === 'deny');
+      const who = decision === undefined ? '' : ` by ${line(decision.approverName, 40)}`;
+      const reason = decision?.reason ? `: ${line(decision.reason, 100).replace(/\.$/, '')}` : '';
+      return error('42501', `${failure.request.id} denied${who}${reason}. ${STOP}`);
+    }
+    case 'expired':
+      return error(
+        '42501',
+        `${failure.request.id} expired without a decision. Not run. Tell the user; resend it only if they still want it.`,
+      );
+    case 'withdrawn': {
+      const note = failure.request.note === null ? '' : ` (${line(failure.request.note, 80)})`;
+      return error(
+        '42501',
+        `${failure.request.id} was withdrawn${note}. Not run. Tell the user before sending it again.`,
+      );
+    }
+    case 'blocked':
+      return error(
+        '42501',
+        `Blocked by policy: ${failure.what} (${ruleText(failure.verdict.rules)}): ${line(failure.verdict.reason, 90).replace(/\.$/, '')}. ${STOP}`,
+      );
+    case 'too-many':
+      return error(
+        '42501',
+        `Too many requests wait for approval already (${line(failure.open.join(', '), 80)}). Not run, no request made. Wait until one of them is decided; SHOW holdpoint.requests lists them.`,
+      );
+    case 'reason-needed':
+      return error(
+        '42501',
+        "This statement needs a reason before approvers are asked. Not run. Say why with SET holdpoint.reason = '...' and send it again.",
+      );
+    case 'setting':
+      return error(
+        '42501',
+        `Setting ${line(failure.name, 60)} ${failure.why}. Not run. Leave it as it is and go on without it.`,
+      );
+    case 'function-call':
+      return error(
+        '42501',
+        `The function-call message of the protocol is refused. Not run. Call the function with SELECT.`,
+      );
+    case 'desk-unavailable':
+      return error(
+        'XX000',
+        'This statement needs approval, but the approval desk cannot be reached. Not run. Tell the user; try again in a minute.',
+      );
+    case 'not-recorded':
+      return error(
+        'XX000',
+        'The session recording cannot be written, so statements are refused. Not run. Tell the user; try again in a minute.',
+      );
+    case 'cancelled':
+      return error(
+        '57014',
+        failure.requestId === null
+          ? 'Canceled by the client before it was sent. Not run.'
+          : `${failure.requestId} withdrawn: canceled by the client. Not run.`,
+      );
+    case 'no-statement':
+      return error('26000', `prepared statement "${line(failure.name, 64)}" does not exist`);
+    case 'no-portal':
+      return error('34000', `portal "${line(failure.name, 64)}" does not exist`);
+    case 'too-many-names':
+      return error(
+        '54000',
+        'Too many prepared statements or portals in this session. Close some and send it again.',
+      );
+    case 'internal':
+      return error(
+        'XX000',
+        'Holdpoint could not judge this statement. Not run. Tell the user; the gateway log says why.',
+      );
+  }
+}
+
+export function toEnding(ending: Ending): Report {
+  switch (ending.kind) {
+    case 'identity':
+      return fatal(
+        '28000',
+        `Your access has ended (${ending.standing}). Not run. Get a new credential and connect again.`,
+      );
+    case 'protocol':
+      return fatal(ending.code, ending.message);
+    case 'login-failed':
+      return fatal(
+        '28P01',
+        'Login failed: the credential or token is wrong, expired or revoked. Get a new one and connect again.',
+      );
+    case 'login-late':
+      return fatal('28000', 'Login took too long. Connect again.');
+    case 'token-in-clear':
+      return fatal(
+        '28000',
+        'A token is accepted only over TLS. Connect with sslmode=require, or log in with a minted credential (user cred_...).',
+      );
+    case 'tls-needed':
+      return fatal('28000', 'Connections from another host need TLS. Connect with sslmode=require.');
+    case 'no-access':
+      return fatal(
+        '28000',
+        `Your groups give no access to ${line(ending.target, 64)}. Ask its owner for access.`,
+      );
+    case 'unknown-target':
+      return fatal(
+        '3D000',
+        `database "${line(ending.target, 64)}" does not exist: no target of that name is registered here`,
+      );
+    case 'replication':
+      return fatal(
+        '28000',
+        'Replication connections are refused. Connect without the replication parameter.',
+      );
+    case 'startup-setting':
+      return fatal(
+        '42501',
+        `Setting ${line(ending.name, 64)} is not accepted at startup. Connect without it.`,
+      );
+    case 'too-many-connections':
+      return fatal('53300', 'Too many connections from here. Close some and connect again.');
+    case 'target-down':
+      return fatal(
+        'XX000',
+        `Target ${line(ending.target, 64)} cannot be used: ${line(ending.why, 160)}. Nothing was run.`,
+      );
+    case 'target-lost':
+      return fatal(
+        'XX000',
+        `Target ${line(ending.target, 64)} ended the link. Unfinished statements may or may not have run: check before repeating them.`,
+      );
+    case 'not-recordable':
+      return fatal(
+        'XX000',
+        'The session recording cannot be written, so the session is refused. Try again in a minute.',
+      );
+    case 'encoding':
+      return fatal(
+        'XX000',
+        'client_encoding or standard_conforming_strings changed behind the gateway. The session ends.',
+      );
+    case 'tripwire':
+      return fatal(
+        '42501',
+        'The result has a protected column that was not expected, so it was stopped. Tell the user; the session ends.',
+      );
+    case 'shutdown':
+      return fatal('XX000', 'The gateway is being stopped. Connect again in a minute.');
+  }
+}

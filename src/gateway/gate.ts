@@ -1,0 +1,201 @@
+/**
+ * The gate that every statement passes: settings, verdict, the wait for a human (DESIGN.md 1–11). It decides and records; the session sends.
+ */
+import type { Permit } from './clearance.ts';
+import type { SessionContext } from './context.ts';
+import { type Asking, draft, fingerprint, type Subject } from './draft.ts';
+import { describe, type Failure, toReport } from './errors.ts';
+import { hold, type Interruption } from './hold.ts';
+import { asksForRequests, type Judging, refusedSetting } from './judging.ts';
+import { outerStatements, type Plan, relationsOf, verbOf } from './plan.ts';
+import type { GatewayDeps } from './ports.ts';
+import type { SessionRecord } from './record.ts';
+import { readDuration } from './settings.ts';
+import type { Judge } from './types.ts';
+
+export type Decision =
+  /** `n`: recorded already under this number. */
+  | { readonly kind: 'go'; readonly permit: Permit; readonly n: number; readonly plan: Plan }
+  | { readonly kind: 'refuse'; readonly failure: Failure }
+  /** The transaction has failed: the server says so itself (DESIGN.md 10). */
+  | { readonly kind: 'in-failed' }
+  /** The session or the pipeline is over. */
+  | { readonly kind: 'stop' };
+
+/** What the gate asks the session. */
+export interface GateHost {
+  /** Earlier replies are with the client and nothing is owed. false: this statement will not be looked at by the server. */
+  settleEarlier(): Promise<boolean>;
+  transaction(): 'idle' | 'open' | 'failed';
+  /** Earlier work in the transaction may hold locks. */
+  hasWorked(): boolean;
+  asking(): Asking;
+  /** The wait begins: resolves when the client cancels or is gone. */
+  holding(): Promise<Interruption>;
+  held(): void;
+  notice: ((text: string) => void) | null;
+  stands(): boolean;
+}
+
+export class Gate {
+  readonly #deps: GatewayDeps;
+  readonly #host: GateHost;
+  readonly #judge: Judge;
+  readonly #judging: Judging;
+  readonly #record: SessionRecord;
+  readonly #context: SessionContext;
+  readonly #trusted: boolean;
+  readonly #agent: boolean;
+  readonly #plain = new WeakMap<Plan, boolean>();
+
+  constructor(options: {
+    readonly deps: GatewayDeps;
+    readonly host: GateHost;
+    readonly judge: Judge;
+    readonly judging: Judging;
+    readonly record: SessionRecord;
+    readonly context: SessionContext;
+    readonly trusted: boolean;
+    readonly agent: boolean;
+  }) {
+    this.#deps = options.deps;
+    this.#host = options.host;
+    this.#judge = options.judge;
+    this.#judging = options.judging;
+    this.#record = options.record;
+    this.#context = options.context;
+    this.#trusted = options.trusted;
+    this.#agent = options.agent;
+  }
+
+  /** Goes through as it is, with nothing to wait for. */
+  plain(it: Plan): boolean {
+    const known = this.#plain.get(it);
+    if (known !== undefined) return known;
+    const plain =
+      it.verdict.effect === 'allow' &&
+      it.probe === 'none' &&
+      refusedSetting(it, this.#trusted) === null &&
+      !asksForRequests(it);
+    this.#plain.set(it, plain);
+    return plain;
+  }
+
+  /** Would it be refused whoever asked? */
+  blocked(it: Plan): Failure | null {
+    const setting = refusedSetting(it, this.#trusted);
+    if (setting !== null) return { kind: 'setting', ...setting };
+    if (it.verdict.effect !== 'deny') return null;
+    return { kind: 'blocked', verdict: it.verdict, what: describe(verbOf(it), relationsOf(it)) };
+  }
+
+  async decide(first: Subject): Promise<Decision> {
+    let subject = first;
+    const blocked = this.blocked(subject.plan);
+    if (blocked !== null) return this.refuse(subject, blocked);
+    if (subject.plan.verdict.effect === 'allow') return this.#go(subject);
+    if (!(await this.#host.settleEarlier())) return { kind: 'stop' };
+    if (this.#host.transaction() === 'failed' && !endsTransaction(subject.plan)) return { kind: 'in-failed' };
+    if (subject.plan.verdict.terms.reasonRequired && !this.#context.settings.get('holdpoint.reason'))
+      return this.refuse(subject, { kind: 'reason-needed' });
+    const n = this.#record.statement(subject, 'hold');
+    if (n === null) return this.refuse(subject, { kind: 'not-recorded' });
+    // A definition that changed during the wait asks anew, once.
+    for (let attempt = 0; attempt < 2; attempt++) {
+      const end = await this.#hold(subject, n);
+      if (end.kind === 'gone') return { kind: 'stop' };
+      if (end.kind === 'refused') {
+        if (end.request !== null) this.#record.approval(n, end.request, end.failure.kind);
+        this.#record.refused(n, toReport(end.failure));
+        return { kind: 'refuse', failure: end.failure };
+      }
+      const { approval, request } = end;
+      this.#record.approval(n, request, 'cleared');
+      if (!this.#host.stands()) {
+        await approval.finish('unused', null);
+        return { kind: 'stop' };
+      }
+      const again = await this.#judging.later(subject.plan.sql, subject.paramTypes, this.#host.transaction());
+      if (again.kind !== 'plan') {
+        await approval.finish('unused', null);
+        return this.refuse(subject, { kind: 'no-statement', name: again.name });
+      }
+      const before = fingerprint(subject, this.#host.asking());
+      subject = { ...subject, plan: again.plan };
+      const now = this.blocked(again.plan);
+      const same = fingerprint(subject, this.#host.asking()) === before;
+      if (now === null && same && this.#record.flush() && this.#host.stands())
+        return { kind: 'go', permit: { kind: 'approval', approval }, n, plan: again.plan };
+      await approval.finish('unused', null);
+      if (!this.#host.stands()) return { kind: 'stop' };
+      if (now !== null) return this.refuse(subject, now);
+      if (same) return this.refuse(subject, { kind: 'not-recorded' });
+    }
+    return this.refuse(subject, { kind: 'internal' });
+  }
+
+  /** Recorded as refused. */
+  refuse(subject: Subject, failure: Failure): Decision {
+    const n = this.#record.statement(subject, 'deny');
+    if (n === null) return { kind: 'refuse', failure: { kind: 'not-recorded' } };
+    this.#record.refused(n, toReport(failure));
+    return { kind: 'refuse', failure };
+  }
+
+  #go(subject: Subject): Decision {
+    const n = this.#record.statement(subject, 'allow');
+    if (n === null) return { kind: 'refuse', failure: { kind: 'not-recorded' } };
+    return { kind: 'go', permit: { kind: 'verdict', verdict: subject.plan.verdict }, n, plan: subject.plan };
+  }
+
+  async #hold(subject: Subject, n: number): ReturnType<typeof hold> {
+    const { deps, host } = { deps: this.#deps, host: this.#host };
+    const interrupted = host.holding();
+    try {
+      return await hold({
+        desk: deps.desk,
+        draft: await draft(subject, host.asking(), (sql) => this.#judge.tidy(sql)),
+        waitMs: this.#waitMs(subject.plan),
+        where: deps.where,
+        interrupted,
+        onRequest: (request) => this.#record.approval(n, request),
+        notify: host.notice,
+        heartbeatMs: deps.holdTerms.heartbeatMs ?? 10_000,
+      });
+    } catch (error) {
+      deps.log.error({ err: error }, 'the approval desk failed');
+      return { kind: 'refused', failure: { kind: 'desk-unavailable' }, request: null };
+    } finally {
+      host.held();
+    }
+  }
+
+  /** `SET holdpoint.wait`, capped by policy and by what the server itself would not outlast. */
+  #waitMs(it: Plan): number {
+    const { holdTerms } = this.#deps;
+    const { settings } = this.#context;
+    const asked = settings.get('holdpoint.wait');
+    const own = asked === null ? null : readDuration(asked);
+    const usual = it.verdict.terms.waitMs ?? (this.#agent ? holdTerms.agentWaitMs : holdTerms.personWaitMs);
+    const caps = [own ?? usual, holdTerms.maxWaitMs];
+    // What policy says is the most that may be asked for.
+    if (it.verdict.terms.waitMs !== null) caps.push(it.verdict.terms.waitMs);
+    const server = (name: string): void => {
+      const limit = readDuration(settings.get(name) ?? '0') ?? 0;
+      if (limit > 0) caps.push(Math.max(0, limit - Math.min(2000, limit / 2)));
+    };
+    if (this.#host.transaction() === 'idle') server('idle_session_timeout');
+    else {
+      server('idle_in_transaction_session_timeout');
+      server('transaction_timeout');
+      if (this.#host.hasWorked()) caps.push(holdTerms.lockedWaitMs);
+    }
+    return Math.max(0, Math.min(...caps));
+  }
+}
+
+/** COMMIT or ROLLBACK is the one thing that a failed transaction takes. */
+export const endsTransaction = (it: Plan): boolean =>
+  outerStatements(it).some(({ effects }) =>
+    effects.some((effect) => ['commit', 'rollback', 'rollback-to'].includes(effect.kind)),
+  );

@@ -1,0 +1,340 @@
+/**
+ * The judge of one target: SQL text → facts (in a worker, cached) → verdict (pure, cached). DESIGN.md 2, 4, 16.
+ * Whatever goes wrong in here is a deny; nothing in here rejects.
+ */
+import { createHash } from 'node:crypto';
+import {
+  createTagLookup,
+  type HeldPolicy,
+  type PolicyHolder,
+  type TagLookup,
+  tagSource,
+} from '../../policy/rules/index.ts';
+import type { Analysis, CatalogRelation, PolicyContext, ResolutionContext } from '../../policy/types.ts';
+import { denied, evaluate } from '../../policy/verdict.ts';
+import { workerUrl } from '../../policy/worker-url.ts';
+import type { Judge, JudgeContext, Judged, Target } from '../types.ts';
+import type { AnalyseJob } from './analyse-job.ts';
+import { type Catalog, type CatalogReading, CatalogUnavailable, createCatalog } from './catalog.ts';
+import { catalogLogin, connectCatalog } from './catalog-connection.ts';
+import { createLru } from './lru.ts';
+import { createPool, type PoolResult } from './pool.ts';
+
+/** For logs and metrics; carries no SQL. */
+export type JudgeEvent =
+  | {
+      readonly kind: 'analysis-failed';
+      readonly target: string;
+      readonly why: 'timeout' | 'crashed' | 'overloaded';
+    }
+  | { readonly kind: 'catalog-unavailable'; readonly target: string; readonly cause: string };
+
+/** As `pino` has it. */
+export interface JudgeLog {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+export interface JudgeDeps {
+  readonly target: Target;
+  readonly policy: PolicyHolder;
+  readonly now: () => number;
+  /** Default: a connection of its own with the target's catalog login. */
+  readonly catalog?: Catalog;
+  readonly onEvent?: (event: JudgeEvent) => void;
+  readonly log?: JudgeLog;
+  /** Parser threads. */
+  readonly workers?: number;
+  /** Milliseconds that one text may take to be read. */
+  readonly analyseMs?: number;
+  readonly tidyMs?: number;
+  readonly cacheCount?: number;
+  readonly cacheBytes?: number;
+}
+
+/** As in policy/parse; asked here too, so that a huge text is not copied to a worker first. */
+const MAX_SQL_LENGTH = 256 * 1024;
+
+export function createJudge(deps: JudgeDeps): Judge {
+  const { target, policy, now } = deps;
+  const catalog = deps.catalog ?? ownCatalog(target, now);
+  const analyseMs = deps.analyseMs ?? 1000;
+  const count = deps.cacheCount ?? 20_000;
+  const bytes = deps.cacheBytes ?? 64 * 1024 * 1024;
+  const analyses = createLru<Analysis>(count, bytes / 2);
+  const verdicts = createLru<Judged>(count, bytes / 2);
+  const tidied = createLru<{ readonly text: string | null }>(1000, 8 * 1024 * 1024);
+  const inFlight = new Map<string, Promise<PoolResult<Analysis>>>();
+  const workers = createPool<AnalyseJob, Analysis>({
+    url: workerUrl('./analyse.worker.js', import.meta.url),
+    size: deps.workers ?? 2,
+    limitMs: analyseMs,
+    startLimitMs: 15_000,
+    maxQueue: 1000,
+    maxHeapMb: 1024,
+  });
+  const tidier = createPool<string, string | null>({
+    url: workerUrl('../../policy/tidy.worker.js', import.meta.url),
+    size: 1,
+    limitMs: deps.tidyMs ?? 100,
+    startLimitMs: 15_000,
+    maxQueue: 20,
+    maxHeapMb: 256,
+  });
+  workers.warm();
+  // The first client should not wait for the catalog; if the target is down, the first statement says so.
+  catalog.ensure().catch(() => undefined);
+
+  function tell(event: JudgeEvent): void {
+    deps.onEvent?.(event);
+    const { kind, ...fields } = event;
+    deps.log?.warn(
+      fields,
+      kind === 'catalog-unavailable'
+        ? 'the catalog cannot be read: statements are refused until it can'
+        : 'a statement could not be analysed and is refused',
+    );
+  }
+
+  function cached(sql: string, context: JudgeContext): Judged | null {
+    const reading = catalog.current();
+    if (reading === null) return null;
+    return verdicts.get(verdictKey(sql, context, reading, policy.current())) ?? null;
+  }
+
+  async function judge(
+    sql: string,
+    context: JudgeContext,
+    options?: { readonly fresh?: boolean },
+  ): Promise<Judged> {
+    let catalogVersion: string | null = null;
+    try {
+      if (sql.length > MAX_SQL_LENGTH) {
+        const analysis: Analysis = {
+          kind: 'unjudgeable',
+          why: `The statement is larger than ${MAX_SQL_LENGTH / 1024} KB, the most that can be judged. Split it up, or pass values as parameters.`,
+        };
+        return answer(sql, analysis, context, policy.current(), null);
+      }
+      const reading = await catalog.ensure(options?.fresh === true);
+      catalogVersion = reading.snapshot.version;
+      const held = policy.current();
+      const key = verdictKey(sql, context, reading, held);
+      const known = verdicts.get(key);
+      if (known !== undefined) return known;
+      const analysis = await read(sql, context, reading, held);
+      const judged = answer(sql, analysis, context, held, catalogVersion);
+      if (analysis.kind !== 'unjudgeable') verdicts.set(key, judged, key.length * 2 + 1000);
+      return judged;
+    } catch (error) {
+      if (error instanceof CatalogUnavailable) {
+        tell({ kind: 'catalog-unavailable', target: target.name, cause: causeOf(error) });
+        return refused(
+          sql,
+          'error:catalog',
+          `the catalog of ${target.name} is unavailable, so nothing can be judged; try again shortly`,
+          catalogVersion,
+        );
+      }
+      return refused(
+        sql,
+        'error:judge',
+        'the judge failed on it, so it is refused; tell the administrators of the gateway',
+        catalogVersion,
+      );
+    }
+  }
+
+  async function read(
+    sql: string,
+    context: JudgeContext,
+    reading: CatalogReading,
+    held: HeldPolicy,
+  ): Promise<Analysis> {
+    const key = factsKey(sql, context, reading, held);
+    const known = analyses.get(key);
+    if (known !== undefined) return known;
+    let running = inFlight.get(key);
+    if (running === undefined) {
+      const { tags, version } = factsPart(held);
+      running = workers.run(
+        { sql, resolution: context.resolution },
+        {
+          version: `${reading.snapshot.version}\0${version}`,
+          value: { catalog: reading.snapshot, tags, trustedFunctions: held.policy.trustedFunctions },
+        },
+      );
+      inFlight.set(key, running);
+      running.finally(() => inFlight.delete(key)).catch(() => undefined);
+    }
+    const result = await running;
+    if (result.kind !== 'done') {
+      tell({ kind: 'analysis-failed', target: target.name, why: result.kind });
+      return { kind: 'unjudgeable', why: FAILED[result.kind](analyseMs) };
+    }
+    const analysis = result.result;
+    if (analysis.kind !== 'unjudgeable') {
+      analyses.set(key, analysis, key.length * 2 + JSON.stringify(analysis).length * 2);
+    }
+    return analysis;
+  }
+
+  function refused(sql: string, rule: string, reason: string, catalogVersion: string | null): Judged {
+    return {
+      sql,
+      facts: null,
+      verdict: denied(rule, reason),
+      probe: 'none',
+      policyVersion: policy.current().version,
+      catalogVersion,
+    };
+  }
+
+  return {
+    cached,
+    judge,
+    async tidy(sql) {
+      const known = tidied.get(sql);
+      if (known !== undefined) return known.text;
+      if (sql.length > 16 * 1024) return null;
+      const result = await tidier.run(sql);
+      const text = result.kind === 'done' ? result.result : null;
+      // A text that took too long once takes too long again; an overload says nothing about the text.
+      if (result.kind === 'done' || result.kind === 'timeout') {
+        tidied.set(sql, { text }, sql.length * 4 + (text?.length ?? 0) * 2);
+      }
+      return text;
+    },
+    invalidate: () => catalog.invalidate(),
+    tagged(fields) {
+      const reading = catalog.latest();
+      if (reading === null) return [];
+      const tagOf = factsPart(policy.current()).lookup;
+      const found = new Set<string>();
+      for (const [oid, number] of fields) {
+        const relation = relationByOid(reading, oid);
+        const name = reading.attributes.get(oid)?.get(number);
+        if (relation === undefined || name === undefined) continue;
+        const comment = relation.columns.find((column) => column.name === name)?.comment ?? null;
+        if (tagOf(relation.schema, relation.name, name, comment) !== null) {
+          found.add(`${relation.schema}.${relation.name}.${name}`);
+        }
+      }
+      return [...found];
+    },
+    async close() {
+      await Promise.all([workers.close(), tidier.close(), catalog.close()]);
+    },
+  };
+}
+
+function ownCatalog(target: Target, now: () => number): Catalog {
+  return createCatalog({
+    now,
+    connect: async () => {
+      const login = catalogLogin(target);
+      if (login === null) throw new Error(`target ${target.name} has no upstream login for its catalog`);
+      return connectCatalog(target, login);
+    },
+  });
+}
+
+const FAILED: Readonly<Record<'timeout' | 'crashed' | 'overloaded', (ms: number) => string>> = {
+  timeout: (ms) => `Reading it took longer than ${ms} ms. Make it simpler or split it up.`,
+  crashed: () => 'The SQL parser failed on this text. Make it simpler or split it up.',
+  overloaded: () => 'The gateway has too many statements to judge at once. Try again shortly.',
+};
+
+function answer(
+  sql: string,
+  analysis: Analysis,
+  context: JudgeContext,
+  held: HeldPolicy,
+  catalogVersion: string | null,
+): Judged {
+  return {
+    sql,
+    facts: analysis.kind === 'facts' ? analysis : null,
+    verdict: evaluate(held.policy, analysis, context.policy),
+    probe: probeOf(analysis),
+    policyVersion: held.version,
+    catalogVersion,
+  };
+}
+
+function probeOf(analysis: Analysis): Judged['probe'] {
+  switch (analysis.kind) {
+    case 'syntax':
+      return 'syntax';
+    case 'unjudgeable':
+      return 'none';
+    case 'facts':
+      return analysis.statements.some(({ relations }) => relations.some(({ known }) => !known))
+        ? 'unknown-name'
+        : 'none';
+  }
+}
+
+// ── keys ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+function factsKey(sql: string, context: JudgeContext, reading: CatalogReading, held: HeldPolicy): string {
+  return `${reading.snapshot.version}\0${factsPart(held).version}\0${resolutionKey(context.resolution)}\0${context.paramTypes.join()}\0${sql}`;
+}
+
+function verdictKey(sql: string, context: JudgeContext, reading: CatalogReading, held: HeldPolicy): string {
+  return `${held.version}\0${policyKey(context.policy)}\0${factsKey(sql, context, reading, held)}`;
+}
+
+/** Contexts are immutable: a session makes a new one when something changed, so their keys are kept with them. */
+function memo<K extends object, V>(make: (key: K) => V): (key: K) => V {
+  const known = new WeakMap<K, V>();
+  return (key) => {
+    const before = known.get(key);
+    if (before !== undefined) return before;
+    const value = make(key);
+    known.set(key, value);
+    return value;
+  };
+}
+
+const resolutionKey = memo(({ searchPath, tempRelations }: ResolutionContext) =>
+  JSON.stringify([searchPath, tempRelations]),
+);
+
+const policyKey = memo((context: PolicyContext) =>
+  JSON.stringify([
+    context.target,
+    context.environment,
+    context.owner,
+    context.agent,
+    context.groups,
+    context.level,
+    context.transaction,
+  ]),
+);
+
+/** What of a policy the facts depend on: a changed rule keeps the facts, a changed tag does not. */
+const factsPart = memo(({ policy }: HeldPolicy) => {
+  const tags = tagSource(policy);
+  const lookup: TagLookup = createTagLookup(policy);
+  const version = createHash('sha256')
+    .update(JSON.stringify([tags, policy.trustedFunctions]))
+    .digest('hex')
+    .slice(0, 16);
+  return { tags, lookup, version };
+});
+
+const relationsByOid = memo(
+  ({ snapshot }: CatalogReading): ReadonlyMap<number, CatalogRelation> =>
+    new Map(snapshot.relations.map((relation) => [relation.oid, relation])),
+);
+
+function relationByOid(reading: CatalogReading, oid: number): CatalogRelation | undefined {
+  return relationsByOid(reading).get(oid);
+}
+
+/** For the log: what kind of failure, never a password or a connection string. */
+function causeOf({ cause }: CatalogUnavailable): string {
+  if (!(cause instanceof Error)) return 'unknown';
+  return 'code' in cause && typeof cause.code === 'string' ? cause.code : cause.name;
+}

@@ -1,0 +1,143 @@
+/** From a text to its plan, with the state that the session has now. */
+import type { AccessLevel, Identity } from '../identity/types.ts';
+import type { Facts, PolicyContext } from '../policy/types.ts';
+import type { SessionContext } from './context.ts';
+import type { Names, Portal, Prepared } from './names.ts';
+import { type Plan, plan } from './plan.ts';
+import { refuseSetting } from './settings.ts';
+import type { Judge, JudgeContext, Judged, Target } from './types.ts';
+
+export type Planned =
+  | { readonly kind: 'plan'; readonly plan: Plan }
+  /** It would run a prepared statement that does not exist. */
+  | { readonly kind: 'no-statement'; readonly name: string };
+
+type Reached =
+  | { readonly kind: 'texts'; readonly texts: readonly (readonly [string, readonly number[]])[] }
+  | {
+      readonly kind: 'no-statement';
+      readonly name: string;
+    };
+
+const NONE: readonly number[] = [];
+
+export class Judging {
+  readonly #judge: Judge;
+  readonly #context: SessionContext;
+  readonly #statements: Names<Prepared>;
+  readonly #portals: Names<Portal>;
+  readonly #policy: Readonly<Record<PolicyContext['transaction'], PolicyContext>>;
+  /** A repeat is a map lookup (DESIGN.md 2). */
+  readonly #plans = new WeakMap<Judged, Plan>();
+
+  constructor(options: {
+    readonly judge: Judge;
+    readonly context: SessionContext;
+    readonly statements: Names<Prepared>;
+    readonly portals: Names<Portal>;
+    readonly target: Target;
+    readonly identity: Identity;
+    readonly level: AccessLevel;
+  }) {
+    const { target, identity } = options;
+    this.#judge = options.judge;
+    this.#context = options.context;
+    this.#statements = options.statements;
+    this.#portals = options.portals;
+    const at = (transaction: PolicyContext['transaction']): PolicyContext => ({
+      target: target.name,
+      environment: target.environment,
+      owner: identity.owner?.id ?? null,
+      agent: identity.agent,
+      groups: identity.groups,
+      level: options.level,
+      transaction,
+    });
+    this.#policy = { idle: at('idle'), open: at('open'), failed: at('failed') };
+  }
+
+  /** Without waiting, or null. */
+  now(sql: string, paramTypes: readonly number[], transaction: PolicyContext['transaction']): Plan | null {
+    const judged = this.#judge.cached(sql, this.#at(paramTypes, transaction));
+    if (judged === null) return null;
+    const known = this.#plans.get(judged);
+    if (known !== undefined) return known;
+    const reached = this.#reached(judged.facts);
+    if (reached.kind !== 'texts' || reached.texts.length > 0 || reachesByName(judged.facts)) return null;
+    const made = plan(sql, [judged]);
+    this.#plans.set(judged, made);
+    return made;
+  }
+
+  async later(
+    sql: string,
+    paramTypes: readonly number[],
+    transaction: PolicyContext['transaction'],
+    fresh = false,
+  ): Promise<Planned> {
+    const outer = await this.#judge.judge(sql, this.#at(paramTypes, transaction), { fresh });
+    const reached = this.#reached(outer.facts);
+    if (reached.kind === 'no-statement') return reached;
+    const inner: Judged[] = [];
+    for (const [text, types] of reached.texts)
+      inner.push(await this.#judge.judge(text, this.#at(types, transaction)));
+    return { kind: 'plan', plan: plan(sql, [outer, ...inner]) };
+  }
+
+  #at(paramTypes: readonly number[], transaction: PolicyContext['transaction']): JudgeContext {
+    return { policy: this.#policy[transaction], resolution: this.#context.resolution, paramTypes };
+  }
+
+  /** Texts that run when this one does. */
+  #reached(facts: Facts | null): Reached {
+    const texts = new Map<string, readonly number[]>();
+    const own = new Map<string, string[]>();
+    for (const { effects } of facts?.statements ?? []) {
+      for (const effect of effects) {
+        if (effect.kind === 'prepare') own.set(effect.name, [...(own.get(effect.name) ?? []), effect.sql]);
+        if (effect.kind === 'execute') {
+          const here = own.get(effect.name) ?? [];
+          const there = this.#statements.candidates(effect.name);
+          if (here.length + there.length === 0) return { kind: 'no-statement', name: effect.name };
+          for (const sql of here) texts.set(sql, NONE);
+          for (const one of there) texts.set(one.sql, one.paramTypes);
+        }
+        if (effect.kind === 'fetch')
+          for (const portal of this.#portals.candidates(effect.name))
+            if (portal.prepared !== null && portal.approval?.spent !== true)
+              texts.set(portal.prepared.sql, portal.prepared.paramTypes);
+      }
+    }
+    return { kind: 'texts', texts: [...texts] };
+  }
+}
+
+const reachesByName = (facts: Facts | null): boolean =>
+  facts?.statements.some(({ effects }) =>
+    effects.some((effect) => effect.kind === 'execute' || effect.kind === 'fetch'),
+  ) ?? false;
+
+/** The first setting of the string that the allow-list refuses. */
+export function refusedSetting(
+  it: Plan,
+  trusted: boolean,
+): { readonly name: string; readonly why: string } | null {
+  for (const { facts } of it.judged)
+    for (const { settings } of facts?.statements ?? [])
+      for (const change of settings) {
+        if (change.form === 'alter-role') continue;
+        const why = refuseSetting(change, trusted);
+        if (why !== null) return { name: change.name, why };
+      }
+  return null;
+}
+
+/** `SHOW holdpoint.requests` and nothing else. */
+export function asksForRequests(it: Plan): boolean {
+  const [only, ...more] = it.judged[0]?.facts?.statements ?? [];
+  return (
+    only !== undefined &&
+    more.length === 0 &&
+    only.effects.some((effect) => effect.kind === 'show' && effect.name === 'holdpoint.requests')
+  );
+}

@@ -1,0 +1,278 @@
+/** Accepts clients, logs them in, connects them to their target and keeps the list of sessions. */
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type Server, type Socket } from 'node:net';
+import { createSecureContext, type SecureContext } from 'node:tls';
+import type { AccessLevel, Identity } from '../identity/types.ts';
+import type { SessionRecording } from '../recordings/types.ts';
+import { Cancels } from './cancels.ts';
+import { type Ending, line, toEnding } from './errors.ts';
+import { ClientGone, LoginLate } from './exact.ts';
+import { authenticate, LoginRefused, open, type Startup } from './login.ts';
+import { DEFAULT_LIMITS, type Gateway, type GatewayDeps, type GatewayLimits } from './ports.ts';
+import { Session } from './session.ts';
+import { startupSettings } from './settings.ts';
+import type { Target, UpstreamLogin } from './types.ts';
+import { connectUpstream, type UpstreamLink } from './upstream/connect.ts';
+import { UpstreamFault } from './upstream/open.ts';
+import {
+  authenticationOk,
+  backendKeyData,
+  errorResponse,
+  parameterStatus,
+  readyForQuery,
+} from './wire/build.ts';
+import { WireFault } from './wire/fault.ts';
+
+export type { Gateway, GatewayDeps, GatewayLimits, IdentityPort, SessionView } from './ports.ts';
+
+export function createGateway(deps: GatewayDeps): Gateway {
+  return new Listener(deps);
+}
+
+type Level = Exclude<AccessLevel, 'none'>;
+const LEVELS: readonly Level[] = ['admin', 'read-write', 'read-only'];
+
+class Listener implements Gateway {
+  readonly #deps: GatewayDeps;
+  readonly #limits: GatewayLimits;
+  readonly #tls: SecureContext | null;
+  readonly #sessions = new Map<string, Session>();
+  readonly #cancels: Cancels<Session>;
+  /** Sessions whose link to the target is still open. */
+  readonly #closing = new Set<Promise<void>>();
+  /** Connections, by address, from accept to close. */
+  readonly #addresses = new Map<string, number>();
+  readonly #sockets = new Set<Socket>();
+  #server: Server | null = null;
+  #stopped = false;
+
+  constructor(deps: GatewayDeps) {
+    this.#deps = deps;
+    this.#limits = { ...DEFAULT_LIMITS, ...deps.limits };
+    this.#tls = deps.tls === null ? null : createSecureContext({ ...deps.tls, minVersion: 'TLSv1.2' });
+    this.#cancels = new Cancels(deps.now);
+  }
+
+  async listen(at: { readonly host: string; readonly port: number }): Promise<{ readonly port: number }> {
+    const server = createServer({ noDelay: true, keepAlive: true, pauseOnConnect: true }, (socket) => {
+      void this.#accept(socket);
+    });
+    this.#server = server;
+    server.listen(at.port, at.host);
+    await once(server, 'listening');
+    const address = server.address();
+    return { port: typeof address === 'object' && address !== null ? address.port : at.port };
+  }
+
+  sessions(): ReturnType<Gateway['sessions']> {
+    return [...this.#sessions.values()].map((session) => session.view());
+  }
+
+  endIdentity(credentialId: string, why: string): void {
+    for (const session of this.#sessions.values())
+      if (session.identity.credentialId === credentialId) session.end({ kind: 'identity', standing: why });
+    this.#deps.desk
+      .endIdentity(credentialId, why)
+      .catch((error: unknown) =>
+        this.#deps.log.error({ err: error }, 'requests of an ended identity could not be withdrawn'),
+      );
+  }
+
+  async close(): Promise<void> {
+    this.#stopped = true;
+    const server = this.#server;
+    const closed =
+      server === null ? Promise.resolve() : new Promise<void>((resolve) => server.close(() => resolve()));
+    for (const session of this.#sessions.values()) session.end({ kind: 'shutdown' });
+    for (const socket of this.#sockets) if (!this.#owned.has(socket)) socket.destroy();
+    await Promise.all([...this.#closing]);
+    await closed;
+  }
+
+  /** Sockets that a session closes by itself. */
+  readonly #owned = new WeakSet<Socket>();
+
+  async #accept(tcp: Socket): Promise<void> {
+    const address = tcp.remoteAddress ?? 'unknown';
+    const count = (this.#addresses.get(address) ?? 0) + 1;
+    this.#addresses.set(address, count);
+    this.#sockets.add(tcp);
+    tcp.on('error', () => {});
+    tcp.once('close', () => {
+      this.#sockets.delete(tcp);
+      const left = (this.#addresses.get(address) ?? 1) - 1;
+      if (left === 0) this.#addresses.delete(address);
+      else this.#addresses.set(address, left);
+    });
+    const deadline = new AbortController();
+    const timer = setTimeout(() => deadline.abort(), this.#limits.loginMs);
+    let socket = tcp;
+    try {
+      if (this.#stopped || count > this.#limits.perAddress || this.#sockets.size > this.#limits.total) {
+        tcp.destroy();
+        return;
+      }
+      await this.#serve(tcp, address, deadline.signal, (secure) => {
+        socket = secure;
+      });
+    } catch (error) {
+      refuse(socket, this.#endingOf(error));
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #endingOf(error: unknown): Ending | null {
+    if (error instanceof LoginRefused) return error.ending;
+    if (error instanceof ClientGone) return null;
+    if (error instanceof LoginLate) return { kind: 'login-late' };
+    if (error instanceof WireFault) return { kind: 'protocol', code: error.code, message: error.message };
+    this.#deps.log.error({ err: error }, 'a login failed');
+    return { kind: 'login-failed' };
+  }
+
+  /** The story of a connection up to its session: startup, identity, target, recording. */
+  async #serve(
+    tcp: Socket,
+    address: string,
+    deadline: AbortSignal,
+    onSocket: (socket: Socket) => void,
+  ): Promise<void> {
+    const opened = await open(tcp, this.#tls, deadline, onSocket);
+    const { packet, socket } = opened;
+    if (packet.kind === 'cancel') {
+      this.#cancels.find(packet.pid, packet.secret)?.cancel();
+      socket.destroy();
+      return;
+    }
+    const { identity, tail } = await authenticate(opened, packet, this.#deps);
+    const { target, login, level } = this.#route(packet, identity);
+    const trusted = target.protocol === 'trusted' && target.environment === 'test';
+    const settings = startupSettings(packet.parameters, trusted);
+    if (settings.kind === 'refused') throw new LoginRefused({ kind: 'startup-setting', name: settings.name });
+    const id = `ses_${randomBytes(10).toString('hex')}`;
+    const shownName = `${line(settings.applicationName ?? '', 35)} ${id}`.trim();
+    const upstream = await this.#connect(
+      target,
+      login,
+      new Map([...settings.settings, ...settings.holdpoint, ['application_name', shownName]]),
+    );
+    let recording: SessionRecording;
+    try {
+      recording = this.#deps.recorder.open({
+        id,
+        ownerId: identity.owner?.id ?? null,
+        ownerName: identity.owner?.name ?? null,
+        ownerEmail: identity.owner?.email ?? null,
+        agent: identity.agent,
+        subject: identity.subject,
+        credentialId: identity.credentialId,
+        target: target.name,
+        environment: target.environment,
+        database: target.database,
+        role: upstream.facts.role,
+        clientAddress: address,
+        applicationName: settings.applicationName === null ? null : line(settings.applicationName, 300),
+        startedAt: this.#deps.now(),
+      });
+    } catch (error) {
+      upstream.socket.destroy();
+      this.#deps.log.error({ err: error }, 'a recording could not be started');
+      throw new LoginRefused({ kind: 'not-recordable' });
+    }
+    const judge = this.#deps.judges.get(target.name);
+    if (judge === undefined || this.#stopped || socket.destroyed || deadline.aborted) {
+      upstream.socket.destroy();
+      recording.close('the client is gone');
+      throw new LoginRefused(judge === undefined ? { kind: 'unknown-target', target: target.name } : null);
+    }
+    const session = new Session({
+      deps: this.#deps,
+      limits: this.#limits,
+      id,
+      identity,
+      level,
+      target,
+      judge,
+      client: socket,
+      address,
+      upstream,
+      recording,
+      applicationName: settings.applicationName,
+      holdpointSettings: new Map([...settings.settings, ...settings.holdpoint]),
+      onEnd: () => {
+        this.#sessions.delete(id);
+        this.#cancels.forget(key.pid);
+      },
+    });
+    const key = this.#cancels.register(session);
+    this.#sessions.set(id, session);
+    this.#owned.add(tcp);
+    this.#closing.add(session.closed);
+    void session.closed.then(() => this.#closing.delete(session.closed));
+    socket.write(
+      Buffer.concat([
+        tail,
+        authenticationOk(),
+        ...reports(upstream, settings.applicationName),
+        backendKeyData(key.pid, key.secret),
+        readyForQuery('I'),
+      ]),
+    );
+    session.start();
+  }
+
+  #route(
+    packet: Startup,
+    identity: Identity,
+  ): { readonly target: Target; readonly login: UpstreamLogin; readonly level: Level } {
+    const name = packet.parameters.get('database') ?? packet.parameters.get('user') ?? '';
+    const target = this.#deps.targets.get(name);
+    if (target === undefined) throw new LoginRefused({ kind: 'unknown-target', target: name });
+    const level = this.#deps.levelFor(identity.groups);
+    // Where a level has no login of its own, the next lesser one serves; never a greater one.
+    const usable = level === 'none' ? [] : LEVELS.slice(LEVELS.indexOf(level));
+    const login = usable.map((one) => target.logins[one]).find((one) => one !== undefined);
+    if (level === 'none' || login === undefined) throw new LoginRefused({ kind: 'no-access', target: name });
+    const ownerKey = identity.owner?.id ?? identity.credentialId;
+    const held = [...this.#sessions.values()].filter(
+      (one) => (one.identity.owner?.id ?? one.identity.credentialId) === ownerKey,
+    ).length;
+    if (held >= this.#limits.perOwner) throw new LoginRefused({ kind: 'too-many-connections' });
+    return { target, login, level };
+  }
+
+  async #connect(
+    target: Target,
+    login: UpstreamLogin,
+    settings: ReadonlyMap<string, string>,
+  ): Promise<UpstreamLink> {
+    try {
+      return await connectUpstream({ target, login, settings, timeoutMs: 10_000 });
+    } catch (error) {
+      const why = error instanceof UpstreamFault ? error.message : 'its answer makes no sense';
+      this.#deps.log.warn({ target: target.name, why }, 'a target could not be connected');
+      throw new LoginRefused({ kind: 'target-down', target: target.name, why });
+    }
+  }
+}
+
+/** What the server reported, except that the client sees its own application_name. */
+function reports(upstream: UpstreamLink, applicationName: string | null): Buffer[] {
+  const parameters = new Map(upstream.parameters);
+  parameters.set('application_name', applicationName ?? '');
+  return [...parameters].map(([name, value]) => parameterStatus(name, value));
+}
+
+function refuse(socket: Socket, ending: Ending | null): void {
+  if (ending === null || socket.destroyed || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  socket.end(errorResponse(toEnding(ending)));
+  socket.resume();
+  const timer = setTimeout(() => socket.destroy(), 2000);
+  timer.unref();
+  socket.once('close', () => clearTimeout(timer));
+}

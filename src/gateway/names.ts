@@ -1,0 +1,97 @@
+/**
+ * What the names of prepared statements and portals stand for. A map changes only when the server says so; until then every candidate counts
+ * (DESIGN.md 3). The protocol and SQL (PREPARE, DECLARE) share one namespace.
+ */
+import type { Approval } from './clearance.ts';
+import type { Plan } from './plan.ts';
+import type { Field } from './wire/backend.ts';
+import type { BindMessage } from './wire/frontend.ts';
+
+export interface Prepared {
+  readonly sql: string;
+  readonly paramTypes: readonly number[];
+  readonly plan: Plan;
+  fields: readonly Field[] | null;
+  /** Approved before its Parse went out, together with exactly this Bind. */
+  early: { readonly bind: Buffer; readonly approval: Approval } | null;
+}
+
+export interface Portal {
+  /** null: a cursor that an already judged DECLARE opened. */
+  readonly prepared: Prepared | null;
+  readonly bind: BindMessage | null;
+  approval: Approval | null;
+  /** Number under which it was recorded when it was held; taken by its first Execute. */
+  n: number | null;
+  fields: readonly Field[] | null;
+}
+
+interface Entry<T> {
+  readonly value: T;
+  known: boolean;
+}
+
+export type Settle = (end: 'done' | 'failed' | 'skipped') => void;
+
+export class Names<T> {
+  readonly #map = new Map<string, Entry<T>[]>();
+
+  get size(): number {
+    return this.#map.size;
+  }
+
+  candidates(name: string): T[] {
+    return (this.#map.get(name) ?? []).map((entry) => entry.value);
+  }
+
+  has(name: string): boolean {
+    return this.#map.has(name);
+  }
+
+  /** On its way to the server. `keep`: it stays a candidate even if its string failed (an earlier part of it may have run). */
+  propose(name: string, value: T, keep = false): Settle {
+    const entry: Entry<T> = { value, known: false };
+    const before = this.#map.get(name) ?? [];
+    // The unnamed one is dropped by the server before it makes the new one; if that fails there is none (WIRE.md).
+    this.#map.set(name, name === '' ? [entry] : [...before, entry]);
+    return (end) => {
+      if (end === 'done') {
+        entry.known = true;
+        this.#update(name, (list) => list.filter((one) => !before.includes(one)));
+      } else if (end === 'skipped' || !keep)
+        this.#update(name, (list) => list.filter((one) => one !== entry));
+    };
+  }
+
+  /** A Close or DEALLOCATE on its way; null: all. */
+  closing(name: string | null): Settle {
+    const doomed = new Set(
+      [...this.#map].filter(([key]) => name === null || key === name).flatMap(([, list]) => list),
+    );
+    return (end) => {
+      if (end !== 'done') return;
+      for (const key of name === null ? [...this.#map.keys()] : [name])
+        this.#update(key, (list) => list.filter((entry) => !doomed.has(entry)));
+    };
+  }
+
+  /** Forgets what the server has and `test` names; what is on its way stays. */
+  forget(test: (value: T) => boolean): T[] {
+    const gone: T[] = [];
+    for (const name of [...this.#map.keys()])
+      this.#update(name, (list) =>
+        list.filter((entry) => {
+          if (!entry.known || !test(entry.value)) return true;
+          gone.push(entry.value);
+          return false;
+        }),
+      );
+    return gone;
+  }
+
+  #update(name: string, change: (list: Entry<T>[]) => Entry<T>[]): void {
+    const list = change(this.#map.get(name) ?? []);
+    if (list.length === 0) this.#map.delete(name);
+    else this.#map.set(name, list);
+  }
+}

@@ -1,0 +1,90 @@
+/** What the gateway needs from its surroundings, and what it offers (composed by app). */
+import type { Logger } from 'pino';
+import type { Desk } from '../approvals/types.ts';
+import type { AccessLevel, Identity, StoredCredential } from '../identity/types.ts';
+import type { Recorder } from '../recordings/types.ts';
+import type { Judge, Target } from './types.ts';
+
+/** Implemented by src/identity. */
+export interface IdentityPort {
+  findCredential(id: string): Promise<StoredCredential | null>;
+  verifyToken(token: string): Promise<Identity | { readonly refused: string }>;
+  /** Asked before every statement: must not block. */
+  standing(identity: Identity): Standing;
+}
+export type Standing = 'live' | 'expired' | 'revoked' | 'suspended';
+
+/** Milliseconds. */
+export interface HoldWaits {
+  /** Agents: below the 30–60 s after which MCP clients give up. */
+  readonly agentWaitMs: number;
+  readonly personWaitMs: number;
+  /** Cap of `SET holdpoint.wait`. */
+  readonly maxWaitMs: number;
+  /** Once earlier work in the transaction holds locks. */
+  readonly lockedWaitMs: number;
+  /** Between two notices to a person who waits. */
+  readonly heartbeatMs?: number;
+}
+
+/** Bounds of I7; every one has a default. */
+export interface GatewayLimits {
+  readonly perAddress: number;
+  readonly perOwner: number;
+  readonly total: number;
+  readonly loginMs: number;
+  readonly messageBytes: number;
+  /** Read ahead while a statement is judged or held. */
+  readonly aheadBytes: number;
+  readonly statements: number;
+  readonly portals: number;
+}
+export const DEFAULT_LIMITS: GatewayLimits = {
+  perAddress: 200,
+  perOwner: 100,
+  total: 1000,
+  loginMs: 15_000,
+  messageBytes: 16 * 1024 * 1024,
+  aheadBytes: 1024 * 1024,
+  statements: 5000,
+  portals: 1000,
+};
+
+export interface GatewayDeps {
+  readonly targets: ReadonlyMap<string, Target>;
+  readonly judges: ReadonlyMap<string, Judge>;
+  readonly desk: Desk;
+  readonly recorder: Recorder;
+  readonly identity: IdentityPort;
+  readonly holdTerms: HoldWaits;
+  /** Where approvals are decided: `#db` or `the console`. */
+  readonly where: string;
+  readonly tls: { readonly cert: string | Buffer; readonly key: string | Buffer } | null;
+  readonly fingerprintKey: Buffer;
+  levelFor(groups: readonly string[]): AccessLevel;
+  readonly log: Logger;
+  readonly now: () => number;
+  readonly limits?: Partial<GatewayLimits>;
+  /** SCRAM iterations shown for unknown users: those that minted credentials have. */
+  readonly scramIterations?: number;
+}
+
+export interface SessionView {
+  readonly id: string;
+  readonly ownerId: string | null;
+  readonly ownerName: string | null;
+  readonly agent: string | null;
+  readonly credentialId: string;
+  readonly target: string;
+  readonly address: string;
+  readonly startedAt: number;
+  readonly state: 'ready' | 'busy' | 'holding' | 'ended';
+}
+
+export interface Gateway {
+  listen(at: { readonly host: string; readonly port: number }): Promise<{ readonly port: number }>;
+  close(): Promise<void>;
+  sessions(): readonly SessionView[];
+  /** The identity was revoked or suspended: its sessions end, its requests are withdrawn, its grants void. */
+  endIdentity(credentialId: string, why: string): void;
+}

@@ -1,0 +1,102 @@
+/** The FIFO of replies that the server owes us. Only what the server answers changes the session's maps (DESIGN.md 3). */
+import type { Failure } from './errors.ts';
+import type { Run } from './run.ts';
+import type { Field } from './wire/backend.ts';
+
+export interface Expected {
+  readonly kind: 'query' | 'parse' | 'bind' | 'describe' | 'execute' | 'close' | 'sync';
+  /** The statement that runs, for its record and outcome. */
+  readonly run: Run | null;
+  /** Our own message that must fail: its error is swapped for this. */
+  readonly refusal: Failure | null;
+  /** Asked by the gateway: the client sees none of it. */
+  readonly answer: Answer | null;
+  /** Once: did the server do it? `skipped`: never looked at, after an earlier error. */
+  readonly settle: ((end: 'done' | 'failed' | 'skipped') => void) | null;
+  /** RowDescription or NoData of a Describe. */
+  readonly fields: ((fields: readonly Field[] | null) => void) | null;
+  /** Set by an error of a simple Query, which still gets its ReadyForQuery. */
+  failed: boolean;
+}
+
+/** Collects what the gateway's own question brings. */
+export interface Answer {
+  readonly rows: (string | null)[][];
+  error: Buffer | null;
+}
+
+export function expected(
+  kind: Expected['kind'],
+  rest: {
+    readonly run?: Run | null;
+    readonly refusal?: Failure | null;
+    readonly answer?: Answer | null;
+    readonly settle?: Expected['settle'];
+    readonly fields?: Expected['fields'];
+  } = {},
+): Expected {
+  return {
+    kind,
+    run: rest.run ?? null,
+    refusal: rest.refusal ?? null,
+    answer: rest.answer ?? null,
+    settle: rest.settle ?? null,
+    fields: rest.fields ?? null,
+    failed: false,
+  };
+}
+
+export class Replies {
+  #list: Expected[] = [];
+  #from = 0;
+
+  get size(): number {
+    return this.#list.length - this.#from;
+  }
+
+  get head(): Expected | null {
+    return this.#list[this.#from] ?? null;
+  }
+
+  push(entry: Expected): void {
+    this.#list.push(entry);
+  }
+
+  shift(): Expected | null {
+    const entry = this.#list[this.#from] ?? null;
+    if (entry === null) return null;
+    this.#from += 1;
+    if (this.#from > 64 && this.#from * 2 > this.#list.length) {
+      this.#list = this.#list.slice(this.#from);
+      this.#from = 0;
+    }
+    return entry;
+  }
+
+  /** After an error in the extended protocol the server ignores everything up to the next Sync, even a Query. */
+  takeUntilSync(): { readonly skipped: Expected[]; readonly syncFound: boolean } {
+    const skipped: Expected[] = [];
+    for (;;) {
+      const entry = this.head;
+      if (entry === null) return { skipped, syncFound: false };
+      if (entry.kind === 'sync') return { skipped, syncFound: true };
+      skipped.push(entry);
+      this.shift();
+    }
+  }
+
+  some(test: (entry: Expected) => boolean): boolean {
+    for (let i = this.#from; i < this.#list.length; i++) {
+      const entry = this.#list[i];
+      if (entry !== undefined && test(entry)) return true;
+    }
+    return false;
+  }
+
+  clear(): Expected[] {
+    const rest = this.#list.slice(this.#from);
+    this.#list = [];
+    this.#from = 0;
+    return rest;
+  }
+}

@@ -1,0 +1,350 @@
+/** The server's side of a session: what goes out is cleared, what comes in is walked and matched with the replies that are owed. */
+import type { Socket } from 'node:net';
+import type { Cleared } from '../clearance.ts';
+import { toReport } from '../errors.ts';
+import { type Answer, type Expected, expected, Replies } from '../replies.ts';
+import type { Run } from '../run.ts';
+import {
+  decodeDataRow,
+  decodeError,
+  decodeParameterStatus,
+  decodeRowDescription,
+  type Field,
+  type ServerError,
+} from '../wire/backend.ts';
+import { errorResponse } from '../wire/build.ts';
+import { WireFault } from '../wire/fault.ts';
+import { FRONTEND } from '../wire/frame.ts';
+import { BackendWalker, type Fate } from '../wire/walk.ts';
+import { BatchWriter } from './writer.ts';
+
+export type TransactionStatus = 'I' | 'T' | 'E';
+
+/** What the session does about it. */
+export interface LinkEvents {
+  toClient(bytes: Buffer): void;
+  /** All that one read brought has been handed on. */
+  batchEnded(): void;
+  /** A command of this statement completed. */
+  completed(run: Run, tag: string | null): void;
+  failed(run: Run | null, error: ServerError): void;
+  skipped(run: Run): void;
+  /** Nothing more comes for it. */
+  finished(run: Run): void;
+  ready(status: TransactionStatus): void;
+  /** false: the result must not reach the client. */
+  fields(run: Run | null, fields: readonly Field[]): boolean;
+  /** false: the session must end. */
+  parameter(name: string, value: string): boolean;
+  ended(why: 'closed' | 'desync'): void;
+}
+
+/** Messages that carry no statement, so that they need no clearance. */
+const CONTROL: ReadonlySet<number> = new Set([
+  FRONTEND.sync,
+  FRONTEND.flush,
+  FRONTEND.describe,
+  FRONTEND.close,
+  FRONTEND.copyData,
+  FRONTEND.copyDone,
+  FRONTEND.copyFail,
+  FRONTEND.terminate,
+]);
+
+export class ServerLink {
+  readonly replies = new Replies();
+  readonly #socket: Socket;
+  readonly #events: LinkEvents;
+  readonly #writer: BatchWriter;
+  readonly #walker: BackendWalker;
+  #status: TransactionStatus = 'I';
+  #skipping = false;
+  #copyIn = false;
+  #over = false;
+  #waiting: { readonly test: () => boolean; readonly wake: () => void }[] = [];
+
+  constructor(socket: Socket, events: LinkEvents) {
+    this.#socket = socket;
+    this.#events = events;
+    this.#writer = new BatchWriter(socket);
+    this.#walker = new BackendWalker({
+      message: (type, bytes) => (this.#over ? 'drop' : this.#message(type, bytes)),
+      large: (type) => (this.#over ? 'drop' : this.#large(type)),
+      forward: (bytes) => events.toClient(bytes),
+    });
+    socket.on('data', (chunk: Buffer) => this.#read(chunk));
+    socket.on('error', () => {});
+    socket.on('close', () => this.#end('closed'));
+    socket.resume();
+  }
+
+  /** As of the last ReadyForQuery. */
+  get status(): TransactionStatus {
+    return this.#status;
+  }
+  /** After an error in the extended protocol, until the client's Sync: the server would ignore everything. */
+  get skipping(): boolean {
+    return this.#skipping;
+  }
+  get copyIn(): boolean {
+    return this.#copyIn;
+  }
+  get over(): boolean {
+    return this.#over;
+  }
+
+  /** The one way in for Query, Parse, Bind and Execute (I1). */
+  send(cleared: Cleared, reply: Expected): void {
+    this.#writer.push(cleared.spend());
+    this.replies.push(reply);
+  }
+
+  control(bytes: Buffer, reply: Expected | null): void {
+    const type = bytes[0];
+    if (type === undefined || !CONTROL.has(type)) throw new Error('a statement needs a clearance');
+    this.#writer.push(bytes);
+    if (type === FRONTEND.sync) this.#skipping = false;
+    if (type === FRONTEND.copyDone || type === FRONTEND.copyFail) this.#copyIn = false;
+    if (reply !== null) this.replies.push(reply);
+  }
+
+  /** Data of a COPY, or the rest of a large CopyData whose beginning went out while the COPY was under way. */
+  copyData(bytes: Buffer, rest: boolean): void {
+    if (!this.#copyIn && !rest) throw new Error('no COPY is under way');
+    this.#writer.push(bytes);
+  }
+
+  flush(): boolean {
+    return this.#writer.flush();
+  }
+
+  drained(): Promise<void> {
+    return new Promise((resolve) => {
+      if (!this.#socket.writableNeedDrain || this.#over) return resolve();
+      const done = (): void => {
+        this.#socket.off('drain', done);
+        this.#socket.off('close', done);
+        resolve();
+      };
+      this.#socket.on('drain', done);
+      this.#socket.on('close', done);
+    });
+  }
+
+  /** Resolves when `test` holds, asked after each read, and when the link is over. */
+  until(test: () => boolean): Promise<void> {
+    if (this.#over || test()) return Promise.resolve();
+    return new Promise((wake) => this.#waiting.push({ test, wake }));
+  }
+
+  /** Nothing is owed any more. */
+  quiet(): Promise<void> {
+    return this.until(() => this.replies.size === 0);
+  }
+
+  /** A question of the gateway's own. The client sees none of it; the caller sees to it that nothing else is owed. */
+  async ask(kind: 'query' | 'parse', cleared: Cleared): Promise<Answer> {
+    const answer: Answer = { rows: [], error: null };
+    this.send(cleared, expected(kind, { answer }));
+    if (kind === 'parse') this.control(SYNC, expected('sync', { answer }));
+    this.flush();
+    await this.quiet();
+    return answer;
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  /** Says goodbye; the server undoes what is not committed. */
+  close(): void {
+    if (!this.#over && this.#socket.writable) {
+      this.#writer.push(TERMINATE);
+      this.#writer.flush();
+    }
+    this.#end('closed');
+    this.#socket.end();
+    const timer = setTimeout(() => this.#socket.destroy(), 1000);
+    timer.unref();
+    this.#socket.once('close', () => clearTimeout(timer));
+  }
+
+  #read(chunk: Buffer): void {
+    try {
+      this.#walker.push(chunk);
+    } catch (error) {
+      if (!(error instanceof WireFault)) throw error;
+      this.#end('desync');
+      this.#socket.destroy();
+    }
+    this.#events.batchEnded();
+    this.#wake();
+  }
+
+  #wake(): void {
+    if (this.#waiting.length === 0) return;
+    const due = this.#waiting.filter(({ test }) => this.#over || test());
+    this.#waiting = this.#waiting.filter((one) => !due.includes(one));
+    for (const { wake } of due) wake();
+  }
+
+  #end(why: 'closed' | 'desync'): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#events.ended(why);
+    this.#wake();
+  }
+
+  #large(type: number): 'pass' | 'drop' {
+    const { head } = this.replies;
+    if (head?.answer) return 'drop';
+    if (type === D || type === COPY_ROW) head?.run?.unseen(type === D);
+    return 'pass';
+  }
+
+  #message(type: number, bytes: Buffer): Fate {
+    const { head } = this.replies;
+    const mine = head?.answer ?? null;
+    switch (String.fromCharCode(type)) {
+      case 'D':
+        if (mine !== null) {
+          if (mine.rows.length < 100) mine.rows.push(textRow(bytes));
+          return 'drop';
+        }
+        head?.run?.row(bytes);
+        return 'pass';
+      case 'd':
+        head?.run?.unseen(false);
+        return 'pass';
+      case 'c':
+        return 'pass';
+      case '1':
+        return this.#took('parse');
+      case '2':
+        return this.#took('bind');
+      case '3':
+        return this.#took('close');
+      case 't':
+        return 'pass';
+      case 'T':
+        return this.#layout(head, bytes);
+      case 'n':
+        head?.fields?.(null);
+        return this.#took('describe');
+      case 'C':
+      case 'I':
+      case 's':
+        return this.#complete(head, type, bytes);
+      case 'E':
+        return this.#error(head, bytes);
+      case 'Z':
+        return this.#ready(head, bytes);
+      case 'G':
+        this.#copyIn = true;
+        return 'pass';
+      case 'H':
+        return 'pass';
+      case 'S': {
+        if (mine !== null) return 'drop';
+        const { name, value } = decodeParameterStatus(bytes);
+        return this.#events.parameter(name, value) ? 'pass' : 'drop';
+      }
+      case 'N':
+        return mine === null ? 'pass' : 'drop';
+      case 'A':
+        return 'pass';
+      default:
+        throw new WireFault('the server sent what was not asked for');
+    }
+  }
+
+  #took(kind: Expected['kind']): Fate {
+    const entry = this.replies.shift();
+    if (entry?.kind !== kind) throw new WireFault('replies are out of step');
+    entry.settle?.('done');
+    return entry.answer === null ? 'pass' : 'drop';
+  }
+
+  #layout(head: Expected | null, bytes: Buffer): Fate {
+    if (head?.answer) return 'drop';
+    const fields = decodeRowDescription(bytes);
+    head?.run?.describe(fields);
+    const may = this.#events.fields(head?.run ?? null, fields);
+    if (head?.kind === 'describe') {
+      head.fields?.(fields);
+      this.#took('describe');
+    }
+    return may ? 'pass' : 'drop';
+  }
+
+  #complete(head: Expected | null, type: number, bytes: Buffer): Fate {
+    if (head === null || (head.kind !== 'query' && head.kind !== 'execute'))
+      throw new WireFault('replies are out of step');
+    if (head.answer !== null) return 'drop';
+    this.#copyIn = false;
+    if (head.run !== null) this.#events.completed(head.run, type === C ? head.run.complete(bytes) : null);
+    if (head.kind === 'execute') {
+      this.replies.shift();
+      head.settle?.('done');
+      if (head.run !== null) this.#events.finished(head.run);
+    }
+    return 'pass';
+  }
+
+  #error(head: Expected | null, bytes: Buffer): Fate {
+    this.#copyIn = false;
+    if (head === null || head.kind === 'sync') {
+      // A deferred constraint at the implicit commit, or the server is going away.
+      this.#events.failed(null, decodeError(bytes));
+      return head?.answer ? 'drop' : 'pass';
+    }
+    head.failed = true;
+    const error = decodeError(bytes);
+    if (head.run !== null) head.run.error = error;
+    if (head.answer === null) this.#events.failed(head.run, error);
+    if (head.kind !== 'query') {
+      this.replies.shift();
+      head.settle?.('failed');
+      if (head.run !== null) this.#events.finished(head.run);
+      const { skipped, syncFound } = this.replies.takeUntilSync();
+      for (const entry of skipped) {
+        entry.settle?.('skipped');
+        if (entry.run !== null) this.#events.skipped(entry.run);
+      }
+      this.#skipping = !syncFound;
+    }
+    if (head.answer !== null) {
+      head.answer.error = Buffer.from(bytes);
+      return 'drop';
+    }
+    return head.refusal === null ? 'pass' : errorResponse(toReport(head.refusal));
+  }
+
+  #ready(head: Expected | null, bytes: Buffer): Fate {
+    if (head === null || (head.kind !== 'query' && head.kind !== 'sync') || bytes.length !== 6)
+      throw new WireFault('replies are out of step');
+    const status = String.fromCharCode(bytes[5] ?? 0);
+    if (status !== 'I' && status !== 'T' && status !== 'E') throw new WireFault('unknown transaction status');
+    this.replies.shift();
+    this.#status = status;
+    this.#copyIn = false;
+    head.settle?.(head.failed ? 'failed' : 'done');
+    if (head.run !== null) this.#events.finished(head.run);
+    if (head.answer !== null) return 'drop';
+    this.#events.ready(status);
+    return 'pass';
+  }
+}
+
+const D = 0x44;
+const C = 0x43;
+const COPY_ROW = 0x64;
+const SYNC = Buffer.from([FRONTEND.sync, 0, 0, 0, 4]);
+export const FLUSH = Buffer.from([FRONTEND.flush, 0, 0, 0, 4]);
+const TERMINATE = Buffer.from([FRONTEND.terminate, 0, 0, 0, 4]);
+
+const textRow = (bytes: Buffer): (string | null)[] =>
+  decodeDataRow(bytes).map((value) => value?.toString('utf8') ?? null);

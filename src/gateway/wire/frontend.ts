@@ -1,0 +1,121 @@
+/** Decoders of what the client sends; each takes the whole message and insists on its exact length. */
+import { WireFault } from './fault.ts';
+import { HEADER } from './frame.ts';
+import { Reader } from './reader.ts';
+
+export function decodeQuery(message: Buffer): string {
+  const reader = new Reader(message, HEADER);
+  const sql = reader.cstring();
+  reader.end();
+  return sql;
+}
+
+export interface ParseMessage {
+  readonly name: string;
+  readonly sql: string;
+  readonly paramTypes: readonly number[];
+}
+export function decodeParse(message: Buffer): ParseMessage {
+  const reader = new Reader(message, HEADER);
+  const name = reader.cstring();
+  const sql = reader.cstring();
+  const count = reader.uint16();
+  const paramTypes: number[] = [];
+  for (let i = 0; i < count; i++) paramTypes.push(reader.uint32());
+  reader.end();
+  return { name, sql, paramTypes };
+}
+
+export interface BindMessage {
+  readonly portal: string;
+  readonly statement: string;
+  /** One per value: 0 text, 1 binary. */
+  readonly formats: readonly number[];
+  /** Views of the message; null is SQL NULL. */
+  readonly values: readonly (Buffer | null)[];
+  /** None: all text. One: for all columns. */
+  readonly resultFormats: readonly number[];
+}
+export function decodeBind(message: Buffer): BindMessage {
+  const reader = new Reader(message, HEADER);
+  const portal = reader.cstring();
+  const statement = reader.cstring();
+  const given = formatCodes(reader);
+  const count = reader.uint16();
+  if (given.length > 1 && given.length !== count)
+    throw new WireFault(`bind message has ${given.length} parameter formats but ${count} parameters`);
+  const values: (Buffer | null)[] = [];
+  for (let i = 0; i < count; i++) {
+    const length = reader.int32();
+    values.push(length === -1 ? null : reader.bytes(length));
+  }
+  const resultFormats = formatCodes(reader);
+  reader.end();
+  const formats = values.map((_, i) => (given.length === 1 ? given[0] : given[i]) ?? 0);
+  return { portal, statement, formats, values, resultFormats };
+}
+
+function formatCodes(reader: Reader): number[] {
+  const count = reader.uint16();
+  const formats: number[] = [];
+  for (let i = 0; i < count; i++) {
+    const format = reader.int16();
+    if (format !== 0 && format !== 1) throw new WireFault(`unsupported format code: ${format}`);
+    formats.push(format);
+  }
+  return formats;
+}
+
+export interface ExecuteMessage {
+  readonly portal: string;
+  readonly maxRows: number;
+}
+export function decodeExecute(message: Buffer): ExecuteMessage {
+  const reader = new Reader(message, HEADER);
+  const portal = reader.cstring();
+  const maxRows = reader.int32();
+  reader.end();
+  return { portal, maxRows };
+}
+
+/** Describe and Close. */
+export interface NamedMessage {
+  readonly of: 'statement' | 'portal';
+  readonly name: string;
+}
+export function decodeNamed(message: Buffer): NamedMessage {
+  const reader = new Reader(message, HEADER);
+  const kind = reader.uint8();
+  const name = reader.cstring();
+  reader.end();
+  if (kind === 0x53) return { of: 'statement', name };
+  if (kind === 0x50) return { of: 'portal', name };
+  throw new WireFault(`invalid subtype ${kind}`);
+}
+
+export function decodePassword(message: Buffer): string {
+  const reader = new Reader(message, HEADER);
+  const password = reader.cstring();
+  reader.end();
+  return password;
+}
+
+export interface SaslInitial {
+  readonly mechanism: string;
+  readonly data: Buffer;
+}
+export function decodeSaslInitial(message: Buffer): SaslInitial {
+  const reader = new Reader(message, HEADER);
+  const mechanism = reader.cstring();
+  const length = reader.int32();
+  const data = length === -1 ? Buffer.alloc(0) : reader.bytes(length);
+  reader.end();
+  return { mechanism, data };
+}
+
+export const decodeSaslResponse = (message: Buffer): Buffer => message.subarray(HEADER);
+
+/** Sync, Flush, CopyDone and Terminate carry nothing. */
+export function expectEmpty(message: Buffer): void {
+  if (message.length !== HEADER) throw new WireFault('invalid message format');
+}
