@@ -6,6 +6,8 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 120_000,
     maxWorkers: 2,
+    // The machines are shared: an awaited state may take a while, it may not take a sleep.
+    expect: { poll: { timeout: 20_000, interval: 25 } },
     env: { NODE_ENV: 'test' },
   },
 });

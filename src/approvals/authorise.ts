@@ -31,6 +31,10 @@ export function authorise(
 
   const owner = request.requester.ownerId;
   if (owner !== null && personKey(owner) === me) return { kind: 'refused', why: 'own-request' };
+  // Whoever can hand out credentials could otherwise ask as somebody else and then approve it.
+  const minter = request.requester.mintedBy ?? null;
+  if (minter !== null && personKey(minter) === me && effect === 'approve')
+    return { kind: 'refused', why: 'minted-by-you' };
   if (owner === null && effect === 'approve' && !inNamed) return { kind: 'refused', why: 'owner-unknown' };
 
   if (request.state !== 'pending') return { kind: 'late' };

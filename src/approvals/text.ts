@@ -10,7 +10,7 @@ const HIDDEN = /\p{Cf}|\p{Co}|\p{Cn}|\p{Cs}|\p{Variation_Selector}|\p{Default_Ig
 /** More combining marks on one letter than any language writes. */
 const STACKED = /(\p{M}{3})\p{M}+/gu;
 
-/** One plain line of at most `max` characters; ends in … when something was cut. */
+/** One plain line of at most `max` characters (UTF-16 units, the stricter count); ends in … when something was cut. */
 export function plain(text: string, max = 300): string {
   // Cut first, generously: the patterns below must not meet megabytes.
   const line = text
@@ -20,13 +20,11 @@ export function plain(text: string, max = 300): string {
     .replace(STACKED, '$1')
     .replace(/\s+/gu, ' ')
     .trim();
-  const characters = [...line];
   const cut = text.length > max * 8;
-  if (characters.length <= max && !cut) return line;
-  return `${characters
-    .slice(0, max - 1)
-    .join('')
-    .trimEnd()}…`;
+  if (line.length <= max && !cut) return line;
+  // Never half of a surrogate pair.
+  const end = /[\uD800-\uDBFF]/.test(line.charAt(max - 2)) ? max - 2 : max - 1;
+  return `${line.slice(0, end).trimEnd()}…`;
 }
 
 /** As `plain`, and `fallback` where nothing is left to read. */

@@ -33,6 +33,8 @@ export interface Requester {
   readonly agent: string | null;
   readonly credentialId: string;
   readonly subject: string;
+  /** Approver.id of whoever minted the credential; compared like ownerId. */
+  readonly mintedBy?: string | null;
 }
 
 export interface RequestTarget {
@@ -194,6 +196,7 @@ export type DecideResult =
   | { readonly kind: 'unavailable'; readonly sentence: string };
 export type RefusedWhy =
   | 'own-request'
+  | 'minted-by-you'
   | 'not-approver'
   | 'already-counted'
   | 'no-such-request'

@@ -135,6 +135,8 @@ export function lostSentence(request: ApprovalRequest, now: number): string {
 const REFUSALS: Readonly<Record<RefusedWhy, Sentence>> = {
   'own-request': (request) =>
     `${request.id} is your own request${request.requester.agent === null ? '' : ` (${who(request)})`}. Somebody else must decide it.`,
+  'minted-by-you': (request) =>
+    `${request.id} was asked with a credential that you minted. Somebody else must approve it.`,
   'not-approver': (request) => {
     const groups = request.terms.approverGroups.map((group) => named(group, '?', 40));
     const more = groups.length > 4 ? ` and ${groups.length - 4} more groups` : '';

@@ -1,5 +1,4 @@
 /** `holdpoint policy explain | check | default`. */
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -111,8 +110,7 @@ function lineText(line: ExplainedLine): string {
 async function* lines(cli: Cli): AsyncGenerator<string> {
   const input = Readable.from(cli.stdin);
   const reader = createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY });
-  for await (const line of reader) if (line.trim() !== '') yield line;
-  if (!input.readableEnded) await once(input, 'close').catch(() => {});
+  for await (const line of reader) yield line;
 }
 
 async function whole(cli: Cli): Promise<string> {

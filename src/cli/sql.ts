@@ -10,8 +10,14 @@ const CONNECT_MS = 10_000;
 const NUMBERS = new Set([20, 21, 23, 26, 700, 701, 1700]);
 
 export async function sql(cli: Cli, text: string, flags: { url?: string; data?: string }): Promise<boolean> {
+  const url = flags.url ?? savedUrl(dataDir(cli, flags.data));
+  if (!URL.canParse(url)) {
+    throw new CommandError(
+      'The connection URL is malformed; it looks like postgres://user:password@host:7432/target.',
+    );
+  }
   const client = new pg.Client({
-    connectionString: flags.url ?? savedUrl(dataDir(cli, flags.data)),
+    connectionString: url,
     connectionTimeoutMillis: CONNECT_MS,
     application_name: 'holdpoint sql',
     // Values are shown as the server writes them.
@@ -23,7 +29,7 @@ export async function sql(cli: Cli, text: string, flags: { url?: string; data?: 
   try {
     await client.connect();
   } catch (error) {
-    return failed(cli, error);
+    return failed(cli, error, false);
   }
   try {
     const results = await client.query<(string | null)[]>({ text, rowMode: 'array' });
@@ -34,7 +40,7 @@ export async function sql(cli: Cli, text: string, flags: { url?: string; data?: 
     for (const result of list) cli.out(resultText(result));
     return true;
   } catch (error) {
-    return failed(cli, error);
+    return failed(cli, error, true);
   } finally {
     await client.end().catch(() => {});
   }
@@ -61,7 +67,7 @@ function resultText({ fields, rows, command, rowCount }: pg.QueryArrayResult<(st
   return rowCount === null ? command : `${command} ${command === 'INSERT' ? '0 ' : ''}${rowCount}`;
 }
 
-function failed(cli: Cli, error: unknown): false {
+function failed(cli: Cli, error: unknown, sent: boolean): false {
   if (error instanceof pg.DatabaseError) {
     cli.err(`ERROR: ${safe(error.message)}`);
     if (error.detail) cli.err(`DETAIL: ${safe(error.detail)}`);
@@ -73,7 +79,10 @@ function failed(cli: Cli, error: unknown): false {
   if (code === 'ECONNREFUSED' || code === 'ENOTFOUND') {
     throw new CommandError('Nothing answers at the gateway’s address; start it with `holdpoint start`.');
   }
+  const why = safe(error instanceof Error ? error.message : 'unknown');
   throw new CommandError(
-    `The connection to the gateway was lost (${safe(error instanceof Error ? error.message : 'unknown')}); what had been sent may have run: check before you send it again.`,
+    sent
+      ? `The connection to the gateway was lost (${why}); what had been sent may have run: check before you send it again.`
+      : `The gateway did not take the connection (${why}); nothing was sent. Check the address and try again.`,
   );
 }

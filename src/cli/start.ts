@@ -75,7 +75,7 @@ export function banner(running: Running, ms: number): string {
   if (agentUrl !== null) {
     lines.push(
       'To try:',
-      '  npx holdpoint sql "SELECT id, total FROM orders LIMIT 3"     passes at once',
+      '  npx holdpoint sql "SELECT id, status FROM orders LIMIT 3"    passes at once',
       '  npx holdpoint sql "SELECT email FROM customer_contacts"      held: PII through a view',
       '  npx holdpoint sql "DROP TABLE orders"                        held: DDL',
       `  npx holdpoint login ${running.link}`,

@@ -173,7 +173,13 @@ export function createApi(
         ? { id: by.id, name: by.name, email: by.email }
         : { id: email, name: owner?.name ?? email, email };
     try {
-      const minted = await options.mintCredential({ owner: whose, agent: agent ?? null, groups, ttlMs });
+      const minted = await options.mintCredential({
+        owner: whose,
+        agent: agent ?? null,
+        groups,
+        ttlMs,
+        mintedBy: by.id,
+      });
       log.info({ by: by.id, credential: minted.id, owner: whose.id }, 'credential minted');
       return c.json({ ...minted, owner: whose }, 201);
     } catch (error) {

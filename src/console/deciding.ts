@@ -24,6 +24,7 @@ export function decideAs(
 
 const REFUSED_STATUS = {
   'own-request': 403,
+  'minted-by-you': 403,
   'not-approver': 403,
   'owner-unknown': 403,
   'already-counted': 409,

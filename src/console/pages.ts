@@ -2,6 +2,7 @@
 import { type Context, Hono } from 'hono';
 import { deleteCookie, setCookie } from 'hono/cookie';
 import { html } from 'hono/html';
+import { headline } from '../approvals/words.ts';
 import { hashSecret } from '../identity/access.ts';
 import { cleanReason, decideAs, outcomeOf, REQUEST_ID } from './deciding.ts';
 import { type Caller, cookieName, csrfMatches, type Env, type Places, sourceOf } from './guard.ts';
@@ -131,7 +132,11 @@ export function createPages(
     const id = c.req.param('id');
     const request = REQUEST_ID.test(id) ? await desk.get(id) : null;
     if (request === null) return missing(c, 'request', home);
-    return show(c, { title: id, tab: 'pending', live: true }, requestPage(request, callerOf(c), now()));
+    return show(
+      c,
+      { title: headline(request), tab: 'pending', live: true },
+      requestPage(request, callerOf(c), now()),
+    );
   });
 
   app.post('/requests/:id/decision', async (c) => {

@@ -30,6 +30,7 @@ export interface MintRequest {
   readonly agent: string | null;
   readonly groups: readonly string[];
   readonly ttlMs: number;
+  readonly mintedBy: string;
 }
 
 export interface ConsoleOptions {

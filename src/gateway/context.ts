@@ -15,6 +15,7 @@ export function affectsContext(it: Plan): boolean {
       (one) =>
         OPAQUE.has(one.class) ||
         one.class === 'ddl' ||
+        one.unknowns.length > 0 ||
         one.settings.length > 0 ||
         one.effects.some((effect) => effect.kind === 'temp-relation' || effect.kind === 'discard'),
     )

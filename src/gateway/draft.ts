@@ -92,6 +92,7 @@ export async function draft(
       agent: identity.agent,
       credentialId: identity.credentialId,
       subject: identity.subject,
+      mintedBy: identity.mintedBy ?? null,
     },
     target: {
       name: target.name,

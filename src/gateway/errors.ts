@@ -35,6 +35,8 @@ export type Ending =
   | { readonly kind: 'identity'; readonly standing: string }
   | { readonly kind: 'protocol'; readonly code: '08P01' | '54000'; readonly message: string }
   | { readonly kind: 'login-failed' }
+  /** The store, or what else a login needs, failed: says nothing about the credential. */
+  | { readonly kind: 'login-unchecked' }
   | { readonly kind: 'login-late' }
   | { readonly kind: 'token-in-clear' }
   | { readonly kind: 'tls-needed' }
@@ -192,6 +194,11 @@ export function toEnding(ending: Ending): Report {
       return fatal(
         '28P01',
         'Login failed: the credential or token is wrong, expired or revoked. Get a new one and connect again.',
+      );
+    case 'login-unchecked':
+      return fatal(
+        '28000',
+        'Holdpoint cannot check logins at the moment (its store may be unreachable). This says nothing about the credential: connect again in a minute.',
       );
     case 'login-late':
       return fatal('28000', 'Login took too long. Connect again.');

@@ -35,6 +35,8 @@ export interface GateHost {
   held(): void;
   notice: ((text: string) => void) | null;
   stands(): boolean;
+  /** A CancelRequest came while the statement was looked at. */
+  cancelled(): boolean;
 }
 
 export class Gate {
@@ -98,6 +100,7 @@ export class Gate {
     if (this.#host.transaction() === 'failed' && !endsTransaction(subject.plan)) return { kind: 'in-failed' };
     if (subject.plan.verdict.terms.reasonRequired && !this.#context.settings.get('holdpoint.reason'))
       return this.refuse(subject, { kind: 'reason-needed' });
+    if (this.#host.cancelled()) return this.refuse(subject, { kind: 'cancelled', requestId: null });
     const n = this.#record.statement(subject, 'hold');
     if (n === null) return this.refuse(subject, { kind: 'not-recorded' });
     // A definition that changed during the wait asks anew, once.

@@ -28,6 +28,10 @@ export type HoldEnd =
 const RETRY_MS = 60_000;
 
 export async function hold(options: HoldOptions): Promise<HoldEnd> {
+  let interruption: Interruption | null = null;
+  void options.interrupted.then((why) => {
+    interruption = why;
+  });
   const asked = await options.desk.hold(options.draft);
   switch (asked.kind) {
     case 'unavailable':
@@ -36,6 +40,12 @@ export async function hold(options: HoldOptions): Promise<HoldEnd> {
       return { kind: 'refused', failure: { kind: 'too-many', open: asked.open }, request: null };
     case 'cleared':
       options.onRequest(asked.request);
+      if (interruption !== null) {
+        await asked.clearance.finish({ kind: 'unused', outcome: null });
+        return interruption === 'gone'
+          ? { kind: 'gone' }
+          : { kind: 'refused', failure: { kind: 'cancelled', requestId: null }, request: null };
+      }
       return { kind: 'cleared', request: asked.request, approval: new Approval(asked.clearance) };
     case 'waiting':
       break;

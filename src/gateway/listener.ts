@@ -128,8 +128,8 @@ class Listener implements Gateway {
     if (error instanceof ClientGone) return null;
     if (error instanceof LoginLate) return { kind: 'login-late' };
     if (error instanceof WireFault) return { kind: 'protocol', code: error.code, message: error.message };
-    this.#deps.log.error({ err: error }, 'a login failed');
-    return { kind: 'login-failed' };
+    this.#deps.log.error({ err: error }, 'a login could not be checked');
+    return { kind: 'login-unchecked' };
   }
 
   /** The story of a connection up to its session: startup, identity, target, recording. */

@@ -179,5 +179,14 @@ async function scram(
 
 function identityOf(credential: StoredCredential): Identity {
   const { id, owner, agent, groups, expiresAt } = credential;
-  return { credentialId: id, subject: id, owner, agent, groups, expiresAt, via: 'credential' };
+  return {
+    credentialId: id,
+    subject: id,
+    owner,
+    agent,
+    groups,
+    expiresAt,
+    via: 'credential',
+    mintedBy: credential.mintedBy ?? null,
+  };
 }

@@ -13,7 +13,7 @@ export interface Prepared {
   readonly plan: Plan;
   fields: readonly Field[] | null;
   /** Approved before its Parse went out, together with exactly this Bind. */
-  early: { readonly bind: Buffer; readonly approval: Approval } | null;
+  early: { readonly bind: Buffer; readonly approval: Approval; readonly n: number } | null;
 }
 
 export interface Portal {

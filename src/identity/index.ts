@@ -20,6 +20,8 @@ export interface MintInput {
   readonly agent: string | null;
   readonly groups: readonly string[];
   readonly ttlMs: number;
+  /** Approver.id; null: the gateway itself (the demo). */
+  readonly mintedBy?: string | null;
 }
 export interface Minted {
   /** The user name of the connection: `cred_…`. */
@@ -130,6 +132,7 @@ export function createIdentity(options: IdentityOptions): IdentityService {
       groups: credential.groups,
       expiresAt: credential.expiresAt,
       via: 'credential',
+      mintedBy: credential.mintedBy ?? null,
     };
   }
 
@@ -149,6 +152,7 @@ export function createIdentity(options: IdentityOptions): IdentityService {
       owner: input.owner,
       agent: input.agent,
       groups: [...new Set(input.groups)],
+      mintedBy: input.mintedBy ?? null,
       expiresAt,
       createdAt,
       revokedAt: null,

@@ -24,6 +24,8 @@ export interface Identity {
   /** Epoch milliseconds at which it ends. */
   readonly expiresAt: number;
   readonly via: 'credential' | 'oidc';
+  /** Approver.id of whoever minted the credential: they may not approve what it asks for. */
+  readonly mintedBy?: string | null;
 }
 
 /** A short-lived credential that the gateway minted. The secret itself is shown once and never stored. */
@@ -35,6 +37,7 @@ export interface StoredCredential {
   readonly expiresAt: number;
   readonly createdAt: number;
   readonly revokedAt: number | null;
+  readonly mintedBy?: string | null;
   /** SCRAM-SHA-256 verifier: base64 salt, storedKey, serverKey. */
   readonly scram: ScramVerifier;
 }

@@ -76,6 +76,8 @@ export interface StatementFacts {
   readonly missingWhere: boolean;
   /** Things the analysis could not see through (an unknown function, dynamic SQL, an unresolved name). Non-empty → class `unknown` rules apply. */
   readonly unknowns: readonly string[];
+  /** Names a column or function that does not exist as far as the catalog tells: perhaps a typo, which the server is to answer. */
+  readonly unresolved?: true;
   /** A verb for people: `DELETE`, `DROP TABLE`, `SELECT`, … */
   readonly verb: string;
   /** Settings that SET / set_config / RESET would change, lower case; `*` for "cannot tell which" or RESET/DISCARD ALL. */

@@ -15,6 +15,7 @@ const requester = z.object({
   agent: textOrNull,
   credentialId: text,
   subject: text,
+  mintedBy: textOrNull.default(null),
 });
 const target = z.object({ name: text, environment: text, database: text, role: text });
 const statement = z.object({

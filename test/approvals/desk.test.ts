@@ -139,6 +139,14 @@ describe('a decision', () => {
     desk.close();
   });
 
+  it('of whoever minted the credential that asks approves nothing, but may deny', async () => {
+    const desk = testDesk(store.requests, testClock().now);
+    const { request } = waiting(await desk.hold(own({ requester: { mintedBy: dana.id.toUpperCase() } })));
+    expect(await desk.decide(yes(request.id))).toMatchObject({ kind: 'refused', why: 'minted-by-you' });
+    expect(await desk.decide(no(request.id))).toMatchObject({ kind: 'settled' });
+    desk.close();
+  });
+
   it('on a request without a known owner needs a group that the rule names', async () => {
     const desk = testDesk(store.requests, testClock().now);
     const nobody = { requester: { ownerId: null, ownerName: null, subject: 'ci-1' } };

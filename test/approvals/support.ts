@@ -42,6 +42,7 @@ export function draft(fingerprint: string, change: DraftChange = {}): HoldDraft 
       agent: 'Cursor',
       credentialId: 'cred_1',
       subject: 'cred_1',
+      mintedBy: null,
       ...change.requester,
     },
     statement: {

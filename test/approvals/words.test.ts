@@ -101,7 +101,14 @@ describe('the words', () => {
             words.unavailableError(),
             words.unavailableSentence(),
             ...(
-              ['own-request', 'not-approver', 'already-counted', 'reason-needed', 'owner-unknown'] as const
+              [
+                'own-request',
+                'minted-by-you',
+                'not-approver',
+                'already-counted',
+                'reason-needed',
+                'owner-unknown',
+              ] as const
             ).map((why) => words.refusalSentence(why, it, NOW)),
           ];
           for (const line of lines) {

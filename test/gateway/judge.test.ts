@@ -101,6 +101,12 @@ describe('the judge', () => {
       expect.anything(),
       'unknown-name',
     ]);
+    expect(await of('delete from orders where idd = 7')).toEqual(['hold', 'deletes', 'unknown-name']);
+    expect(await of('select idd from customers limit 0')).toMatchObject([
+      expect.anything(),
+      expect.anything(),
+      'unknown-name',
+    ]);
     expect(await of('selec 1')).toEqual(['deny', 'error:syntax', 'syntax']);
     expect(await of('select 1\0')).toEqual(['deny', 'error:unjudgeable', 'none']);
     expect(await of(`select '${'x'.repeat(300_000)}'`)).toEqual(['deny', 'error:unjudgeable', 'none']);

@@ -37,4 +37,201 @@ describe('a session', () => {
       { id: 7, total: '7' },
     ]);
   });
+
+  const refusal = async (work: Promise<unknown>): Promise<{ code: string; message: string }> => {
+    try {
+      await work;
+    } catch (error) {
+      if (error instanceof pg.DatabaseError) return { code: error.code ?? '', message: error.message };
+      throw error;
+    }
+    throw new Error('it went through');
+  };
+  const rows = async (sql: string): Promise<unknown> => (await server.query('shop', sql)).rows;
+
+  it('holds a DELETE until it is approved, runs it once, and says how it ended', async () => {
+    const client = await connect();
+    const work = client.query('delete from orders where id = 1');
+    const request = await it_.desk.waiting();
+    expect(await rows('select 1 from orders where id = 1')).toHaveLength(1);
+    it_.desk.approve(request.id);
+    expect((await work).rowCount).toBe(1);
+    await it_.desk.until(() => it_.desk.finishes.some((one) => one.id === request.id));
+    expect(it_.desk.finishes.at(-1)).toMatchObject({
+      kind: 'executed',
+      outcome: { rows: 1, tag: 'DELETE 1' },
+    });
+  });
+
+  it('holds a prepared DELETE with its values, before its Parse goes out', async () => {
+    const client = await connect();
+    const work = client.query('delete from orders where id = $1', [2]);
+    const request = await it_.desk.waiting();
+    expect(request.statement.binds).toEqual(['2']);
+    expect(
+      await rows("select 1 from pg_locks l join pg_class c on c.oid = l.relation where c.relname = 'orders'"),
+    ).toHaveLength(0);
+    it_.desk.approve(request.id);
+    expect((await work).rowCount).toBe(1);
+  });
+
+  it('answers pending when the wait is over, and the retry of the same statement uses the approval', async () => {
+    const client = await connect();
+    await client.query('set holdpoint.wait = 0');
+    const { code, message } = await refusal(client.query('delete from orders where id = 3'));
+    expect(code).toBe('HP001');
+    const [, id] =
+      /^(HP-\w+) pending approval in #db: DELETE on orders \(rule deletes\)\. Not run\. Resend exactly this statement in 60 s; do not rewrite it\.$/.exec(
+        message,
+      ) ?? [];
+    expect(id).toBeDefined();
+    it_.desk.approve(id ?? '');
+    expect((await client.query('DELETE  FROM orders /* again */ where id = 3')).rowCount).toBe(1);
+    await it_.desk.until(() => it_.desk.finishes.some((one) => one.id === id && one.kind === 'executed'));
+  });
+
+  it('tells the model of a denial, in a simple and in an extended query, and goes on', async () => {
+    const client = await connect();
+    it_.desk.auto = 'deny';
+    const text =
+      /^HP-\w+ denied by Dana: too broad\. Not run\. Do not retry or work around it; tell the user\.$/;
+    for (const work of [
+      client.query('delete from orders'),
+      client.query('delete from orders where id > $1', [0]),
+    ]) {
+      const { code, message } = await refusal(work);
+      expect(code).toBe('42501');
+      expect(message).toMatch(text);
+    }
+    it_.desk.auto = null;
+    expect((await client.query('select count(*)::int as n from orders')).rows).toEqual([{ n: 97 }]);
+  });
+
+  it('leaves the transaction failed on the server when a statement in it is denied', async () => {
+    const client = await connect();
+    await client.query('begin');
+    await client.query('insert into orders values (1000, 1, 1)');
+    it_.desk.auto = 'deny';
+    expect((await refusal(client.query('delete from orders'))).code).toBe('42501');
+    expect((await refusal(client.query('select 1'))).code).toBe('25P02');
+    // In the failed transaction no card is made.
+    const cards = it_.desk.drafts.length;
+    expect((await refusal(client.query('delete from orders'))).code).toBe('25P02');
+    expect((await refusal(client.query('delete from orders where id = $1', [1]))).code).toBe('25P02');
+    expect(it_.desk.drafts.length).toBe(cards);
+    it_.desk.auto = null;
+    await client.query('rollback');
+    expect(await rows('select 1 from orders where id = 1000')).toHaveLength(0);
+  });
+
+  it('gives the permission back when the transaction is rolled back', async () => {
+    const client = await connect();
+    it_.desk.auto = 'approve';
+    await client.query('begin');
+    await client.query('delete from orders where id = 4');
+    expect(it_.desk.progress.at(-1)).toMatchObject({ tag: 'DELETE 1', transactionOpen: true });
+    it_.desk.auto = null;
+    await client.query('rollback');
+    await it_.desk.until(() => it_.desk.finishes.at(-1)?.kind === 'rolled-back');
+    await client.query('begin');
+    await client.query('delete from orders where id = 4');
+    await client.query('commit');
+    await it_.desk.until(() => it_.desk.finishes.at(-1)?.kind === 'executed');
+  });
+
+  it('relays the error of the server for a typo, without a card', async () => {
+    const client = await connect();
+    const cards = it_.desk.drafts.length;
+    expect((await refusal(client.query('selec 1'))).code).toBe('42601');
+    expect((await refusal(client.query('select * from nowhere'))).code).toBe('42P01');
+    expect((await refusal(client.query('delete from nowhere where id = $1', [1]))).code).toBe('42P01');
+    expect((await refusal(client.query('selec $1', [1]))).code).toBe('42601');
+    expect(it_.desk.drafts.length).toBe(cards);
+    expect((await client.query('select 1 as one')).rows).toEqual([{ one: 1 }]);
+  });
+
+  it('withdraws the request when the client cancels, and keeps the connection', async () => {
+    const client = await connect();
+    const work = refusal(client.query('delete from orders where id = 5'));
+    const request = await it_.desk.waiting();
+    const other = new pg.Client({ connectionString: it_.url() });
+    // pg sends a CancelRequest with the key of the given client.
+    (other as unknown as { cancel(client: pg.Client, query: unknown): void }).cancel(
+      client,
+      (client as unknown as { activeQuery: unknown; _activeQuery: unknown })._activeQuery ??
+        (client as unknown as { activeQuery: unknown }).activeQuery,
+    );
+    expect(await work).toMatchObject({ code: '57014' });
+    expect(it_.desk.withdrawn).toContain(request.id);
+    expect((await client.query('select 1 as one')).rows).toEqual([{ one: 1 }]);
+  });
+
+  it('stops waiting when the client goes away', async () => {
+    const client = await connect();
+    const work = client.query('delete from orders where id = 6').catch(() => {});
+    const request = await it_.desk.waiting();
+    (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
+    await it_.desk.until(() => it_.desk.left.includes(request.id));
+    await work;
+    expect(await rows('select 1 from orders where id = 6')).toHaveLength(1);
+  });
+
+  it('judges what EXECUTE runs, and a cursor by what it was declared for', async () => {
+    const client = await connect();
+    it_.desk.auto = null;
+    await client.query('set holdpoint.wait = 0');
+    const prepared = await refusal(client.query('prepare d as delete from orders where id = 8')).catch(
+      () => null,
+    );
+    if (prepared === null) {
+      expect((await refusal(client.query('execute d'))).code).toBe('HP001');
+    } else expect(prepared.code).toBe('HP001');
+    expect((await refusal(client.query('execute never_prepared'))).code).toBe('26000');
+    await client.query('begin');
+    await client.query('declare c cursor for select id from orders order by id');
+    expect((await client.query('fetch 1 from c')).rows).toEqual([{ id: 5 }]);
+    await client.query('rollback');
+    expect(await rows('select 1 from orders where id = 8')).toHaveLength(1);
+  });
+
+  it('refuses settings that change how text is read, and passes no-ops', async () => {
+    const client = await connect();
+    await client.query("set client_encoding = 'UTF8'");
+    await client.query('set standard_conforming_strings = on');
+    await client.query("set statement_timeout = '10s'");
+    for (const sql of [
+      "set client_encoding = 'SJIS'",
+      'set standard_conforming_strings = off',
+      "select set_config('standard_conforming_strings', 'off', false)",
+      'set session_replication_role = replica',
+      'set role postgres',
+      "set names 'SJIS'",
+    ])
+      expect(await refusal(client.query(sql)), sql).toMatchObject({ code: '42501' });
+  });
+
+  it('shows the open requests to the one who made them', async () => {
+    const client = await connect();
+    const shown = await client.query('show holdpoint.requests');
+    expect(shown.fields.map((field) => field.name)).toEqual(['id', 'state', 'expires', 'what_next']);
+    expect(shown.rows.length).toBeGreaterThan(0);
+  });
+
+  it('records the statement before, and the result after, without tagged values', async () => {
+    const client = await connect();
+    await client.query('select id from orders where id = $1', [50]);
+    const statement = it_.recorder.statements().at(-1);
+    expect(statement).toMatchObject({
+      sql: 'select id from orders where id = $1',
+      binds: ['50'],
+      effect: 'allow',
+    });
+    expect(it_.recorder.results().at(-1)).toMatchObject({
+      n: statement?.n,
+      tag: 'SELECT 1',
+      values: [['50']],
+    });
+    await client.query("select id from customers where email = 'alice@example.com'");
+    expect(JSON.stringify(it_.recorder.events)).not.toContain('alice@example.com');
+  });
 });

@@ -14,6 +14,35 @@ const digest = (sql: string): string => {
   return analysis.treeDigest;
 };
 
+describe('names that do not exist', () => {
+  const unresolved = (sql: string): boolean => {
+    const analysis = judge(sql);
+    return analysis.kind === 'facts' && analysis.statements.some((one) => one.unresolved === true);
+  };
+  it.each([
+    'DELETE FROM orders WHERE idd = 1',
+    'DELETE FROM orders o WHERE o.idd = 1',
+    'DELETE FROM orders WHERE o.id = 1',
+    'DELETE FROM orders WHERE lowr(status) = $1',
+    'DELETE FROM orders WHERE nowhere.lower(status) = $1',
+    'UPDATE orders SET statu = 1',
+    'SELECT emial FROM customers',
+    'WITH gone AS (DELETE FROM orders RETURNING idd) SELECT 1',
+  ])('are told: %s', (sql) => expect(unresolved(sql)).toBe(true));
+  it.each([
+    'DELETE FROM orders WHERE id = 1 AND ctid IS NOT NULL RETURNING orders.*, tableoid',
+    'DELETE FROM orders o USING customers c WHERE o.id = c.id AND lower(c.email) = $1',
+    'UPDATE orders SET status = lower(status)',
+    'SELECT email AS e FROM customers ORDER BY email',
+    'SELECT c FROM customers c',
+    'SELECT * FROM customer_contacts',
+    'SELECT count_customers()',
+    'DELETE FROM nowhere WHERE x = 1',
+  ])('are not seen where all exist, or nothing is known of the table: %s', (sql) =>
+    expect(unresolved(sql)).toBe(false),
+  );
+});
+
 describe('texts that are not judged', () => {
   it.each([
     ['NUL', 'SELECT 1\0; DELETE FROM orders'],

@@ -112,6 +112,7 @@ it('credentials are revoked once, and a one-time link is spent by exactly one', 
     expiresAt: T + 1,
     createdAt: T,
     revokedAt: null,
+    mintedBy: 'dana@example.com',
     scram: { iterations: 4096, salt: 'c2FsdA==', storedKey: 'a', serverKey: 'b' },
   };
   await store.credentials.insertCredential(credential);

@@ -91,6 +91,7 @@ CREATE TABLE "credentials" (
     "owner_email" TEXT,
     "agent" TEXT,
     "groups" TEXT[],
+    "minted_by" TEXT,
     "created_at" TIMESTAMPTZ(3) NOT NULL,
     "expires_at" TIMESTAMPTZ(3) NOT NULL,
     "revoked_at" TIMESTAMPTZ(3),

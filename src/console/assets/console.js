@@ -14,7 +14,7 @@ function localTimes(root) {
 
 function busy() {
   const focused = document.activeElement;
-  if (focused !== null && focused.matches('.decide *')) return true;
+  if (focused?.matches('.decide *')) return true;
   return [...document.querySelectorAll('.decide input[type="text"]')].some((input) => input.value !== '');
 }
 
@@ -65,12 +65,12 @@ if (document.body.dataset.live === '1') {
   changes.addEventListener('ready', () => {
     mark(true);
     // Whatever changed while the stream was down.
-    if (opened) refresh();
+    if (opened) void refresh();
     opened = true;
   });
   changes.addEventListener('request', refresh);
   changes.addEventListener('error', () => mark(false));
-  document.addEventListener('focusout', () => setTimeout(() => due && refresh(), 50));
+  document.addEventListener('focusout', () => setTimeout(() => void (due && refresh()), 50));
   // Words such as "expires in 4 min" grow old.
   setInterval(refresh, 30_000);
 }

@@ -67,3 +67,10 @@ const LABELS = {
 export function stateBadge(request: ApprovalRequest): Html {
   return html`<span class="badge ${TONES[request.state]}">${LABELS[request.state]}</span>`;
 }
+
+/** `DELETE on public.orders`: the title of a card, beside which its id and who asks stand on their own. */
+export function what({ statement }: ApprovalRequest): string {
+  const [first, ...more] = statement.relations;
+  if (first === undefined) return statement.verb;
+  return `${statement.verb} on ${first}${more.length > 0 ? ` and ${more.length} more` : ''}`;
+}

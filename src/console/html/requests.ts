@@ -1,10 +1,10 @@
 /** Requests: the pending page with its cards, and one request in full. */
 import { html } from 'hono/html';
 import type { ApprovalRequest, Decision } from '../../approvals/types.ts';
-import { headline, stateSentence, who } from '../../approvals/words.ts';
+import { stateSentence, who } from '../../approvals/words.ts';
 import { MAX_REASON } from '../deciding.ts';
 import type { Caller } from '../guard.ts';
-import { ago, count, moment, size, span, stateBadge, took } from './format.ts';
+import { ago, count, moment, size, span, stateBadge, took, what } from './format.ts';
 import { type Html, plain, sqlBlock } from './sql.ts';
 
 const chips = (items: readonly string[], kind = ''): Html[] =>
@@ -82,7 +82,7 @@ function card(request: ApprovalRequest, caller: Caller, now: number): Html {
   const { statement } = request;
   return html`<article class="card" id="${request.id}">
     <header>
-      <h2><a href="/requests/${request.id}">${plain(headline(request))}</a></h2>
+      <h2><a href="/requests/${request.id}">${plain(what(request))}</a></h2>
       <span class="id">${request.id}</span>
     </header>
     <p class="who">${plain(who(request))} <span class="dim">on</span> ${targetOf(request)}
@@ -106,7 +106,7 @@ function settledRow(request: ApprovalRequest, now: number): Html {
   return html`<tr>
     <td><a class="id" href="/requests/${request.id}">${request.id}</a></td>
     <td>${stateBadge(request)}</td>
-    <td class="grow">${plain(headline(request))}</td>
+    <td class="grow">${plain(what(request))}</td>
     <td>${plain(who(request))}</td>
     <td>${last === undefined ? html`<span class="dim">–</span>` : plain(last.approverName)}</td>
     <td class="dim">${ago(request.endedAt ?? last?.at ?? request.createdAt, now)}</td>
@@ -192,7 +192,7 @@ export function requestPage(request: ApprovalRequest, caller: Caller, now: numbe
     row('SHA-256', html`<code class="hash">${statement.sha256}</code>`),
   ];
   return html`<p class="crumb"><a href="/">Requests</a> / <span class="id">${request.id}</span></p>
-    <div class="head"><h1>${plain(headline(request))}</h1>${stateBadge(request)}</div>
+    <div class="head"><h1>${plain(what(request))}</h1>${stateBadge(request)}</div>
     <p class="lead">${plain(stateSentence(request, now))}</p>
     <p class="chips">${warnings(request)}</p>
     ${sqlBlock(statement.sql)}

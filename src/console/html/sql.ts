@@ -23,15 +23,16 @@ const TOKEN = new RegExp(
   [
     String.raw`(?<comment>--[^\n]*|/\*[\s\S]*?(?:\*/|$))`,
     String.raw`(?<dollar>\$(?<tag>[A-Za-z_]\w*)?\$[\s\S]*?(?:\$\k<tag>\$|$))`,
-    String.raw`(?<string>'(?:[^']|'')*(?:'|$))`,
-    String.raw`(?<quoted>"(?:[^"]|"")*(?:"|$))`,
-    String.raw`(?<placeholder><[a-z]{1,20}:[a-z0-9_ .-]{1,60}>)`,
+    "(?<string>'(?:[^']|'')*(?:'|$))",
+    '(?<quoted>"(?:[^"]|"")*(?:"|$))',
+    '(?<placeholder><[a-z]{1,20}:[a-z0-9_ .-]{1,60}>)',
     String.raw`(?<bind>\$\d+)`,
     String.raw`(?<number>\b\d+(?:\.\d+)?\b)`,
     String.raw`(?<word>[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*)`,
   ].join('|'),
   'g',
 );
+const PLACEHOLDER = /&lt;[a-z]{1,20}:[a-z0-9_ .-]{1,60}&gt;/g;
 const DECEPTIVE = /[\p{Cf}\p{Zl}\p{Zp}\u3164\u115f\u1160\uffa0]|(?![\n\t])\p{Cc}/gu;
 
 const ESCAPES: Readonly<Record<string, string>> = {
@@ -83,7 +84,10 @@ export function highlight(text: string): string {
     else if (groups['number'] !== undefined) kind = 'n';
     else if (DANGER.has(word.toUpperCase())) kind = 'd';
     else if (KEYWORDS.has(word.toUpperCase())) kind = 'k';
-    out += kind === null ? shown(word) : `<span class="t-${kind}">${shown(word)}</span>`;
+    // What stands for personal data is to be seen in a literal too.
+    const inner =
+      kind === 's' ? shown(word).replace(PLACEHOLDER, '<span class="t-p">$&</span>') : shown(word);
+    out += kind === null ? inner : `<span class="t-${kind}">${inner}</span>`;
   }
   return out + shown(sql.slice(last));
 }

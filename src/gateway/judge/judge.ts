@@ -10,7 +10,13 @@ import {
   type TagLookup,
   tagSource,
 } from '../../policy/rules/index.ts';
-import type { Analysis, CatalogRelation, PolicyContext, ResolutionContext } from '../../policy/types.ts';
+import type {
+  Analysis,
+  CatalogRelation,
+  PolicyContext,
+  ResolutionContext,
+  Verdict,
+} from '../../policy/types.ts';
 import { denied, evaluate } from '../../policy/verdict.ts';
 import { workerUrl } from '../../policy/worker-url.ts';
 import type { Judge, JudgeContext, Judged, Target } from '../types.ts';
@@ -253,24 +259,30 @@ function answer(
   held: HeldPolicy,
   catalogVersion: string | null,
 ): Judged {
+  const verdict = evaluate(held.policy, analysis, context.policy);
   return {
     sql,
     facts: analysis.kind === 'facts' ? analysis : null,
-    verdict: evaluate(held.policy, analysis, context.policy),
-    probe: probeOf(analysis),
+    verdict,
+    probe: probeOf(analysis, verdict),
     policyVersion: held.version,
     catalogVersion,
   };
 }
 
-function probeOf(analysis: Analysis): Judged['probe'] {
+function probeOf(analysis: Analysis, { effect }: Verdict): Judged['probe'] {
   switch (analysis.kind) {
     case 'syntax':
       return 'syntax';
     case 'unjudgeable':
       return 'none';
     case 'facts':
-      return analysis.statements.some(({ relations }) => relations.some(({ known }) => !known))
+      return analysis.statements.some(
+        ({ relations, unresolved }) =>
+          relations.some(({ known }) => !known) ||
+          // What is allowed meets the server anyway; nobody is asked about a column or function that is not there.
+          (effect === 'hold' && unresolved === true),
+      )
         ? 'unknown-name'
         : 'none';
   }

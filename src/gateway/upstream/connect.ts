@@ -44,7 +44,7 @@ export async function connectUpstream(options: {
         ...Object.fromEntries(options.settings),
         user: login.user,
         database: target.database,
-        client_encoding: 'UTF8',
+        // The serializer adds client_encoding UTF8 itself.
         standard_conforming_strings: 'on',
       }),
     );

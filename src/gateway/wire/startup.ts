@@ -51,7 +51,7 @@ export function parseStartup(bytes: Buffer): StartupPacket {
     if (name === '') break;
     const value = reader.cstring();
     if (name.startsWith('_pq_.')) unknownOptions.push(name);
-    else if (parameters.has(name)) throw new WireFault('a startup parameter is given twice');
+    // The last one counts, as in the server; drivers do send some twice.
     else parameters.set(name, value);
   }
   reader.end();

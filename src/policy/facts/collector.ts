@@ -28,6 +28,8 @@ export class Collector {
   missingWhere = false;
   /** A tagged column is compared with or written here (not merely inside a view's definition): its literals are PII. */
   tainted = false;
+  /** The text itself (not what it reaches) names a column or function that the catalog does not know. */
+  unresolved = false;
   readonly relations = new Map<string, RelationUse>();
   readonly functions = new Set<string>();
   readonly unknowns = new Set<string>();
@@ -95,6 +97,7 @@ export class Collector {
       columns,
       missingWhere: this.missingWhere,
       unknowns: [...this.unknowns],
+      ...(this.unresolved ? { unresolved: true } : {}),
       verb,
       settings: this.settings,
       effects: this.effects,

@@ -29,11 +29,13 @@ function callNamed(schema: string | null, name: string, context: Context): void 
     if (custom.length > 0) return;
     out.functions.add(`${schema}.${name}`);
     if (schema === 'information_schema' && name.startsWith('_pg_')) return;
+    out.unresolved = true;
     if (!context.trusted(schema, name)) out.unknowns.add(`function ${schema}.${name}`);
     return;
   }
   const exists = HARMLESS.has(name) || HELD.has(name) || name === 'set_config' || name === 'setval';
   if (!exists && custom.length > 0) return;
+  if (!exists) out.unresolved = true;
   out.functions.add(exists || schema !== null ? `pg_catalog.${name}` : name);
   if (HARMLESS.has(name) || name === 'set_config' || name === 'setval') return;
   if (!context.trusted(exists ? 'pg_catalog' : 'public', name)) out.unknowns.add(`function ${name}`);

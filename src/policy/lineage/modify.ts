@@ -48,9 +48,7 @@ function insert(node: Tree, target: Source, outer: Scope, context: Context): Sha
   const { shape } = target;
   const named = asList(node['cols']).map((item) => asText(nodeOf(item, 'ResTarget')?.['name']));
   const deps =
-    named.length > 0
-      ? named.map((name) => lookup(shape, name) ?? whole(shape))
-      : shape.columns.map((c) => c.deps);
+    named.length > 0 ? named.map((name) => written(shape, name, context)) : shape.columns.map((c) => c.deps);
   const query = nodeOf(node['selectStmt'], 'SelectStmt');
   const lists = asList(query?.['valuesLists']);
   if (query !== null) {
@@ -103,13 +101,20 @@ function assign(list: unknown, shape: Shape, scope: Scope, context: Context): vo
   for (const item of asList(list)) {
     const entry = nodeOf(item, 'ResTarget');
     if (entry === null) continue;
-    const column = lookup(shape, asText(entry['name'])) ?? whole(shape);
+    const column = written(shape, asText(entry['name']), context);
     context.out.use('written', column);
     const multi = nodeOf(entry['val'], 'MultiAssignRef');
     const value = expression(multi?.['source'] ?? entry['val'], scope, context);
     context.out.use('value', without(value, column));
     if (column.size === 0 && value.size === 0 && multi === null) clear(entry['val'], context);
   }
+}
+
+/** A name that is no column counts as every column, and the server is to say so. */
+function written(shape: Shape, name: string, context: Context): Deps {
+  const deps = lookup(shape, name);
+  if (deps === null) context.out.unresolved = true;
+  return deps ?? whole(shape);
 }
 
 function without(deps: Deps, own: Deps): Deps {
@@ -137,7 +142,7 @@ function mergeInto(node: Tree, target: Source, outer: Scope, context: Context): 
       const column =
         name === undefined
           ? (target.shape.columns[i]?.deps ?? whole(target.shape))
-          : (lookup(target.shape, name) ?? whole(target.shape));
+          : written(target.shape, name, context);
       const deps = expression(value, scope, context);
       context.out.use('written', column);
       context.out.use('value', deps);

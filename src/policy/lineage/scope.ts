@@ -59,6 +59,7 @@ export function resolveName(name: string, scope: Scope, context: Context): Deps 
   const row = findSource(scope, name);
   if (row !== null) return union(whole(row.shape), uncertain);
   if (possible || SYSTEM_COLUMNS.has(name) || context.inBody) return uncertain;
+  context.out.unresolved = true;
   return everything(scope);
 }
 
@@ -70,9 +71,13 @@ export function resolveQualified(parts: readonly string[], scope: Scope, context
     parts.length === 2 ? findSource(scope, table) : findBySchema(scope, parts.at(-3) ?? '', table);
   if (source !== null) {
     if (SYSTEM_COLUMNS.has(column) && !source.shape.columns.some((c) => c.name === column)) return NONE;
-    return lookup(source.shape, column) ?? whole(source.shape);
+    const deps = lookup(source.shape, column);
+    if (deps === null) context.out.unresolved = true;
+    return deps ?? whole(source.shape);
   }
-  return context.inBody ? NONE : everything(scope);
+  if (context.inBody) return NONE;
+  context.out.unresolved = true;
+  return everything(scope);
 }
 
 export function findBySchema(scope: Scope | null, schema: string, table: string): Source | null {

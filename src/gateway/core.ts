@@ -1,0 +1,264 @@
+/** What both ways of sending a statement share: the state of the session's links, names and context, and how a statement's effects count. */
+
+import type { Socket } from 'node:net';
+import type { AccessLevel, Identity } from '../identity/types.ts';
+import type { SessionRecording } from '../recordings/types.ts';
+import { type Approval, own, type Permit } from './clearance.ts';
+import type { ClientLink } from './client.ts';
+import { affectsContext, type SessionContext } from './context.ts';
+import type { Asking, Subject } from './draft.ts';
+import type { Gate } from './gate.ts';
+import type { Judging } from './judging.ts';
+import type { Names, Portal, Prepared, Settle } from './names.ts';
+import type { Outcomes } from './outcomes.ts';
+import { outerStatements, type Plan, statementsOf } from './plan.ts';
+import type { GatewayDeps, GatewayLimits } from './ports.ts';
+import type { SessionRecord } from './record.ts';
+import { type Expected, expected } from './replies.ts';
+import { Run } from './run.ts';
+import type { Judge, Target } from './types.ts';
+import type { UpstreamLink } from './upstream/connect.ts';
+import { FLUSH, type ServerLink } from './upstream/link.ts';
+
+export interface SessionOptions {
+  readonly deps: GatewayDeps;
+  readonly limits: GatewayLimits;
+  readonly id: string;
+  readonly identity: Identity;
+  readonly level: AccessLevel;
+  readonly target: Target;
+  readonly judge: Judge;
+  readonly client: Socket;
+  readonly address: string;
+  readonly upstream: UpstreamLink;
+  readonly recording: SessionRecording;
+  readonly applicationName: string | null;
+  readonly holdpointSettings: ReadonlyMap<string, string>;
+  onEnd(): void;
+}
+
+/** null: settled in this turn of the event loop. */
+export type Work = Promise<void> | null;
+
+export const NO_TYPES: readonly number[] = [];
+
+interface Parts {
+  readonly o: SessionOptions;
+  readonly client: ClientLink;
+  readonly link: ServerLink;
+  readonly context: SessionContext;
+  readonly statements: Names<Prepared>;
+  readonly portals: Names<Portal>;
+  readonly judging: Judging;
+  readonly gate: Gate;
+  readonly record: SessionRecord;
+  readonly outcomes: Outcomes;
+  /** The session has ended. */
+  isOver(): boolean;
+}
+
+export class Core {
+  readonly o: SessionOptions;
+  readonly client: ClientLink;
+  readonly link: ServerLink;
+  readonly context: SessionContext;
+  readonly statements: Names<Prepared>;
+  readonly portals: Names<Portal>;
+  readonly judging: Judging;
+  readonly gate: Gate;
+  readonly record: SessionRecord;
+  readonly outcomes: Outcomes;
+  /** Sent, unanswered, and able to change how what follows is read. */
+  unsettled = 0;
+  /** Extended messages went out since the last Sync: an implicit transaction may be open. */
+  unsynced = false;
+  /** Work in the transaction may hold locks. */
+  worked = false;
+  readonly #isOver: () => boolean;
+
+  constructor(parts: Parts) {
+    this.o = parts.o;
+    this.client = parts.client;
+    this.link = parts.link;
+    this.context = parts.context;
+    this.statements = parts.statements;
+    this.portals = parts.portals;
+    this.judging = parts.judging;
+    this.gate = parts.gate;
+    this.record = parts.record;
+    this.outcomes = parts.outcomes;
+    this.#isOver = parts.isOver;
+  }
+
+  get over(): boolean {
+    return this.#isOver();
+  }
+
+  subject(it: Plan, portal: Portal): Subject {
+    return {
+      plan: it,
+      values: portal.bind?.values ?? [],
+      formats: portal.bind?.formats ?? [],
+      paramTypes: portal.prepared?.paramTypes ?? [],
+      protocol: 'extended',
+    };
+  }
+
+  run(
+    it: Plan,
+    permit: Permit | null,
+    n: number,
+    portal: Portal | null,
+    resultFormats: readonly number[],
+  ): Run {
+    return new Run({
+      n,
+      plan: it,
+      approval: permit?.kind === 'approval' ? permit.approval : null,
+      startedAt: this.o.deps.now(),
+      fields: portal === null ? null : (portal.fields ?? portal.prepared?.fields ?? null),
+      resultFormats,
+    });
+  }
+
+  /** The statement's effects on the session count when the server says that it did it. */
+  expectRun(kind: 'query' | 'execute', run: Run): Expected {
+    const { plan: it } = run;
+    const affects = affectsContext(it);
+    if (affects) this.unsettled += 1;
+    if (takesLocks(it)) this.worked = true;
+    if (kind === 'query') {
+      this.unsynced = false;
+      // A simple Query drops the unnamed statement and portal.
+      this.dropUnnamed();
+    }
+    const settles = this.proposeNames(it);
+    return expected(kind, {
+      run,
+      settle: (end) => {
+        if (affects) this.unsettled -= 1;
+        for (const settle of settles) settle(end);
+        if (end === 'failed') this.context.failed(it);
+        if (end !== 'done') return;
+        this.context.done(it);
+        for (const { effects, class: kindOf } of outerStatements(it)) {
+          if (kindOf === 'ddl' || kindOf === 'do' || kindOf === 'call' || kindOf === 'unknown')
+            this.o.judge.invalidate();
+          for (const effect of effects) {
+            if (effect.kind === 'savepoint') this.outcomes.savepoint(effect.name);
+            if (effect.kind === 'rollback-to') this.outcomes.rolledBackTo(effect.name);
+          }
+        }
+      },
+    });
+  }
+
+  /** SQL-level PREPARE, DECLARE, DEALLOCATE, CLOSE and DISCARD share the namespace of the protocol (DESIGN.md 3). */
+  proposeNames(it: Plan): Settle[] {
+    const statements = outerStatements(it);
+    const keep = statements.length > 1;
+    const settles: Settle[] = [];
+    for (const { effects } of statements)
+      for (const effect of effects) {
+        if (effect.kind === 'prepare') {
+          const { name, sql } = effect;
+          settles.push(
+            this.statements.propose(
+              name,
+              { sql, paramTypes: NO_TYPES, plan: it, fields: null, early: null },
+              keep,
+            ),
+          );
+        } else if (effect.kind === 'declare')
+          settles.push(
+            this.portals.propose(
+              effect.name,
+              { prepared: null, bind: null, approval: null, n: null, fields: null },
+              keep,
+            ),
+          );
+        // In a string of several, what is made and dropped again stays a candidate: to be cautious costs only a question.
+        else if (effect.kind === 'deallocate' && !keep) settles.push(this.statements.closing(effect.name));
+        else if (effect.kind === 'close' && !keep) settles.push(this.portals.closing(effect.name));
+      }
+    return settles;
+  }
+
+  /** A simple Query or a refused Parse leaves no unnamed statement behind (WIRE.md). */
+  dropUnnamed(): void {
+    this.statements.closing('')('done');
+  }
+
+  /** An approval that will not be used here: the permission goes back. */
+  giveUp(approval: Approval | null): void {
+    if (approval === null || approval.spent) return;
+    approval
+      .finish('unused', null)
+      .catch((error: unknown) => this.o.deps.log.error({ err: error }, 'a grant was not given back'));
+  }
+
+  mustSettleFirst(): boolean {
+    return this.unsettled > 0 || (this.context.stale && this.link.status === 'I');
+  }
+
+  /** What could change the meaning of the next statement is answered, and names are looked up anew where they may have moved. */
+  async settleContext(): Promise<boolean> {
+    if (this.unsettled > 0 && !(await this.settleEarlier())) return false;
+    if (this.context.stale && this.link.status === 'I' && !this.unsynced) {
+      if (!(await this.settleEarlier())) return false;
+      if (this.link.status !== 'I') return true;
+      const answer = await this.link.ask('query', own.lookup());
+      if (this.over) return false;
+      if (!this.context.learn(answer.rows))
+        this.o.deps.log.warn({ session: this.o.id }, 'names could not be looked up');
+    }
+    return !this.over;
+  }
+
+  /** Earlier replies are with the client. false: the server would not look at what comes next. */
+  async settleEarlier(): Promise<boolean> {
+    if (this.link.replies.size > 0) {
+      this.link.control(FLUSH, null);
+      this.link.flush();
+      await this.link.quiet();
+    }
+    return !this.over && !this.link.skipping;
+  }
+
+  transaction(): 'idle' | 'open' | 'failed' {
+    if (this.link.status === 'E') return 'failed';
+    return this.link.status === 'T' || (this.unsynced && this.worked) ? 'open' : 'idle';
+  }
+
+  asking(): Asking {
+    const { deps, target } = this.o;
+    return {
+      sessionId: this.o.id,
+      identity: this.o.identity,
+      target,
+      role: this.context.role,
+      fingerprintKey: deps.fingerprintKey,
+      context: this.context.fingerprint(),
+      transaction: this.transaction(),
+      snapshotPredates: this.transaction() !== 'idle' && this.context.snapshotPredates,
+      reason: this.context.settings.get('holdpoint.reason'),
+      applicationName: this.o.applicationName,
+    };
+  }
+
+  /** Whether a COPY FROM STDIN takes the next bytes is for the server to say, never for the SQL text (WIRE.md). */
+  awaitCopy(it: Plan): Work {
+    const copies = it.judged.some(
+      ({ facts }) =>
+        facts === null ||
+        facts.statements.some(({ effects }) => effects.some((effect) => effect.kind === 'copy-in')),
+    );
+    if (!copies) return null;
+    this.link.control(FLUSH, null);
+    this.link.flush();
+    return this.link.until(() => this.link.copyIn || this.link.replies.size === 0);
+  }
+}
+
+const LOCKLESS: ReadonlySet<string> = new Set(['empty', 'transaction', 'session', 'prepare']);
+const takesLocks = (it: Plan): boolean => statementsOf(it).some((one) => !LOCKLESS.has(one.class));

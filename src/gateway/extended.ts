@@ -1,0 +1,345 @@
+/** The extended query protocol: judged at Parse, enforced at Bind and Execute with their own values (DESIGN.md 3). */
+import { clear, clearParse, own, type Permit } from './clearance.ts';
+import { type Core, NO_TYPES, type Work } from './core.ts';
+import { type Subject, simple } from './draft.ts';
+import type { Failure } from './errors.ts';
+import { asksForRequests } from './judging.ts';
+import type { Portal, Prepared, Settle } from './names.ts';
+import type { Plan } from './plan.ts';
+import { expected } from './replies.ts';
+import { requestRows } from './requests.ts';
+import type { Field } from './wire/backend.ts';
+import { FRONTEND, type Frame } from './wire/frame.ts';
+import { decodeBind, decodeExecute, decodeNamed, decodeParse } from './wire/frontend.ts';
+
+export class ExtendedQuery {
+  readonly #c: Core;
+  /** A Describe has told of a tagged column that the lineage did not know. */
+  readonly #mayShow: (plan: Plan, fields: readonly Field[]) => boolean;
+
+  constructor(core: Core, mayShow: (plan: Plan, fields: readonly Field[]) => boolean) {
+    this.#c = core;
+    this.#mayShow = mayShow;
+  }
+
+  parse(frame: Frame): Work {
+    const { name, sql, paramTypes } = decodeParse(frame.bytes);
+    if (!this.#c.mustSettleFirst()) {
+      const it = this.#c.judging.now(sql, paramTypes, this.#c.transaction());
+      if (it !== null && this.#c.gate.plain(it) && !this.#full(name)) {
+        this.#sendParse(frame.bytes, name, { sql, paramTypes, plan: it, fields: null, early: null });
+        return null;
+      }
+    }
+    return this.#parseLater(frame.bytes, name, sql, paramTypes);
+  }
+
+  async #parseLater(
+    message: Buffer,
+    name: string,
+    sql: string,
+    paramTypes: readonly number[],
+  ): Promise<void> {
+    if (!(await this.#c.settleContext())) return;
+    const planned = await this.#c.judging.later(sql, paramTypes, this.#c.transaction());
+    if (this.#c.over) return;
+    if (planned.kind === 'no-statement')
+      return this.#refuseExtended({ kind: 'no-statement', name: planned.name }, name);
+    const it = planned.plan;
+    const subject: Subject = { plan: it, values: [], formats: [], paramTypes, protocol: 'extended' };
+    if (this.#full(name)) return this.#refuseExtended({ kind: 'too-many-names' }, name);
+    if (it.probe === 'none') {
+      const blocked = this.#c.gate.blocked(it);
+      if (blocked !== null) {
+        const decision = this.#c.gate.refuse(subject, blocked);
+        return decision.kind === 'refuse' ? this.#refuseExtended(decision.failure, name) : undefined;
+      }
+    }
+    const prepared: Prepared = { sql, paramTypes, plan: it, fields: null, early: null };
+    if (asksForRequests(it) && it.verdict.effect === 'allow') {
+      const rows = await requestRows(this.#c.o.deps.desk, this.#c.o.identity, this.#c.o.deps.now());
+      this.#c.unsynced = true;
+      this.#c.link.send(
+        own.parse(name, rows),
+        expected('parse', { settle: this.#c.statements.propose(name, prepared) }),
+      );
+      return;
+    }
+    // Its Execute is here already: ask before the Parse takes locks and starts timeouts (DESIGN.md 3).
+    if (it.verdict.effect === 'hold' && it.probe === 'none') {
+      const bound = this.#executedAhead(name);
+      if (bound !== null) {
+        const bind = decodeBind(bound);
+        const decision = await this.#c.gate.decide({
+          ...subject,
+          values: bind.values,
+          formats: bind.formats,
+        });
+        if (decision.kind === 'stop') return;
+        if (decision.kind === 'in-failed') return this.#inFailedExtended();
+        if (decision.kind === 'refuse') return this.#refuseExtended(decision.failure, name);
+        if (decision.permit.kind === 'approval')
+          prepared.early = { bind: bound, approval: decision.permit.approval, n: decision.n };
+      }
+    }
+    this.#sendParse(message, name, prepared);
+  }
+
+  #full(name: string): boolean {
+    const { statements, o } = this.#c;
+    return !statements.has(name) && statements.size >= o.limits.statements;
+  }
+
+  #sendParse(message: Buffer, name: string, prepared: Prepared): void {
+    const settle = this.#c.statements.propose(name, prepared);
+    this.#c.unsynced = true;
+    this.#c.link.send(
+      clearParse(message),
+      expected('parse', {
+        settle: (end) => {
+          settle(end);
+          if (end !== 'done') this.#c.giveUp(prepared.early?.approval ?? null);
+        },
+      }),
+    );
+  }
+
+  /** The Bind of this statement, if the Execute of its portal has been read as well. */
+  #executedAhead(statement: string): Buffer | null {
+    let bound: { readonly bytes: Buffer; readonly portal: string } | null = null;
+    for (const frame of this.#c.client.ahead()) {
+      if (frame.type === FRONTEND.sync || frame.type === FRONTEND.query || frame.type === FRONTEND.parse)
+        return null;
+      if (frame.type === FRONTEND.bind && bound === null) {
+        const bind = decodeBind(frame.bytes);
+        if (bind.statement !== statement) return null;
+        bound = { bytes: frame.bytes, portal: bind.portal };
+      }
+      if (frame.type === FRONTEND.execute && bound !== null)
+        return decodeExecute(frame.bytes).portal === bound.portal ? bound.bytes : null;
+    }
+    return null;
+  }
+
+  bind(frame: Frame): Work {
+    const bind = decodeBind(frame.bytes);
+    const [prepared, ...others] = this.#c.statements.candidates(bind.statement);
+    if (
+      prepared !== undefined &&
+      others.length === 0 &&
+      !this.#c.mustSettleFirst() &&
+      prepared.early === null
+    ) {
+      const it = this.#c.judging.now(prepared.sql, prepared.paramTypes, this.#c.transaction());
+      if (it !== null && this.#c.gate.plain(it) && this.#c.portals.size < this.#c.o.limits.portals) {
+        this.#sendBind(frame.bytes, allowed(it), { prepared, bind, approval: null, n: null, fields: null });
+        return null;
+      }
+    }
+    return this.#bindLater(frame.bytes, bind);
+  }
+
+  async #bindLater(message: Buffer, bind: ReturnType<typeof decodeBind>): Promise<void> {
+    if (!(await this.#c.settleContext())) return;
+    if (this.#c.statements.candidates(bind.statement).length > 1 && !(await this.#c.settleEarlier())) return;
+    const [prepared] = this.#c.statements.candidates(bind.statement);
+    if (prepared === undefined) return this.#refuseExtended({ kind: 'no-statement', name: bind.statement });
+    if (!this.#c.portals.has(bind.portal) && this.#c.portals.size >= this.#c.o.limits.portals)
+      return this.#refuseExtended({ kind: 'too-many-names' });
+    const { early } = prepared;
+    const portal: Portal = { prepared, bind, approval: null, n: null, fields: null };
+    if (early !== null && early.bind === message) {
+      prepared.early = null;
+      portal.approval = early.approval;
+      portal.n = early.n;
+      return this.#sendBind(message, { kind: 'approval', approval: early.approval }, portal);
+    }
+    const it = await this.#planAgain(prepared);
+    if (it === null) return;
+    // Planning runs functions, so that a Bind of what is held waits as its Execute would (DESIGN.md 3).
+    if (it.verdict.effect === 'allow' && this.#c.gate.blocked(it) === null)
+      return this.#sendBind(message, allowed(it), portal);
+    const decision = await this.#c.gate.decide(this.#c.subject(it, portal));
+    if (decision.kind === 'stop') return;
+    if (decision.kind === 'in-failed') return this.#inFailedExtended();
+    if (decision.kind === 'refuse') return this.#refuseExtended(decision.failure);
+    if (decision.permit.kind === 'approval') portal.approval = decision.permit.approval;
+    portal.n = decision.n;
+    this.#sendBind(message, decision.permit, portal);
+  }
+
+  #sendBind(message: Buffer, permit: Permit, portal: Portal): void {
+    const name = portal.bind?.portal ?? '';
+    const replaced = this.#c.portals.candidates(name);
+    const settle = this.#c.portals.propose(name, portal);
+    this.#c.unsynced = true;
+    this.#c.link.send(
+      clear(permit, message),
+      expected('bind', {
+        settle: (end) => {
+          settle(end);
+          for (const one of end === 'done' ? replaced : [portal]) this.#c.giveUp(one.approval);
+        },
+      }),
+    );
+  }
+
+  /** Meaning is judged again: search_path, policy or catalog may have changed. null: the server has answered instead. */
+  async #planAgain(prepared: Prepared): Promise<Plan | null> {
+    let fresh = false;
+    if (prepared.plan.probe !== 'none') {
+      // The Parse itself was the probe: only what the server took comes here.
+      if (!(await this.#c.settleEarlier())) return null;
+      fresh = true;
+    }
+    const planned = await this.#c.judging.later(
+      prepared.sql,
+      prepared.paramTypes,
+      this.#c.transaction(),
+      fresh,
+    );
+    if (this.#c.over) return null;
+    if (planned.kind === 'plan') return planned.plan;
+    await this.#refuseExtended({ kind: 'no-statement', name: planned.name });
+    return null;
+  }
+
+  execute(frame: Frame): Work {
+    const { portal: name } = decodeExecute(frame.bytes);
+    const [portal, ...others] = this.#c.portals.candidates(name);
+    if (portal !== undefined && others.length === 0 && !this.#c.mustSettleFirst()) {
+      const { prepared, approval } = portal;
+      if (prepared !== null && approval === null) {
+        const it = this.#c.judging.now(prepared.sql, prepared.paramTypes, this.#c.transaction());
+        if (it !== null && this.#c.gate.plain(it)) {
+          const n = this.#c.record.statement(this.#c.subject(it, portal), 'allow');
+          if (n === null) return this.#refuseExtended({ kind: 'not-recorded' });
+          return this.#runPortal(frame.bytes, portal, it, allowed(it), n);
+        }
+      }
+    }
+    return this.#executeLater(frame.bytes, name);
+  }
+
+  async #executeLater(message: Buffer, name: string): Promise<void> {
+    if (!(await this.#c.settleContext())) return;
+    if (this.#c.portals.candidates(name).length > 1 && !(await this.#c.settleEarlier())) return;
+    const [portal] = this.#c.portals.candidates(name);
+    if (portal === undefined) return this.#refuseExtended({ kind: 'no-portal', name });
+    const { prepared, approval } = portal;
+    if (prepared === null) return this.#fetchDeclared(message, name);
+    const it = await this.#planAgain(prepared);
+    if (it === null) return;
+    const subject = this.#c.subject(it, portal);
+    if (approval !== null) {
+      const blocked = this.#c.gate.blocked(it);
+      if (blocked !== null) {
+        this.#c.giveUp(approval);
+        const decision = this.#c.gate.refuse(subject, blocked);
+        return decision.kind === 'refuse' ? this.#refuseExtended(decision.failure) : undefined;
+      }
+      const resumes = approval.spent;
+      const n = (resumes ? null : portal.n) ?? this.#c.record.statement(subject, 'allow');
+      portal.n = null;
+      if (n === null) return this.#refuseExtended({ kind: 'not-recorded' });
+      const run = this.#c.run(
+        it,
+        { kind: 'approval', approval },
+        n,
+        portal,
+        portal.bind?.resultFormats ?? [],
+      );
+      const cleared = resumes ? approval.resume(message) : approval.clear(message);
+      this.#c.unsynced = true;
+      this.#c.link.send(cleared, this.#c.expectRun('execute', run));
+      return (await this.#c.awaitCopy(it)) ?? undefined;
+    }
+    if (asksForRequests(it) && it.verdict.effect === 'allow') {
+      const n = this.#c.record.statement(subject, 'allow');
+      if (n === null) return this.#refuseExtended({ kind: 'not-recorded' });
+      await this.#runPortal(message, portal, it, allowed(it), n);
+      return;
+    }
+    const decision = await this.#c.gate.decide(subject);
+    if (decision.kind === 'stop') return;
+    if (decision.kind === 'in-failed') return this.#inFailedExtended();
+    if (decision.kind === 'refuse') return this.#refuseExtended(decision.failure);
+    if (decision.permit.kind === 'approval') portal.approval = decision.permit.approval;
+    await this.#runPortal(message, portal, decision.plan, decision.permit, decision.n);
+  }
+
+  #runPortal(message: Buffer, portal: Portal, it: Plan, permit: Permit, n: number): Work {
+    const run = this.#c.run(it, permit, n, portal, portal.bind?.resultFormats ?? []);
+    this.#c.unsynced = true;
+    this.#c.link.send(clear(permit, message), this.#c.expectRun('execute', run));
+    return this.#c.awaitCopy(it);
+  }
+
+  /** A cursor that a judged DECLARE opened: its rows were cleared with it. The FETCH that stands for this message is judged too. */
+  async #fetchDeclared(message: Buffer, name: string): Promise<void> {
+    const sql = `FETCH ALL FROM "${name.replaceAll('"', '""')}"`;
+    const planned = await this.#c.judging.later(sql, NO_TYPES, this.#c.transaction());
+    if (planned.kind !== 'plan') return this.#refuseExtended({ kind: 'no-portal', name });
+    const subject: Subject = { ...simple(planned.plan), protocol: 'extended' };
+    const decision = await this.#c.gate.decide(subject);
+    if (decision.kind === 'stop') return;
+    if (decision.kind === 'in-failed') return this.#inFailedExtended();
+    if (decision.kind === 'refuse') return this.#refuseExtended(decision.failure);
+    const run = this.#c.run(decision.plan, decision.permit, decision.n, null, []);
+    this.#c.unsynced = true;
+    this.#c.link.send(clear(decision.permit, message), this.#c.expectRun('execute', run));
+  }
+
+  named(frame: Frame): Work {
+    const { of, name } = decodeNamed(frame.bytes);
+    this.#c.unsynced = true;
+    if (frame.type === FRONTEND.close) {
+      const map: { closing(name: string): Settle } =
+        of === 'statement' ? this.#c.statements : this.#c.portals;
+      const given = of === 'portal' ? this.#c.portals.candidates(name) : [];
+      const close = map.closing(name);
+      this.#c.link.control(
+        frame.bytes,
+        expected('close', {
+          settle: (end) => {
+            close(end);
+            if (end === 'done') for (const portal of given) this.#c.giveUp(portal.approval);
+          },
+        }),
+      );
+      return null;
+    }
+    const { statements, portals } = this.#c;
+    const subjects: (Prepared | Portal)[] =
+      of === 'statement' ? statements.candidates(name) : portals.candidates(name);
+    this.#c.link.control(
+      frame.bytes,
+      expected('describe', {
+        fields: (fields) => {
+          for (const subject of subjects) {
+            subject.fields = fields;
+            const plan = 'plan' in subject ? subject.plan : (subject.prepared?.plan ?? null);
+            if (fields !== null && plan !== null) this.#mayShow(plan, fields);
+          }
+        },
+      }),
+    );
+    return null;
+  }
+
+  /** In its place goes what must fail, so that the server itself skips to Sync and undoes the pipeline (WIRE.md). */
+  #refuseExtended(failure: Failure, parsed: string | null = null): Promise<void> {
+    const name = parsed === '' ? '' : 'holdpoint_refused';
+    if (parsed === '') this.#c.dropUnnamed();
+    this.#c.unsynced = true;
+    this.#c.link.send(own.failingParse(name), expected('parse', { refusal: failure }));
+    return Promise.resolve();
+  }
+
+  #inFailedExtended(): void {
+    this.#c.unsynced = true;
+    this.#c.link.send(own.parseInFailed(), expected('parse'));
+  }
+}
+
+const allowed = (it: Plan): Permit => ({ kind: 'verdict', verdict: it.verdict });

@@ -1,0 +1,117 @@
+/** The simple query protocol: one string, judged whole before any of it runs (WIRE.md "Query flow"). */
+import { serialize } from 'pg-protocol';
+import { clear, clearParse, own, type Permit } from './clearance.ts';
+import { type Core, NO_TYPES, type Work } from './core.ts';
+import { simple } from './draft.ts';
+import { type Failure, toReport } from './errors.ts';
+import { asksForRequests } from './judging.ts';
+import { isTagged, type Plan } from './plan.ts';
+import { expected } from './replies.ts';
+import { requestRows } from './requests.ts';
+import { decodeError } from './wire/backend.ts';
+import { errorResponse, readyForQuery } from './wire/build.ts';
+import { decodeQuery } from './wire/frontend.ts';
+
+export class SimpleQuery {
+  readonly #c: Core;
+
+  constructor(core: Core) {
+    this.#c = core;
+  }
+
+  query(message: Buffer): Work {
+    const sql = decodeQuery(message);
+    if (!this.#c.mustSettleFirst()) {
+      const it = this.#c.judging.now(sql, NO_TYPES, this.#c.transaction());
+      if (it !== null && this.#c.gate.plain(it)) {
+        const subject = simple(it);
+        const n = this.#c.record.statement(subject, 'allow');
+        if (n === null) return this.#refuseQuery({ kind: 'not-recorded' });
+        return this.#runQuery(message, it, { kind: 'verdict', verdict: it.verdict }, n);
+      }
+    }
+    return this.#queryLater(message, sql);
+  }
+
+  async #queryLater(message: Buffer, sql: string): Promise<void> {
+    if (!(await this.#c.settleContext())) return;
+    let planned = await this.#c.judging.later(sql, NO_TYPES, this.#c.transaction());
+    if (this.#c.over) return;
+    if (planned.kind === 'plan' && planned.plan.probe !== 'none' && !this.#c.unsynced) {
+      const probed = await this.#probe(planned.plan);
+      if (probed === 'answered' || this.#c.over) return;
+      planned = await this.#c.judging.later(sql, NO_TYPES, this.#c.transaction(), true);
+    }
+    if (planned.kind === 'no-statement')
+      return this.#refuseQuery({ kind: 'no-statement', name: planned.name });
+    const it = planned.plan;
+    if (it.judged[0]?.probe === 'syntax' && this.#c.o.target.protocol === 'strict')
+      this.#c.o.deps.log.warn(
+        { session: this.#c.o.id },
+        'the server accepts a text that cannot be read here: refused',
+      );
+    if (asksForRequests(it) && it.verdict.effect === 'allow') return this.#showRequests(it);
+    const decision = await this.#c.gate.decide(simple(it));
+    switch (decision.kind) {
+      case 'go':
+        return (await this.#runQuery(message, decision.plan, decision.permit, decision.n)) ?? undefined;
+      case 'refuse':
+        return this.#refuseQuery(decision.failure);
+      case 'in-failed':
+        this.#c.link.send(own.inFailed(), expected('query'));
+        return;
+      case 'stop':
+        return;
+    }
+  }
+
+  #runQuery(message: Buffer, it: Plan, permit: Permit, n: number): Work {
+    const run = this.#c.run(it, permit, n, null, []);
+    this.#c.link.send(clear(permit, message), this.#c.expectRun('query', run));
+    return this.#c.awaitCopy(it);
+  }
+
+  /** The upstream's own Parse says whether it is a typo: then its error is the answer, and no card is made (DESIGN.md 4). */
+  async #probe(it: Plan): Promise<'answered' | 'accepted'> {
+    if (!(await this.#c.settleEarlier())) return 'answered';
+    const many = (it.judged[0]?.facts?.statements.length ?? 1) > 1;
+    if (many || this.#c.link.status === 'E') return 'accepted';
+    const n = this.#c.record.statement(simple(it), 'probe');
+    if (n === null) {
+      await this.#refuseQuery({ kind: 'not-recorded' });
+      return 'answered';
+    }
+    const answer = await this.#c.link.ask('parse', clearParse(serialize.parse({ name: '', text: it.sql })));
+    if (answer.error === null || this.#c.over) return this.#c.over ? 'answered' : 'accepted';
+    const report = decodeError(answer.error);
+    // Several statements do not fit into a Parse: the server has read them, we have not.
+    if (report.code === '42601' && report.routine === 'exec_parse_message') return 'accepted';
+    this.#c.record.refused(n, { code: report.code, message: isTagged(it) ? '(withheld)' : report.message });
+    this.#c.client.write(answer.error);
+    this.#c.client.write(readyForQuery(this.#c.link.status));
+    return 'answered';
+  }
+
+  /** Nothing of the statement reached the server, yet the client is told what is true there (DESIGN.md 10). */
+  async #refuseQuery(failure: Failure): Promise<void> {
+    if (!(await this.#c.settleEarlier())) return;
+    if (this.#c.link.status === 'I' && !this.#c.unsynced) {
+      this.#c.client.write(errorResponse(toReport(failure)));
+      this.#c.client.write(readyForQuery('I'));
+    } else {
+      this.#c.link.send(own.failingQuery(), expected('query', { refusal: failure }));
+      this.#c.unsynced = false;
+    }
+  }
+
+  async functionCall(): Promise<void> {
+    await this.#refuseQuery({ kind: 'function-call' });
+  }
+
+  async #showRequests(it: Plan): Promise<void> {
+    const rows = await requestRows(this.#c.o.deps.desk, this.#c.o.identity, this.#c.o.deps.now());
+    const n = this.#c.record.statement(simple(it), 'allow');
+    if (n === null) return this.#refuseQuery({ kind: 'not-recorded' });
+    this.#c.link.send(own.query(rows), this.#c.expectRun('query', this.#c.run(it, null, n, null, [])));
+  }
+}

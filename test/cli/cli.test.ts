@@ -1,0 +1,235 @@
+import { chmodSync, existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { run } from '../../src/cli/program.ts';
+import { table } from '../../src/cli/text.ts';
+import { aRequest, DANA, T0 } from '../console/fakes.ts';
+import { startConsole } from '../console/harness.ts';
+
+let h: Awaited<ReturnType<typeof startConsole>>;
+let home: string;
+beforeEach(async () => {
+  h = await startConsole();
+  home = mkdtempSync(join(tmpdir(), 'holdpoint-cli-'));
+});
+afterEach(async () => {
+  await h.server.close();
+  rmSync(home, { recursive: true });
+});
+
+async function holdpoint(args: readonly string[], env: NodeJS.ProcessEnv = {}, stdin = '') {
+  let [out, err] = ['', ''];
+  const code = await run(
+    args,
+    {
+      env: { XDG_CONFIG_HOME: home, ...env },
+      cwd: home,
+      stdin: (async function* () {
+        yield stdin;
+      })(),
+      out: (text) => {
+        out += `${text}\n`;
+      },
+      err: (text) => {
+        err += `${text}\n`;
+      },
+      now: () => T0,
+    },
+    '0.0.0',
+  );
+  return { code, out, err };
+}
+const login = async () => holdpoint(['login', `${h.base}/login/${await h.access.mintLink(DANA.id)}`]);
+
+describe('login', () => {
+  test('trades the link for a token that only the user can read', async () => {
+    const done = await login();
+    expect(done).toMatchObject({ code: 0, err: '' });
+    expect(done.out).toContain('Dana');
+    expect(done.out).not.toContain('hpa_');
+    expect(statSync(join(home, 'holdpoint/token')).mode & 0o777).toBe(0o600);
+  });
+
+  test('refuses a used link, and a console in the clear over a network', async () => {
+    const link = `${h.base}/login/${await h.access.mintLink(DANA.id)}`;
+    await holdpoint(['login', link]);
+    expect(await holdpoint(['login', link])).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/wrong, used or older/),
+    });
+    expect(await holdpoint(['login', `http://192.0.2.1/login/hpl_${'a'.repeat(43)}`])).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/https/),
+    });
+    expect(await holdpoint(['login', 'nonsense'])).toMatchObject({ code: 1 });
+  });
+
+  test('no agent credential passes for a token', async () => {
+    for (const secret of [
+      'cred_0123456789abcdef01234567',
+      `hpc_${'a'.repeat(43)}`,
+      'eyJhbGciOi.x.y',
+      'hpa_short',
+    ]) {
+      const done = await holdpoint(['approve', 'HP-7Q2F'], {
+        HOLDPOINT_TOKEN: secret,
+        HOLDPOINT_CONSOLE_URL: h.base,
+      });
+      expect(done.code).toBe(1);
+      expect(done.err).toMatch(/approver token/);
+      expect(done.err).not.toContain(secret);
+    }
+    expect(h.desk.asked).toEqual([]);
+  });
+
+  test('a token file that others can read is not used', async () => {
+    await login();
+    chmodSync(join(home, 'holdpoint/token'), 0o644);
+    expect(await holdpoint(['pending'])).toMatchObject({ code: 1, err: expect.stringMatching(/chmod 600/) });
+  });
+
+  test('without a login every command says what to do', async () => {
+    for (const args of [
+      ['pending'],
+      ['show', 'HP-7Q2F'],
+      ['sessions'],
+      ['verify', 'ses_1'],
+      ['credential', 'mint'],
+    ]) {
+      expect(await holdpoint(args)).toMatchObject({
+        code: 1,
+        err: expect.stringMatching(/holdpoint login LINK/),
+      });
+    }
+  });
+});
+
+describe('deciding', () => {
+  beforeEach(async () => {
+    await login();
+  });
+
+  test('pending lists, show is in full, approve settles as the command line', async () => {
+    expect((await holdpoint(['pending'])).out).toMatch(/HP-7Q2F .*Cursor for Alice .*shop \(demo\)/);
+    expect((await holdpoint(['show', 'hp-7q2f'])).out).toContain('    DELETE FROM orders WHERE id = 7');
+    expect(await holdpoint(['approve', 'HP-7Q2F'])).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('HP-7Q2F approved.'),
+    });
+    expect(h.desk.asked[0]).toMatchObject({
+      effect: 'approve',
+      reason: null,
+      approver: { id: DANA.id, surface: 'cli' },
+    });
+    expect((await holdpoint(['pending'])).out).toBe('Nothing is waiting.\n');
+  });
+
+  test('deny carries its words; a second decision fails with who was first', async () => {
+    expect((await holdpoint(['deny', 'HP-7Q2F', 'too', 'broad'])).code).toBe(0);
+    expect(h.desk.asked[0]).toMatchObject({ effect: 'deny', reason: 'too broad' });
+    expect(await holdpoint(['approve', 'HP-7Q2F'])).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/Already/),
+    });
+  });
+
+  test('escape sequences in SQL do not reach the terminal', async () => {
+    h.desk.put(aRequest({}, 'DELETE FROM t -- \u001b[2J\u202e'));
+    for (const args of [['pending'], ['show', 'HP-7Q2F']]) {
+      const { out } = await holdpoint(args);
+      expect(out).toContain('DELETE FROM t');
+      for (const char of ['\u001b', '\u202e']) expect(out).not.toContain(char);
+    }
+  });
+
+  test('sessions, session and verify print what the record has', async () => {
+    expect((await holdpoint(['sessions', '@alice', '--since', '7d'])).out).toContain('ses_1');
+    expect((await holdpoint(['sessions', 'bob'])).out).toBe('No sessions.\n');
+    const { out } = await holdpoint(['session', 'ses_1']);
+    for (const text of ['129.90', 'rows not kept', 'HP-3KD9 approved by Dana', 'ERROR 42501'])
+      expect(out).toContain(text);
+    expect((await holdpoint(['verify', 'ses_1'])).out).toMatch(/intact/);
+    expect(await holdpoint(['verify', 'none'])).toMatchObject({ code: 1 });
+    expect(await holdpoint(['sessions', '--since', 'soon'])).toMatchObject({ code: 2 });
+  });
+
+  test('a credential is minted with its connection URL and revoked', async () => {
+    const { out } = await holdpoint([
+      'credential',
+      'mint',
+      '--owner',
+      'alice@example.com',
+      '--agent',
+      'Cursor',
+      '--group',
+      'dev',
+      '--ttl',
+      '2h',
+    ]);
+    expect(out).toContain('postgres://cred_00112233445566778899aabb:hpc_secret@HOST:7432/TARGET');
+    expect(h.minted[0]).toMatchObject({ agent: 'Cursor', groups: ['dev'], ttlMs: 7_200_000 });
+    expect((await holdpoint(['credential', 'revoke', 'cred_00112233445566778899aabb'])).code).toBe(0);
+  });
+
+  test('policy explain --target answers each line in order', async () => {
+    const input = '{"sql":"DELETE FROM t"}\nnot json\n{"sql":"x"}\n';
+    const { out } = await holdpoint(['policy', 'explain', '--jsonl', '--target', 'shop'], {}, input);
+    const lines = out
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(lines.map((line) => line.reason ?? 'error')).toEqual(['DELETE FROM t', 'error', 'x']);
+    expect((await holdpoint(['policy', 'explain', '--target', 'none'], {}, 'SELECT 1')).code).toBe(1);
+  });
+});
+
+describe('policy', () => {
+  test('check prints every mistake with its place', async () => {
+    writeFileSync(
+      join(home, 'bad.yaml'),
+      'version: 1\nrules:\n  - name: a\n    match: { classes: [deletes] }\n    effect: maybe\n',
+    );
+    const done = await holdpoint(['policy', 'check', 'bad.yaml']);
+    expect(done.code).toBe(1);
+    expect(done.err).toMatch(/bad\.yaml:4:\d+/);
+    expect(done.err).toMatch(/bad\.yaml:5:\d+/);
+    writeFileSync(join(home, 'good.yaml'), (await holdpoint(['policy', 'default'])).out);
+    expect(await holdpoint(['policy', 'check', 'good.yaml'])).toMatchObject({ code: 0 });
+    expect(await holdpoint(['policy', 'check', 'none.yaml'])).toMatchObject({ code: 1 });
+  });
+
+  // The worker is the built file (policy/worker-url.ts); `npm test` builds first.
+  test.runIf(existsSync('dist/cli/explain.worker.js'))('explain judges offline, line by line', async () => {
+    const input = '{"sql":"DELETE FROM orders"}\n\n{"sql":"SELECT 1"}\n';
+    const { out } = await holdpoint(['policy', 'explain', '--jsonl'], {}, input);
+    const lines = out
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(lines.map((line) => line.verdict ?? 'error')).toEqual(['hold', 'error', 'allow']);
+    expect((await holdpoint(['policy', 'explain'], {}, 'DELETE FROM orders')).out).toMatch(/^verdict: hold/);
+  });
+});
+
+test('a command called wrongly exits with 2, help with 0', async () => {
+  expect((await holdpoint(['nonsense'])).code).toBe(2);
+  expect((await holdpoint(['show'])).code).toBe(2);
+  expect((await holdpoint(['--help'])).code).toBe(0);
+  expect((await holdpoint(['sql', 'SELECT 1'])).err).toMatch(/holdpoint start/);
+});
+
+test('a table is aligned by what a terminal shows', () => {
+  expect(
+    table(
+      ['id', 'name'],
+      [
+        ['7', '日本'],
+        ['12', 'a\nb'],
+      ],
+      new Set([0]),
+    ),
+  ).toBe(
+    [' id | name', '----+-----', '  7 | 日本', ' 12 | a↵b'].join('\n').replace('----+-----', '----+------'),
+  );
+});

@@ -1,0 +1,352 @@
+import { request as httpRequest } from 'node:http';
+import { createServer } from 'node:net';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { ConsoleListenError, createConsole } from '../../src/console/server.ts';
+import { aRequest, DANA, memoryDesk, memoryRecorder, memorySessions, T0 } from './fakes.ts';
+import { quiet, startConsole } from './harness.ts';
+
+let h: Awaited<ReturnType<typeof startConsole>>;
+beforeEach(async () => {
+  h = await startConsole();
+});
+afterEach(() => h.server.close());
+
+/** fetch does not let one forge Host. */
+function raw(port: number, path: string, headers: Record<string, string>): Promise<number> {
+  return new Promise((resolve, reject) => {
+    httpRequest({ host: '127.0.0.1', port, path, headers }, (answer) => {
+      answer.resume();
+      resolve(answer.statusCode ?? 0);
+    })
+      .on('error', reject)
+      .end();
+  });
+}
+
+describe('who gets in', () => {
+  test('everything but login, health and assets needs an approver', async () => {
+    for (const path of [
+      '/',
+      '/requests/HP-7Q2F',
+      '/sessions',
+      '/sessions/ses_1',
+      '/policy',
+      '/api/requests',
+      '/api/events',
+      '/api/policy',
+    ]) {
+      expect((await fetch(h.base + path)).status, path).toBe(401);
+    }
+    for (const path of [
+      '/healthz',
+      '/login/hpl_x',
+      '/assets/console.css',
+      '/assets/console.js',
+      '/assets/mark.svg',
+    ]) {
+      expect((await fetch(h.base + path)).status, path).toBe(200);
+    }
+  });
+
+  test('no agent credential decides, in whatever form it is presented', async () => {
+    const path = '/requests/HP-7Q2F/decision';
+    for (const secret of [
+      'cred_0123456789abcdef01234567',
+      `hpc_${'a'.repeat(43)}`,
+      `hpa_${'a'.repeat(43)}`,
+      'eyJhbGciOiJub25lIn0.e30.',
+    ]) {
+      expect((await h.api(path, secret, { effect: 'approve' })).status).toBe(401);
+      expect((await h.api(path, null, { effect: 'approve' }, { cookie: `holdpoint=${secret}` })).status).toBe(
+        401,
+      );
+    }
+    expect(h.desk.asked).toEqual([]);
+  });
+
+  test('looking at a login link does not spend it, signing in does, once', async () => {
+    const link = await h.access.mintLink(DANA.id);
+    for (let i = 0; i < 3; i += 1) expect((await fetch(`${h.base}/login/${link}`)).status).toBe(200);
+    const first = await h.form('/login', { link }, {});
+    expect(first.status).toBe(303);
+    expect(first.headers.get('set-cookie')).toMatch(
+      /^holdpoint=hps_\S+; .*Path=\/; HttpOnly; SameSite=Strict/,
+    );
+    expect((await h.form('/login', { link }, {})).status).toBe(401);
+  });
+
+  test('a session cookie is no bearer token and a token is no cookie', async () => {
+    const { cookie } = await h.signIn();
+    const token = await h.token();
+    expect((await h.api('/me', cookie.split('=')[1] ?? '')).status).toBe(401);
+    expect((await fetch(h.base, { headers: { cookie: `holdpoint=${token}` } })).status).toBe(401);
+  });
+
+  test('logging out ends the session', async () => {
+    const { cookie, csrf } = await h.signIn();
+    expect((await h.form('/logout', { csrf }, { cookie })).status).toBe(303);
+    expect((await fetch(h.base, { headers: { cookie } })).status).toBe(401);
+  });
+
+  test('behind an https address the cookie is Secure and bound to the host', async () => {
+    const secure = await startConsole({}, { publicUrl: 'https://hold.example.com' });
+    const link = await secure.access.mintLink(DANA.id);
+    const body = `link=${link}`;
+    const cookie = await new Promise<string>((resolve, reject) => {
+      const headers = {
+        host: 'hold.example.com',
+        origin: 'https://hold.example.com',
+        'content-type': 'application/x-www-form-urlencoded',
+      };
+      httpRequest(
+        { host: '127.0.0.1', port: secure.port, path: '/login', method: 'POST', headers },
+        (answer) => {
+          answer.resume();
+          resolve(String(answer.headers['set-cookie']));
+        },
+      )
+        .on('error', reject)
+        .end(body);
+    });
+    expect(cookie).toMatch(/^__Host-holdpoint=.*Secure/);
+    await secure.server.close();
+  });
+});
+
+describe('other sites', () => {
+  test('a foreign Host is refused, except for the health probe', async () => {
+    expect(await raw(h.port, '/', { host: `evil.example:${h.port}` })).toBe(421);
+    expect(await raw(h.port, '/assets/console.js', { host: 'evil.example' })).toBe(421);
+    expect(await raw(h.port, '/healthz', { host: '10.1.2.3:9999' })).toBe(200);
+    expect(await raw(h.port, '/login/x', { host: `LOCALHOST:${h.port}` })).toBe(200);
+  });
+
+  test('a post from another origin or site is refused even with a valid session and CSRF token', async () => {
+    const { cookie, csrf } = await h.signIn();
+    const fields = { csrf, effect: 'approve' };
+    for (const headers of [
+      { origin: 'https://evil.example' },
+      { origin: 'null' },
+      { 'sec-fetch-site': 'cross-site' },
+      { 'sec-fetch-site': 'same-site' },
+    ]) {
+      expect((await h.form('/requests/HP-7Q2F/decision', fields, { cookie, ...headers })).status).toBe(403);
+    }
+    expect(h.desk.asked).toEqual([]);
+  });
+
+  test('a decision without the CSRF token is refused, on the page and through the API', async () => {
+    const { cookie } = await h.signIn();
+    expect((await h.form('/requests/HP-7Q2F/decision', { effect: 'approve' }, { cookie })).status).toBe(403);
+    expect(
+      (await h.form('/requests/HP-7Q2F/decision', { effect: 'approve', csrf: 'x'.repeat(43) }, { cookie }))
+        .status,
+    ).toBe(403);
+    expect((await h.api('/requests/HP-7Q2F/decision', null, { effect: 'approve' }, { cookie })).status).toBe(
+      403,
+    );
+    expect(h.desk.asked).toEqual([]);
+  });
+
+  test('pages carry a strict content security policy and hold no inline script or style', async () => {
+    const { cookie } = await h.signIn();
+    const answer = await fetch(h.base, { headers: { cookie } });
+    expect(answer.headers.get('content-security-policy')).toMatch(
+      /default-src 'none'.*frame-ancestors 'none'/,
+    );
+    expect(answer.headers.get('cache-control')).toBe('no-store');
+    expect(answer.headers.get('x-content-type-options')).toBe('nosniff');
+    expect(await answer.text()).not.toMatch(/<script>|<style|\sstyle=|\son[a-z]+=/);
+  });
+});
+
+describe('deciding', () => {
+  test('approve on the page goes to the desk as the console and says so after the redirect', async () => {
+    const { cookie, csrf } = await h.signIn();
+    const answer = await h.form(
+      '/requests/HP-7Q2F/decision',
+      { csrf, effect: 'approve', reason: ' fine\u202e\n ' },
+      { cookie },
+    );
+    expect([answer.status, answer.headers.get('location')]).toEqual([303, '/requests/HP-7Q2F']);
+    expect(h.desk.asked).toEqual([
+      {
+        id: 'HP-7Q2F',
+        effect: 'approve',
+        reason: 'fine',
+        approver: { id: DANA.id, name: 'Dana', groups: ['dba'], surface: 'console' },
+      },
+    ]);
+    const page = await (await fetch(`${h.base}/requests/HP-7Q2F`, { headers: { cookie } })).text();
+    expect(page).toContain('HP-7Q2F approved.');
+    expect(await (await fetch(`${h.base}/requests/HP-7Q2F`, { headers: { cookie } })).text()).not.toContain(
+      'HP-7Q2F approved.',
+    );
+  });
+
+  test('deny through the API carries the reason; the command line names itself', async () => {
+    const token = await h.token();
+    const answer = await h.api(
+      '/requests/hp-7q2f/decision',
+      token,
+      { effect: 'deny', reason: 'too broad' },
+      { 'x-holdpoint-client': 'cli' },
+    );
+    expect(answer.status).toBe(200);
+    expect(h.desk.asked[0]).toMatchObject({
+      effect: 'deny',
+      reason: 'too broad',
+      approver: { surface: 'cli' },
+    });
+    const again = await h.api('/requests/HP-7Q2F/decision', token, { effect: 'approve' });
+    expect(again).toMatchObject({ status: 409, body: { kind: 'lost' } });
+  });
+
+  test('the owner gets no buttons, and a refusal of the desk is passed on', async () => {
+    h.desk.put(aRequest({ requester: { ...aRequest().requester, ownerId: DANA.id } }));
+    const { cookie } = await h.signIn();
+    const page = await (await fetch(h.base, { headers: { cookie } })).text();
+    expect(page).toContain('This is your own request');
+    expect(page).not.toContain('value="approve"');
+    const answer = await h.api('/requests/HP-7Q2F/decision', await h.token(), { effect: 'approve' });
+    expect(answer).toMatchObject({ status: 403, body: { kind: 'refused' } });
+  });
+
+  test('a body that is not what it should be is refused in a sentence', async () => {
+    const token = await h.token();
+    const path = '/requests/HP-7Q2F/decision';
+    expect((await h.api(path, token, { effect: 'maybe' })).status).toBe(400);
+    expect((await h.api(path, token, { effect: 'approve', approver: 'x' })).status).toBe(400);
+    expect((await h.api(path, token, { effect: 'approve' }, { 'content-type': 'text/plain' })).status).toBe(
+      415,
+    );
+    expect((await h.api(path, token, { effect: 'approve', reason: 'x'.repeat(70_000) })).status).toBe(413);
+    expect((await h.api('/requests/HP-9999/decision', token, { effect: 'approve' })).status).toBe(404);
+    expect(h.desk.asked.map((asked) => asked.id)).toEqual(['HP-9999']);
+  });
+
+  test('a store that fails is told as unavailable, without details', async () => {
+    const desk = memoryDesk();
+    const broken = await startConsole(
+      {},
+      {},
+      { ...desk, list: () => Promise.reject(new Error('password=hunter2')) },
+    );
+    const answer = await broken.api('/requests', await broken.token());
+    expect(answer.status).toBe(503);
+    expect(JSON.stringify(answer.body)).not.toContain('hunter2');
+    await broken.server.close();
+  });
+});
+
+describe('what is shown', () => {
+  test('markup and invisible characters in SQL and reasons of others stay text', async () => {
+    const evil = `SELECT '<script>alert(1)</script>' AS "\u202e</pre>" -- \u200b`;
+    h.desk.put({ ...aRequest({ reason: '<img src=x onerror=y>' }, evil) });
+    const { cookie } = await h.signIn();
+    for (const path of ['/', '/requests/HP-7Q2F']) {
+      const page = await (await fetch(h.base + path, { headers: { cookie } })).text();
+      expect(page).not.toMatch(/<script>alert|<img src=x|\u202e|\u200b/);
+      expect(page).toContain('U+202E');
+    }
+  });
+
+  test('sessions are listed, filtered by owner and shown with what came back', async () => {
+    const token = await h.token();
+    expect((await h.api('/sessions?owner=ALICE', token)).body['sessions']).toHaveLength(1);
+    expect((await h.api('/sessions?owner=bob', token)).body['sessions']).toHaveLength(0);
+    expect((await h.api('/sessions?since=yesterday', token)).status).toBe(400);
+    expect((await h.api('/sessions/ses_1/verify', token)).body).toMatchObject({ result: { kind: 'intact' } });
+    const { cookie } = await h.signIn();
+    const page = await (await fetch(`${h.base}/sessions/ses_1`, { headers: { cookie } })).text();
+    for (const text of ['129.90', 'The rows are not kept', 'HP-3KD9', '42501', 'record intact'])
+      expect(page).toContain(text);
+    expect((await fetch(`${h.base}/sessions/..%2f..%2fetc`, { headers: { cookie } })).status).toBe(404);
+  });
+
+  test('changes of requests are streamed while the approver stays signed in', async () => {
+    const token = await h.token();
+    const answer = await fetch(`${h.base}/api/events`, { headers: { authorization: `Bearer ${token}` } });
+    const reader = answer.body?.pipeThrough(new TextDecoderStream()).getReader();
+    let text = '';
+    const until = async (mark: string) => {
+      while (!text.includes(mark)) {
+        const part = await reader?.read();
+        if (part === undefined || part.done) return;
+        text += part.value;
+      }
+    };
+    await until('ready');
+    h.desk.put(aRequest({ version: 2, state: 'withdrawn' }));
+    await until('withdrawn');
+    expect(text).toContain('{"id":"HP-7Q2F","version":2,"state":"withdrawn"}');
+    await h.access.end(token);
+    h.desk.put(aRequest({ version: 3, state: 'lapsed' }));
+    await until('lapsed');
+    expect(text).not.toContain('lapsed');
+  });
+});
+
+describe('credentials and policy', () => {
+  test('a minted credential always has an owner: the one named, else the approver', async () => {
+    const token = await h.token();
+    const body = {
+      owner: { email: 'Alice@Example.com', name: 'Alice' },
+      agent: 'Cursor',
+      groups: ['dev'],
+      ttlMs: 3_600_000,
+    };
+    expect((await h.api('/credentials', token, body)).status).toBe(201);
+    await h.api('/credentials', token, { ttlMs: 3_600_000 });
+    expect(h.minted.map((input) => input.owner?.id)).toEqual(['alice@example.com', DANA.id]);
+    expect((await h.api('/credentials', null, body)).status).toBe(401);
+    expect((await h.api('/credentials/cred_00112233445566778899aabb/revoke', token, {})).status).toBe(200);
+    expect((await h.api('/credentials/nonsense/revoke', token, {})).status).toBe(404);
+  });
+
+  test('a verdict at a target can be asked for', async () => {
+    const token = await h.token();
+    expect(
+      (await h.api('/policy/explain', token, { sql: 'DELETE FROM t', target: 'shop' })).body['verdict'],
+    ).toBe('hold');
+    expect((await h.api('/policy/explain', token, { sql: 'x', target: 'none' })).status).toBe(404);
+  });
+});
+
+describe('listening', () => {
+  const options = (listen: object) => ({
+    access: h.access,
+    desk: h.desk,
+    sessions: memorySessions(),
+    recorder: memoryRecorder(),
+    policy: { current: () => ({ text: '', version: '' }) },
+    mintCredential: async () => ({ id: '', secret: '', expiresAt: 0 }),
+    revokeCredential: async () => false,
+    explain: async () => null,
+    listen: { host: '127.0.0.1', port: 0, publicUrl: null, allowedHosts: [], ...listen },
+    log: quiet,
+    now: () => T0,
+  });
+
+  test('a non-loopback address without a login is refused', () => {
+    for (const host of ['0.0.0.0', '::', '192.168.1.4', 'console.internal', '127.0.0.1.evil.example']) {
+      expect(() => createConsole(options({ host })), host).toThrow(ConsoleListenError);
+    }
+    expect(() => createConsole(options({ host: '0.0.0.0', loginConfigured: true }))).not.toThrow();
+  });
+
+  test('a busy configured port is an error, a busy default port moves on', async () => {
+    const blocker = createServer();
+    const port = await new Promise<number>((resolve) => {
+      blocker.listen(0, '127.0.0.1', () => {
+        const address = blocker.address();
+        resolve(typeof address === 'object' && address !== null ? address.port : 0);
+      });
+    });
+    await expect(createConsole(options({ port, configured: true })).listen()).rejects.toThrow(/in use/);
+    const moving = createConsole(options({ port, configured: false }));
+    expect((await moving.listen()).port).toBeGreaterThan(port);
+    await moving.close();
+    blocker.close();
+  });
+});
