@@ -244,10 +244,10 @@ export function loadConfig(flags: Flags, env: NodeJS.ProcessEnv, cwd: string): C
     },
     logLevel: env['HOLDPOINT_LOG'] ?? 'warn',
   };
-  if (!isLoopback(config.console.host)) {
+  if (Number.isInteger(config.console.port) && !isLoopback(config.console.host)) {
     problems.push({
       place: env['HOLDPOINT_CONSOLE_LISTEN'] === undefined ? `${place} console.listen` : 'HOLDPOINT_CONSOLE_LISTEN',
-      message: `the console has no login of its own yet and does not listen on ${config.console.host}: listen on 127.0.0.1, with a proxy that people log in to in front of it`,
+      message: `the console does not listen on ${config.console.host} without a login configured: write 127.0.0.1:7480 and reach it through a tunnel`,
     });
   }
   if (config.storeUrl !== null && !/^postgres(ql)?:\/\//.test(config.storeUrl)) {

@@ -61,12 +61,12 @@ export class Approval {
   }
 
   clear(message: Buffer): Cleared {
+    if (this.#finished) throw new Error(`approval ${this.requestId} is over`);
     const type = message[0];
     if (type === FRONTEND.query || type === FRONTEND.execute) {
       if (this.#run) throw new Error(`approval ${this.requestId} is spent`);
       this.#run = true;
     }
-    if (this.#finished) throw new Error(`approval ${this.requestId} is over`);
     return new Cleared(mint, message);
   }
 

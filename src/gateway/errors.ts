@@ -85,7 +85,13 @@ export const relationNames = (facts: StatementFacts): string[] =>
     .map((relation) => (relation.schema === null ? relation.name : `${relation.schema}.${relation.name}`));
 
 const ruleText = (rules: readonly string[]): string =>
-  `rule${rules.length === 1 ? '' : 's'} ${line(rules.slice(0, 3).join(', '), 60)}`;
+  `rule${rules.length === 1 ? '' : 's'} ${line(rules.slice(0, 3).join(', '), 50)}`;
+/** The advice at the end matters most to a model: what is cut to stay within the bound is the reason. */
+function withReason(head: string, reason: string, advice: string): string {
+  const room = MAX_MESSAGE - head.length - advice.length - 4;
+  const text = room < 10 ? '' : line(reason, room).replace(/\.$/, '');
+  return `${head}${text === '' ? '' : `: ${text}`}. ${advice}`;
+}
 const seconds = (ms: number): string => `${Math.max(1, Math.round(ms / 1000))} s`;
 const STOP = 'Not run. Do not retry or work around it; tell the user.';
 
@@ -93,7 +99,7 @@ export function toReport(failure: Failure): Report {
   switch (failure.kind) {
     case 'pending': {
       const { id, statement, rules } = failure.request;
-      const what = describe(statement.verb, statement.relations);
+      const what = line(describe(statement.verb, statement.relations), 90);
       return error(
         'HP001',
         `${id} pending approval in ${line(failure.where, 40)}: ${what} (${ruleText(rules)}). Not run. Resend exactly this statement in ${seconds(failure.retryMs)}; do not rewrite it.`,
@@ -107,8 +113,8 @@ export function toReport(failure: Failure): Report {
     case 'denied': {
       const decision = failure.request.decisions.findLast((one) => one.effect === 'deny');
       const who = decision === undefined ? '' : ` by ${line(decision.approverName, 40)}`;
-      const reason = decision?.reason ? `: ${line(decision.reason, 100).replace(/\.$/, '')}` : '';
-      return error('42501', `${failure.request.id} denied${who}${reason}. ${STOP}`);
+      const head = `${failure.request.id} denied${who}`;
+      return error('42501', withReason(head, decision?.reason ?? '', STOP));
     }
     case 'expired':
       return error(
@@ -122,11 +128,10 @@ export function toReport(failure: Failure): Report {
         `${failure.request.id} was withdrawn${note}. Not run. Tell the user before sending it again.`,
       );
     }
-    case 'blocked':
-      return error(
-        '42501',
-        `Blocked by policy: ${failure.what} (${ruleText(failure.verdict.rules)}): ${line(failure.verdict.reason, 90).replace(/\.$/, '')}. ${STOP}`,
-      );
+    case 'blocked': {
+      const head = `Blocked by policy: ${line(failure.what, 80)} (${ruleText(failure.verdict.rules)})`;
+      return error('42501', withReason(head, failure.verdict.reason, STOP));
+    }
     case 'too-many':
       return error(
         '42501',

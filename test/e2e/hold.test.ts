@@ -38,9 +38,9 @@ describe('approved while the client waits', () => {
   it('resumes the held connection: rows and tag arrive, and the request tells the outcome', async () => {
     const agent = await connect();
     const told = agent.run('DELETE FROM orders WHERE id = $1 RETURNING id, status', [11]);
-    const request = await dana.held(agent.owner);
+    const request = await dana.held(/id = \$1 RETURNING/);
     expect(request).toMatchObject({
-      requester: { agent: 'Cursor', ownerId: agent.owner },
+      requester: { agent: 'Cursor', ownerId: 'alice@example.com' },
       target: { name: 'shop' },
       statement: { verb: 'DELETE', relations: ['public.orders'], binds: ['11'] },
       rules: ['deletes'],
@@ -56,13 +56,12 @@ describe('approved while the client waits', () => {
   });
 
   it.skipIf(!hasPsql)('resumes psql, decided with `holdpoint approve`', async () => {
-    const who = await somebody();
     const psql = outputOf(
-      spawn('psql', [who.url, '-XAtc', 'DELETE FROM orders WHERE id = 12 RETURNING id'], {
+      spawn('psql', [product.agentUrl, '-XAtc', 'DELETE FROM orders WHERE id = 12 RETURNING id'], {
         env: { ...process.env, LC_ALL: 'C.UTF-8' },
       }),
     );
-    const request = await dana.held(who.owner);
+    const request = await dana.held(/id = 12 /);
     const { body } = await dana.post('/links', {});
     const { url } = body as { readonly url?: string };
     expect(await holdpoint(product, ['login', url ?? ''])).toMatchObject({ code: 0 });
@@ -77,7 +76,7 @@ describe('approved while the client waits', () => {
   it('is decided in the console with its cookie and CSRF token, and not without', async () => {
     const agent = await connect();
     const told = agent.run('DELETE FROM orders WHERE id = 13');
-    const request = await dana.held(agent.owner);
+    const request = await dana.held(/id = 13$/);
     const { body } = await dana.post('/links', {});
     const { url = '' } = body as { readonly url?: string };
     const form = (path: string, fields: Record<string, string>, cookie = '') =>
@@ -97,7 +96,7 @@ describe('approved while the client waits', () => {
     const decision = `/requests/${request.id}/decision`;
     expect((await form(decision, { effect: 'approve' }, cookie)).status).toBe(403);
     expect((await form(decision, { effect: 'approve', csrf })).status).toBe(401);
-    expect((await dana.requestsOf(agent.owner))[0]?.state).toBe('pending');
+    expect((await dana.requestsOf(/id = 13$/))[0]?.state).toBe('pending');
     expect((await form(decision, { effect: 'approve', csrf }, cookie)).status).toBe(303);
     expect(await told).toMatchObject({ code: null, tag: 'DELETE 1' });
     expect((await dana.reaches(request.id, 'executed')).decisions[0]?.surface).toBe('console');
@@ -108,8 +107,8 @@ describe('denied', () => {
   it('is an error that tells the model what to do, and the next query works', async () => {
     const agent = await connect();
     const before = await orders(agent);
-    const told = agent.run('DELETE FROM orders');
-    const request = await dana.held(agent.owner);
+    const told = agent.run('DELETE FROM orders WHERE true');
+    const request = await dana.held('DELETE FROM orders WHERE true');
     await dana.decide(request.id, 'deny', 'too broad');
     expect(await told).toMatchObject({
       code: '42501',
@@ -122,7 +121,7 @@ describe('denied', () => {
     const agent = await connect();
     await agent.run('BEGIN');
     const told = agent.run('DELETE FROM orders WHERE id = $1', [14]);
-    const request = await dana.held(agent.owner);
+    const request = await dana.held('DELETE FROM orders WHERE id = $1');
     await dana.decide(request.id, 'deny');
     expect(await told).toMatchObject({ code: '42501' });
     expect(await agent.run('SELECT 1')).toMatchObject({ code: '25P02' });
@@ -137,7 +136,7 @@ describe('nobody decides in time', () => {
     await agent.run("SET holdpoint.wait = '0'");
     const sql = 'DELETE FROM orders WHERE id = 15';
     const first = await agent.run(sql);
-    const [request] = await dana.requestsOf(agent.owner);
+    const [request] = await dana.requestsOf(sql);
     const id = request?.id ?? '';
     expect(first).toMatchObject({
       code: 'HP001',
@@ -176,6 +175,7 @@ describe('nobody decides in time', () => {
   it('converges with two held statements in one transaction', async () => {
     const agent = await connect();
     await agent.run("SET holdpoint.wait = '0'");
+    const mine = /id = (18|19)$/;
     const attempt = async (): Promise<Told> => {
       await agent.run('BEGIN');
       for (const id of [18, 19]) {
@@ -188,7 +188,7 @@ describe('nobody decides in time', () => {
       return await agent.run('COMMIT');
     };
     const approveAll = async (): Promise<void> => {
-      const open = (await dana.requestsOf(agent.owner)).filter((each) => each.state === 'pending');
+      const open = (await dana.requestsOf(mine)).filter((each) => each.state === 'pending');
       expect(open.length).toBe(1);
       for (const { id } of open) expect((await dana.decide(id, 'approve')).status).toBe(200);
     };
@@ -201,7 +201,7 @@ describe('nobody decides in time', () => {
     expect(await attempt()).toMatchObject({ code: null, tag: 'COMMIT' });
     expect(await orders(agent, 'id IN (18, 19)')).toBe('0');
     const all = await dana.until(
-      agent.owner,
+      mine,
       (requests) => requests.every((each) => each.state === 'executed') && requests,
     );
     expect(all.length).toBe(2);
@@ -210,15 +210,18 @@ describe('nobody decides in time', () => {
 
 describe('nobody waits any more', () => {
   it('withdraws the request when the client cancels, and the session goes on', async () => {
-    const who = await somebody();
-    const sql = postgres(who.url, { max: 1, onnotice: () => {}, connection: { application_name: 'e2e' } });
+    const sql = postgres(product.agentUrl, {
+      max: 1,
+      onnotice: () => {},
+      connection: { application_name: 'e2e' },
+    });
     try {
       const query = sql.unsafe('DELETE FROM orders WHERE id = 20').execute();
       const settled = query.then(
         () => null,
         (error: { readonly code?: string; readonly message?: string }) => error,
       );
-      const request = await dana.held(who.owner);
+      const request = await dana.held(/id = 20$/);
       query.cancel();
       expect(await settled).toMatchObject({
         code: '57014',
@@ -236,20 +239,19 @@ describe('nobody waits any more', () => {
   });
 
   it('runs nothing on an approval after the client is gone: a grant waits for the retry', async () => {
-    const who = await somebody();
-    const gone = postgres(who.url, { max: 1 });
+    const gone = postgres(product.agentUrl, { max: 1 });
     const lost = gone
       .unsafe('DELETE FROM orders WHERE id = 21')
       .simple()
       .catch((error: { readonly code?: string }) => error.code);
-    const request = await dana.held(who.owner);
+    const request = await dana.held(/id = 21$/);
     await gone.end({ timeout: 0 });
     expect(await lost).toBe('CONNECTION_DESTROYED');
-    await dana.until(who.owner, ([one]) => one?.waiterLive === false);
+    await dana.until(/id = 21$/, ([one]) => one?.waiterLive === false);
     await dana.decide(request.id, 'approve');
     const granted = await dana.reaches(request.id, 'granted');
     expect(granted).toMatchObject({ waiterLive: false, outcome: null });
-    const agent = await connect(who);
+    const agent = await connect();
     expect(await orders(agent, 'id = 21')).toBe('1');
     expect(await agent.run('DELETE FROM orders WHERE id = 21')).toMatchObject({ tag: 'DELETE 1' });
     expect((await dana.reaches(request.id, 'executed')).outcome?.rows).toBe(1);
@@ -258,10 +260,18 @@ describe('nobody waits any more', () => {
 
 describe('who may decide', () => {
   it('refuses the owner', async () => {
-    const url = await dana.mint({ email: 'dana@example.com', name: 'Dana' }, 'Cursor');
-    const agent = await connect({ url, owner: 'dana@example.com' });
+    const { body } = await dana.post('/credentials', {
+      agent: 'Cursor',
+      groups: ['demo-agents'],
+      ttlMs: 3_600_000,
+    });
+    const { id = '', secret = '' } = body as { readonly id?: string; readonly secret?: string };
+    const url = new URL(product.agentUrl);
+    url.username = id;
+    url.password = secret;
+    const agent = await connect(url.href);
     const told = agent.run('DELETE FROM orders WHERE id = 22');
-    const request = await dana.held(agent.owner);
+    const request = await dana.held(/id = 22$/);
     for (const effect of ['approve', 'deny'] as const) {
       const refused = await dana.decide(request.id, effect);
       expect(refused.status).toBe(403);
@@ -276,7 +286,7 @@ describe('who may decide', () => {
   it('settles once when two decide at once, and tells the loser who won', async () => {
     const agent = await connect();
     const told = agent.run('DELETE FROM orders WHERE id = 23');
-    const request = await dana.held(agent.owner);
+    const request = await dana.held(/id = 23$/);
     const results = await Promise.all([
       dana.decide(request.id, 'approve'),
       dana.decide(request.id, 'deny'),
@@ -290,15 +300,15 @@ describe('who may decide', () => {
           new RegExp(`^Already ${winner?.state === 'denied' ? 'denied' : 'approved'} by Dana`),
         );
     expect((await told).code).toBe(winner?.state === 'denied' ? '42501' : null);
-    const after = await dana.until(agent.owner, ([one]) => one?.endedAt !== null && one);
+    const after = await dana.until(/id = 23$/, ([one]) => one?.endedAt !== null && one);
     expect(after.decisions.length).toBe(1);
   });
 
   it('takes no credential of an agent, wherever it is put', async () => {
     const agent = await connect();
     const told = agent.run('DELETE FROM orders WHERE id = 24');
-    const request = await dana.held(agent.owner);
-    const { username, password } = new URL(agent.url);
+    const request = await dana.held(/id = 24$/);
+    const { username, password } = new URL(product.agentUrl);
     expect([username.slice(0, 5), password.slice(0, 4)]).toEqual(['cred_', 'hpc_']);
     for (const secret of [username, password, `${username}:${password}`]) {
       const answer = await approver(product, secret).decide(request.id, 'approve');
@@ -327,7 +337,7 @@ describe('who may decide', () => {
     );
     expect(cli.code).toBe(1);
     expect(cli.err).toContain('not an approver token');
-    expect((await dana.requestsOf(agent.owner)).map((each) => each.state)).toEqual(['pending']);
+    expect((await dana.requestsOf(/id = 24$/)).map((each) => each.state)).toEqual(['pending']);
     await dana.decide(request.id, 'deny');
     expect((await told).code).toBe('42501');
   });
@@ -370,7 +380,7 @@ describe('what is held', () => {
     expect(told).toMatchObject({ code: 'HP001', rows: [] });
     expect(told.message).toMatch(NAMED);
     expect(told.message.length).toBeLessThan(300);
-    const requests = await dana.requestsOf(agent.owner);
+    const requests = await dana.requestsOf(sql);
     expect(requests.length).toBe(1);
     if (rule !== null) expect(requests[0]?.rules).toContain(rule);
     expect(await state()).toBe(before);
@@ -398,30 +408,26 @@ describe('what is held', () => {
     expect(await agent.run('UPDATE orders SET stat = status')).toMatchObject({ code: '42703' });
     expect(await agent.run('SELECT c.emial FROM customers c')).toMatchObject({ code: '42703' });
     expect(await agent.run('SELECT 1 AS one')).toMatchObject({ code: null, rows: [{ one: 1 }] });
-    expect(await dana.requestsOf(agent.owner)).toEqual([]);
+    expect(await dana.requestsOf(/ordres|idd|DELET |lowr|stat =|emial/)).toEqual([]);
   });
 });
 
 describe('a restart of the product', () => {
   it('loses no request: approved afterwards, the retry runs', async () => {
-    const who = await somebody();
-    const first = await connect(who);
+    const first = await connect();
     await first.run("SET holdpoint.wait = '0'");
     const sql = 'DELETE FROM orders WHERE id = 25';
     expect(await first.run(sql)).toMatchObject({ code: 'HP001' });
     await first.end();
     expect(await product.stop()).toBe(0);
     product = await startProduct({ dataDir: product.dataDir });
-    const again = approver(product, dana.token);
-    dana = again;
-    const [request] = await again.requestsOf(who.owner);
+    dana = approver(product, dana.token);
+    const [request] = await dana.requestsOf(sql);
     expect(request).toMatchObject({ state: 'pending', waiterLive: false });
-    expect((await again.decide(request?.id ?? '', 'approve')).status).toBe(200);
-    const url = new URL(who.url);
-    url.port = new URL(product.agentUrl).port;
-    const second = await connect({ url: url.href, owner: who.owner });
+    expect((await dana.decide(request?.id ?? '', 'approve')).status).toBe(200);
+    const second = await connect();
     expect(await orders(second, 'id = 25')).toBe('1');
     expect(await second.run(sql)).toMatchObject({ tag: 'DELETE 1' });
-    await again.reaches(request?.id ?? '', 'executed');
+    await dana.reaches(request?.id ?? '', 'executed');
   });
 });

@@ -32,10 +32,7 @@ export interface Approver {
   /** Newest first; all agents of a file are one owner, so tests find theirs by the text. */
   requestsFor(sql: string | RegExp): Promise<Requests>;
   /** Resolves as soon as they give something. */
-  until<T>(
-    sql: string | RegExp,
-    find: (requests: Requests) => T | null | undefined | false,
-  ): Promise<T>;
+  until<T>(sql: string | RegExp, find: (requests: Requests) => T | null | undefined | false): Promise<T>;
   /** The one that waits on a live connection. */
   held(sql: string | RegExp): Promise<ApprovalRequest>;
   /** Waits until the request is in that state. */
@@ -116,8 +113,7 @@ export function approver(product: Product, token: string): Approver {
     decide,
     requestsFor,
     until,
-    held: (sql) =>
-      until(sql, (some) => some.find((each) => each.state === 'pending' && each.waiterLive)),
+    held: (sql) => until(sql, (some) => some.find((each) => each.state === 'pending' && each.waiterLive)),
     reaches: (id, state) =>
       untilOf(all, (some) => some.find((each) => each.id === id && each.state === state)),
     async denyAll() {

@@ -248,7 +248,15 @@ describe('the wire', () => {
       query('select * from orders'),
       query('select * from orders'),
     );
-    expect(await client.ready(3)).toEqual(['C:SET', 'Z:I', 'E:42501', 'Z:I', 'E:42501', 'Z:I']);
+    // PostgreSQL 18 reports search_path, earlier ones do not.
+    expect((await client.ready(3)).filter((one) => one !== 'S')).toEqual([
+      'C:SET',
+      'Z:I',
+      'E:42501',
+      'Z:I',
+      'E:42501',
+      'Z:I',
+    ]);
     client.send(parse({ name: 's', text: 'select id from public.orders where id = 5' }), sync());
     await client.ready();
     client.send(query('reset search_path'), query('select count(*) from orders'));

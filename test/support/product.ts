@@ -1,7 +1,7 @@
 /** The whole product in a process of its own, started as a user starts it: `holdpoint start` with a fresh data directory and free ports. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -29,6 +29,10 @@ export interface StartOptions {
   readonly env?: NodeJS.ProcessEnv;
   readonly args?: readonly string[];
   readonly cwd?: string;
+  /** Another user, as whom root starts it. */
+  readonly uid?: number;
+  /** In a process group of its own, for signals to the group. */
+  readonly detached?: boolean;
 }
 
 /** A directory for one product's data; short-lived, outside the repository. */
@@ -54,6 +58,8 @@ export async function startProduct(options: StartOptions = {}): Promise<Product>
       cwd: options.cwd ?? dataDir,
       env,
       stdio: ['ignore', 'pipe', 'pipe'],
+      ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }),
+      ...(options.detached === true ? { detached: true } : {}),
     },
   );
   let text = '';
@@ -81,8 +87,17 @@ export async function startProduct(options: StartOptions = {}): Promise<Product>
     async kill() {
       await end(child, 'SIGKILL');
     },
-    remove: () => rmSync(dataDir, { recursive: true, force: true }),
+    remove() {
+      for (const name of ['store', 'shop']) rmSync(clusterOf(dataDir, name), { recursive: true, force: true });
+      rmSync(dataDir, { recursive: true, force: true });
+    },
   };
+}
+
+/** Where an embedded cluster of this product lies: elsewhere when root's PostgreSQL account cannot enter the data directory. */
+export function clusterOf(dataDir: string, name: string): string {
+  const pointer = join(dataDir, 'data', name, 'location');
+  return existsSync(pointer) ? readFileSync(pointer, 'utf8').trim() : join(dataDir, 'data', name, 'cluster');
 }
 
 async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<number | null> {
