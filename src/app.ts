@@ -21,7 +21,7 @@ import type { AccessLevel, ApproverRecord } from './identity/types.ts';
 import { explainObject } from './policy/explain.ts';
 import { defaultPolicyText, demoPolicyText } from './policy/rules/default.ts';
 import { createPolicyHolder, type PolicyHolder } from './policy/rules/holder.ts';
-import { choosePort, PortBusy } from './ports.ts';
+import { choosePort } from './ports.ts';
 import { loadSigningKey } from './recordings/keys.ts';
 import { createRecorder } from './recordings/recorder.ts';
 import { keptSecret, readPrivate, secretText, writePrivate } from './secrets.ts';
@@ -49,6 +49,8 @@ export interface Running {
   readonly demo: boolean;
   readonly approver: string;
   readonly link: string;
+  /** Links of the other approvers: nobody who may decide may make one for somebody else, the operator hands them out. */
+  readonly otherLinks: readonly { readonly approver: string; readonly link: string }[];
   /** Sentences the user must see: moved ports, default policies, one login for every level. */
   readonly notices: readonly string[];
   stop(): Promise<void>;
@@ -79,6 +81,10 @@ async function compose(
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
   const file = (name: string) => join(config.dataDir, name);
   const log = pino({ level: config.logLevel, base: null }, pino.destination({ dest: 2, sync: false }));
+
+  // Before anything is started: a mistake in a policy is told at once.
+  const policies = new Map<string, PolicyHolder>();
+  for (const target of config.targets) policies.set(target.name, await policyOf(target, log, stops));
 
   const gatewayPort = await listenPort(config.gateway, 'the gateway', [], notices);
   const consolePort = await listenPort(config.console, 'the console', [gatewayPort], notices);
@@ -117,7 +123,7 @@ async function compose(
 
   const placed: Placed[] = [];
   for (const target of targets) {
-    const policy = await policyOf(target, config.demo, log, stops);
+    const policy = policies.get(target.name) ?? createPolicyHolder(demoPolicyText);
     const judge = createJudge({ target, policy, log, now });
     stops.push(() => judge.close());
     placed.push({ target, policy, judge });
@@ -187,32 +193,31 @@ async function compose(
   const served = await console.listen();
   stops.push(() => console.close());
 
-  const url = `http://${served.host.includes(':') ? `[${served.host}]` : served.host}:${served.port}`;
-  const agentUrl = await localAgent(config, identity, file, {
-    host: config.gateway.host,
-    port: listening.port,
-    target: first.target.name,
-  });
-  writePrivate(
-    file('run.json'),
-    JSON.stringify({
-      pid: process.pid,
-      console: url,
-      gateway: { host: config.gateway.host, port: listening.port },
-    }),
-  );
+  const url = `http://${inUrl(served.host)}:${served.port}`;
+  const linkFor = async ({ id }: ApproverRecord) =>
+    `${config.publicUrl ?? url}/login/${await access.mintLink(id)}`;
+  const at = { host: inUrl(config.gateway.host), port: listening.port };
+  const agentUrl = await localAgent(config, identity, file, { ...at, target: first.target.name });
+  writePrivate(file('run.json'), JSON.stringify({ pid: process.pid, console: url, gateway: at }));
   return {
-    gateway: { host: config.gateway.host, port: listening.port },
+    gateway: at,
     console: { ...served, url },
     slack: bot?.where ?? null,
     agentUrl,
     target: first.target.name,
     demo: config.demo,
     approver: approver.name,
-    link: `${config.publicUrl ?? url}/login/${await access.mintLink(approver.id)}`,
+    link: await linkFor(approver),
+    otherLinks: await Promise.all(
+      approvers.slice(1).map(async (one) => ({ approver: one.name, link: await linkFor(one) })),
+    ),
     notices,
     stop,
   };
+}
+
+function inUrl(host: string): string {
+  return host.includes(':') ? `[${host}]` : host;
 }
 
 interface Placed {
@@ -335,13 +340,8 @@ function targetNotices(targets: readonly TargetSettings[]): string[] {
   });
 }
 
-async function policyOf(
-  target: TargetSettings,
-  demo: boolean,
-  log: Logger,
-  stops: Stops,
-): Promise<PolicyHolder> {
-  if (target.policyPath === null) return createPolicyHolder(demo ? demoPolicyText : defaultPolicyText);
+async function policyOf(target: TargetSettings, log: Logger, stops: Stops): Promise<PolicyHolder> {
+  if (target.policyPath === null) return createPolicyHolder(defaultPolicyText);
   const watched = await watchPolicyFile(target.policyPath, { log });
   stops.push(() => watched.close());
   return watched.holder;

@@ -246,7 +246,10 @@ export function loadConfig(flags: Flags, env: NodeJS.ProcessEnv, cwd: string): C
   };
   if (Number.isInteger(config.console.port) && !isLoopback(config.console.host)) {
     problems.push({
-      place: env['HOLDPOINT_CONSOLE_LISTEN'] === undefined ? `${place} console.listen` : 'HOLDPOINT_CONSOLE_LISTEN',
+      place:
+        env['HOLDPOINT_CONSOLE_LISTEN'] === undefined
+          ? `${place} console.listen`
+          : 'HOLDPOINT_CONSOLE_LISTEN',
       message: `the console does not listen on ${config.console.host} without a login configured: write 127.0.0.1:7480 and reach it through a tunnel`,
     });
   }

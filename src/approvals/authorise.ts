@@ -29,11 +29,12 @@ export function authorise(
   const me = personKey(approver.id);
   if (me === '' || !(named.length === 0 ? general : inNamed)) return { kind: 'refused', why: 'not-approver' };
 
-  const owner = request.requester.ownerId;
-  if (owner !== null && personKey(owner) === me) return { kind: 'refused', why: 'own-request' };
+  const { ownerId: owner, ownerEmail } = request.requester;
+  const isMe = (id: string | null): boolean =>
+    id !== null && [me, personKey(approver.email ?? '')].includes(personKey(id)) && personKey(id) !== '';
+  if (isMe(owner) || isMe(ownerEmail)) return { kind: 'refused', why: 'own-request' };
   // Whoever can hand out credentials could otherwise ask as somebody else and then approve it.
-  const minter = request.requester.mintedBy ?? null;
-  if (minter !== null && personKey(minter) === me && effect === 'approve')
+  if (isMe(request.requester.mintedBy ?? null) && effect === 'approve')
     return { kind: 'refused', why: 'minted-by-you' };
   if (owner === null && effect === 'approve' && !inNamed) return { kind: 'refused', why: 'owner-unknown' };
 

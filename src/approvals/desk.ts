@@ -233,6 +233,11 @@ export function createDesk(options: DeskOptions): RunningDesk {
       const request = await store.get(id);
       if (request === null) return refused('no-such-request', null);
       const answer = authorise(request, approver, effect, reason, approverGroups);
+      // A row and its decisions are read one after the other: a decision of the same moment may be of a later version.
+      if (answer.kind === 'refused' && answer.why === 'already-counted') {
+        const latest = await store.get(id);
+        if (latest?.version !== request.version) continue;
+      }
       if (answer.kind === 'refused') return refused(answer.why, request);
       if (answer.kind === 'late') return lost(request);
       const at = now();

@@ -73,6 +73,8 @@ export interface RequestStatement {
 export interface Approver {
   /** Compared with Requester.ownerId. */
   readonly id: string;
+  /** A confirmed address of theirs: an approver known by Slack id alone is compared with the owner by it as well. */
+  readonly email?: string | null;
   readonly name: string;
   readonly groups: readonly string[];
   readonly surface: Surface;

@@ -25,6 +25,8 @@ export async function start(flags: Flags): Promise<void> {
     if (stopping.signal.aborted) return await end(running);
     process.stdout.write(`${banner(running, Date.now() - began)}\n`);
   } catch (error) {
+    // What Ctrl-C breaks off half-way is no failure to tell of.
+    if (stopping.signal.aborted) process.exit(0);
     if (error instanceof ConfigError) {
       fail(
         `Holdpoint does not start: ${error.problems.length === 1 ? 'one mistake' : `${error.problems.length} mistakes`} in the configuration.\n${error.problems.map((p) => `  ${p.place}: ${p.message}`).join('\n')}`,
@@ -71,6 +73,7 @@ export function banner(running: Running, ms: number): string {
     '',
     `  ${running.link}`,
     '',
+    ...running.otherLinks.flatMap(({ approver, link }) => [`For ${approver}:`, '', `  ${link}`, '']),
   );
   if (agentUrl !== null) {
     lines.push(

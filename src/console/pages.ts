@@ -32,6 +32,15 @@ const SINCE: ReadonlyMap<string, number> = new Map([
 ]);
 const SESSION_ID = /^[A-Za-z0-9_-]{1,64}$/;
 
+/** The fields of a form; none when the body is not a well-formed one. */
+async function formOf(c: Context<Env>): Promise<Readonly<Record<string, unknown>>> {
+  try {
+    return await c.req.parseBody();
+  } catch {
+    return {};
+  }
+}
+
 /** A message for the next page of this session; kept here, so that no link can put words into the console's mouth. */
 function createFlashes() {
   const flashes = new Map<string, Flash>();
@@ -71,7 +80,7 @@ export function createPages(
   /** Shows a button only: what previews the link does not spend it. Says nothing about whether it is good. */
   app.get('/login/:link', (c) => c.html(loginPage(c.req.param('link').slice(0, 100))));
   app.post('/login', async (c) => {
-    const form = await c.req.parseBody();
+    const form = await formOf(c);
     const link = typeof form['link'] === 'string' ? form['link'] : '';
     const grant = await access.redeemLink(link, 'session', sourceOf(c));
     if (grant === null) {
@@ -98,7 +107,7 @@ export function createPages(
   });
 
   app.post('/logout', async (c) => {
-    const form = await c.req.parseBody();
+    const form = await formOf(c);
     if (!csrfMatches(callerOf(c), form['csrf'])) return stale(c);
     await access.end(callerOf(c).secret);
     deleteCookie(c, cookieName(c, places()), { path: '/', secure: places().secureHost !== null });
@@ -142,7 +151,7 @@ export function createPages(
   app.post('/requests/:id/decision', async (c) => {
     const caller = callerOf(c);
     const id = c.req.param('id');
-    const form = await c.req.parseBody();
+    const form = await formOf(c);
     if (!csrfMatches(caller, form['csrf'])) return stale(c);
     const effect = form['effect'];
     if (!REQUEST_ID.test(id)) return missing(c, 'request', home);

@@ -207,7 +207,7 @@ export class Core {
     if (this.context.stale && this.link.status === 'I' && !this.unsynced) {
       if (!(await this.settleEarlier())) return false;
       if (this.link.status !== 'I') return true;
-      const answer = await this.link.ask('query', own.lookup());
+      const answer = await this.link.ask(own.lookup());
       if (this.over) return false;
       if (!this.context.learn(answer.rows))
         this.o.deps.log.warn({ session: this.o.id }, 'names could not be looked up');

@@ -21,15 +21,25 @@ export class ExactReader {
   }
 
   async take(count: number): Promise<Buffer> {
-    for (;;) {
-      if (this.#deadline.aborted) throw new LoginLate();
-      const bytes = this.#socket.read(count) as Buffer | null;
-      if (bytes !== null) {
-        if (bytes.length < count) throw new ClientGone();
-        return bytes;
+    const at = this.#read(count);
+    if (at !== null) return at;
+    // Listening once for all of it: Node emits `readable` anew whenever somebody starts to listen while bytes are buffered, so that
+    // listening again after each look at half a message spins, and starves every other client and the deadline with it.
+    let wake = (): void => {};
+    const woken = (): void => wake();
+    for (const event of EVENTS) this.#socket.on(event, woken);
+    this.#deadline.addEventListener('abort', woken);
+    try {
+      for (;;) {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+        const bytes = this.#read(count);
+        if (bytes !== null) return bytes;
       }
-      if (this.#socket.destroyed || this.#socket.readableEnded) throw new ClientGone();
-      await this.#more();
+    } finally {
+      for (const event of EVENTS) this.#socket.off(event, woken);
+      this.#deadline.removeEventListener('abort', woken);
     }
   }
 
@@ -43,17 +53,15 @@ export class ExactReader {
     return Buffer.concat([head, body]);
   }
 
-  #more(): Promise<void> {
-    return new Promise((resolve) => {
-      const socket = this.#socket;
-      const done = (): void => {
-        for (const event of EVENTS) socket.off(event, done);
-        this.#deadline.removeEventListener('abort', done);
-        resolve();
-      };
-      for (const event of EVENTS) socket.on(event, done);
-      this.#deadline.addEventListener('abort', done);
-    });
+  #read(count: number): Buffer | null {
+    if (this.#deadline.aborted) throw new LoginLate();
+    const bytes = this.#socket.read(count) as Buffer | null;
+    if (bytes !== null) {
+      if (bytes.length < count) throw new ClientGone();
+      return bytes;
+    }
+    if (this.#socket.destroyed || this.#socket.readableEnded) throw new ClientGone();
+    return null;
   }
 }
 const EVENTS = ['readable', 'end', 'close', 'error'] as const;

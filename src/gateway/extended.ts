@@ -141,7 +141,10 @@ export class ExtendedQuery {
 
   async #bindLater(message: Buffer, bind: ReturnType<typeof decodeBind>): Promise<void> {
     if (!(await this.#c.settleContext())) return;
-    if (this.#c.statements.candidates(bind.statement).length > 1 && !(await this.#c.settleEarlier())) return;
+    const candidates = this.#c.statements.candidates(bind.statement);
+    // Which of several it is, and whether the server takes what we could not read, is for the server to say first.
+    const open = candidates.length > 1 || candidates.some((one) => one.plan.probe !== 'none');
+    if (open && !(await this.#c.settleEarlier())) return;
     const [prepared] = this.#c.statements.candidates(bind.statement);
     if (prepared === undefined) return this.#refuseExtended({ kind: 'no-statement', name: bind.statement });
     if (!this.#c.portals.has(bind.portal) && this.#c.portals.size >= this.#c.o.limits.portals)
@@ -234,6 +237,7 @@ export class ExtendedQuery {
     if (approval !== null) {
       const blocked = this.#c.gate.blocked(it);
       if (blocked !== null) {
+        portal.approval = null;
         this.#c.giveUp(approval);
         const decision = this.#c.gate.refuse(subject, blocked);
         return decision.kind === 'refuse' ? this.#refuseExtended(decision.failure) : undefined;

@@ -33,6 +33,9 @@ export function createGateway(deps: GatewayDeps): Gateway {
 type Level = Exclude<AccessLevel, 'none'>;
 const LEVELS: readonly Level[] = ['admin', 'read-write', 'read-only'];
 
+/** How long an ended identity may still idle or wait. */
+const STANDING_MS = 1000;
+
 class Listener implements Gateway {
   readonly #deps: GatewayDeps;
   readonly #limits: GatewayLimits;
@@ -45,6 +48,7 @@ class Listener implements Gateway {
   readonly #addresses = new Map<string, number>();
   readonly #sockets = new Set<Socket>();
   #server: Server | null = null;
+  #standing: NodeJS.Timeout | null = null;
   #stopped = false;
 
   constructor(deps: GatewayDeps) {
@@ -59,6 +63,10 @@ class Listener implements Gateway {
       void this.#accept(socket);
     });
     this.#server = server;
+    this.#standing = setInterval(() => {
+      for (const session of this.#sessions.values()) session.checkStanding();
+    }, STANDING_MS);
+    this.#standing.unref();
     server.listen(at.port, at.host);
     await once(server, 'listening');
     const address = server.address();
@@ -81,6 +89,7 @@ class Listener implements Gateway {
 
   async close(): Promise<void> {
     this.#stopped = true;
+    if (this.#standing !== null) clearInterval(this.#standing);
     const server = this.#server;
     const closed =
       server === null ? Promise.resolve() : new Promise<void>((resolve) => server.close(() => resolve()));

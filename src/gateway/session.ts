@@ -384,6 +384,17 @@ export class Session {
     return this.#o.deps.identity.standing(this.identity) === 'live';
   }
 
+  /**
+   * Asked now and then: whose identity has ended neither idles with locks nor waits for an approver (DESIGN.md 17). What is running may
+   * end; nothing comes after it.
+   */
+  checkStanding(): void {
+    const standing = this.#o.deps.identity.standing(this.identity);
+    const running =
+      this.#state.kind === 'busy' || (this.#state.kind === 'ready' && this.#link.replies.size > 0);
+    if (standing !== 'live' && !running && !this.#over) void this.#endIdentity(standing);
+  }
+
   async #endIdentity(standing: string): Promise<void> {
     this.end({ kind: 'identity', standing });
     try {

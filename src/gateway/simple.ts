@@ -37,7 +37,7 @@ export class SimpleQuery {
     if (!(await this.#c.settleContext())) return;
     let planned = await this.#c.judging.later(sql, NO_TYPES, this.#c.transaction());
     if (this.#c.over) return;
-    if (planned.kind === 'plan' && planned.plan.probe !== 'none' && !this.#c.unsynced) {
+    if (planned.kind === 'plan' && planned.plan.probe !== 'none') {
       const probed = await this.#probe(planned.plan);
       if (probed === 'answered' || this.#c.over) return;
       planned = await this.#c.judging.later(sql, NO_TYPES, this.#c.transaction(), true);
@@ -81,7 +81,10 @@ export class SimpleQuery {
       await this.#refuseQuery({ kind: 'not-recorded' });
       return 'answered';
     }
-    const answer = await this.#c.link.ask('parse', clearParse(serialize.parse({ name: '', text: it.sql })));
+    const within = this.#c.unsynced;
+    const probe = clearParse(serialize.parse({ name: '', text: it.sql }));
+    const answer = await this.#c.link.probe(probe, within);
+    if (answer.error !== null) this.#c.unsynced = false;
     if (answer.error === null || this.#c.over) return this.#c.over ? 'answered' : 'accepted';
     const report = decodeError(answer.error);
     // Several statements do not fit into a Parse: the server has read them, we have not.

@@ -97,6 +97,23 @@ describe('a decision', () => {
     desk.close();
   });
 
+  it('of the same moment is told as lost, although the row was read before it and its decisions after it', async () => {
+    const { now } = testClock();
+    const desk = testDesk(store.requests, now);
+    const { request } = waiting(await desk.hold(own()));
+    const before = await store.requests.get(request.id);
+    await desk.decide(yes(request.id));
+    const after = await store.requests.get(request.id);
+    if (before === null || after === null) throw new Error('no request');
+    const torn = [{ ...before, decisions: after.decisions }];
+    const late = testDesk({ ...store.requests, get: async () => torn.pop() ?? after }, now);
+    expect(await late.decide(yes(request.id))).toMatchObject({
+      kind: 'lost',
+      sentence: 'Already approved by Dana in Slack at 14:02 UTC.',
+    });
+    for (const each of [desk, late]) each.close();
+  });
+
   it('of a quorum is exact when many approve at once', async () => {
     const desk = testDesk(store.requests, testClock().now);
     const { request } = waiting(await desk.hold(own({ terms: { quorum: 3 } })));
@@ -127,6 +144,10 @@ describe('a decision', () => {
     const { id, requester } = held.request;
     const self = approver('Alice', { id: (requester.ownerId ?? '').toUpperCase() });
     expect(await desk.decide(yes(id, self))).toMatchObject({ kind: 'refused', why: 'own-request' });
+    // Listed by Slack id alone, and known to Slack under the owner's address.
+    const alias = approver('UALICE', { id: 'slack:UALICE', email: (requester.ownerId ?? '').toUpperCase() });
+    expect(await desk.decide(yes(id, alias))).toMatchObject({ kind: 'refused', why: 'own-request' });
+    expect(await desk.decide(no(id, alias))).toMatchObject({ kind: 'refused', why: 'own-request' });
     expect(await desk.decide(yes(id, approver('Eve', { groups: ['sales'] })))).toMatchObject({
       why: 'not-approver',
     });

@@ -31,6 +31,23 @@ async function connect(url = product.agentUrl): Promise<Agent> {
   return agent;
 }
 
+/** A credential that Dana hands out: her own where no owner is named. */
+async function minted(owner?: { readonly email: string; readonly name: string }) {
+  const { status, body } = await dana.post('/credentials', {
+    ...(owner === undefined ? {} : { owner }),
+    agent: 'Cursor',
+    groups: ['demo-agents'],
+    ttlMs: 3_600_000,
+  });
+  expect(status).toBe(201);
+  const { id = '', secret = '' } = body as { readonly id?: string; readonly secret?: string };
+  const url = new URL(product.agentUrl);
+  url.username = id;
+  url.password = secret;
+  return { id, agent: await connect(url.href) };
+}
+
+const asDana = () => ({ HOLDPOINT_TOKEN: dana.token, HOLDPOINT_CONSOLE_URL: product.console });
 const orders = (agent: Agent, where = 'true'): Promise<string> =>
   agent.value(`SELECT count(*) FROM orders WHERE ${where}`);
 
@@ -53,6 +70,54 @@ describe('approved while the client waits', () => {
     const done = await dana.reaches(request.id, 'executed');
     expect(done.outcome).toMatchObject({ code: null, rows: 1, tag: 'DELETE 1' });
     expect(await orders(agent, 'id = 11')).toBe('0');
+  });
+
+  it('gives the personal data that was asked for, and records none of it', async () => {
+    const agent = await connect();
+    const sql = 'SELECT name, email FROM customer_contacts ORDER BY email LIMIT 2';
+    const told = agent.run(sql);
+    const request = await dana.held(sql);
+    expect(request.statement.taggedColumns).toEqual(['public.customers.email']);
+    await dana.decide(request.id, 'approve');
+    const { rows } = await told;
+    expect(rows.length).toBe(2);
+    await dana.reaches(request.id, 'executed');
+    const { out, err } = await holdpoint({ ...product, env: { ...product.env, ...asDana() } }, [
+      'session',
+      request.sessionId,
+    ]);
+    expect(err).toBe('');
+    expect(out).toContain(sql);
+    for (const { email } of rows as readonly { readonly email: string }[]) expect(out).not.toContain(email);
+  });
+
+  it('runs every statement of the string, once', async () => {
+    const agent = await connect();
+    const sql = 'DELETE FROM orders WHERE id = 28; SELECT count(*)::int AS n FROM orders WHERE id = 28';
+    const told = agent.run(sql);
+    const request = await dana.held(sql);
+    expect(request.statement.statementCount).toBe(2);
+    await dana.decide(request.id, 'approve');
+    expect(await told).toMatchObject({ code: null, rows: [{ n: 0 }] });
+    await dana.reaches(request.id, 'executed');
+  });
+
+  it('runs the newest attempt alone: the earlier one is told of it', async () => {
+    const [first, second] = [await connect(), await connect()];
+    const sql = 'DELETE FROM orders WHERE id = 29';
+    const early = first.run(sql);
+    const { id, version } = await dana.held(sql);
+    const late = second.run(sql);
+    expect(await early).toMatchObject({
+      code: 'HP001',
+      message: `${id} is awaited by a newer attempt of the same statement. Not run here. Look at that attempt's result; do not send it again meanwhile.`,
+    });
+    const joined = await dana.until(
+      sql,
+      (all) => all.length === 1 && (all[0]?.version ?? 0) > version && all[0],
+    );
+    await dana.decide(joined.id, 'approve');
+    expect(await late).toMatchObject({ tag: 'DELETE 1' });
   });
 
   it.skipIf(!hasPsql)('resumes psql, decided with `holdpoint approve`', async () => {
@@ -96,7 +161,7 @@ describe('approved while the client waits', () => {
     const decision = `/requests/${request.id}/decision`;
     expect((await form(decision, { effect: 'approve' }, cookie)).status).toBe(403);
     expect((await form(decision, { effect: 'approve', csrf })).status).toBe(401);
-    expect((await dana.requestsOf(/id = 13$/))[0]?.state).toBe('pending');
+    expect((await dana.requestsFor(/id = 13$/))[0]?.state).toBe('pending');
     expect((await form(decision, { effect: 'approve', csrf }, cookie)).status).toBe(303);
     expect(await told).toMatchObject({ code: null, tag: 'DELETE 1' });
     expect((await dana.reaches(request.id, 'executed')).decisions[0]?.surface).toBe('console');
@@ -136,7 +201,7 @@ describe('nobody decides in time', () => {
     await agent.run("SET holdpoint.wait = '0'");
     const sql = 'DELETE FROM orders WHERE id = 15';
     const first = await agent.run(sql);
-    const [request] = await dana.requestsOf(sql);
+    const [request] = await dana.requestsFor(sql);
     const id = request?.id ?? '';
     expect(first).toMatchObject({
       code: 'HP001',
@@ -161,6 +226,32 @@ describe('nobody decides in time', () => {
     expect(second.code).toBe('HP001');
     expect(second.message).not.toContain(id);
     expect(await orders(agent, 'id IN (15, 16)')).toBe('1');
+  });
+
+  it('leaves a grant that nobody else can use', async () => {
+    const agent = await connect();
+    const { agent: other } = await minted({ email: 'carol@example.com', name: 'Carol' });
+    const sql = 'DELETE FROM orders WHERE id = 30';
+    for (const each of [agent, other]) await each.run("SET holdpoint.wait = '0'");
+    await agent.run(sql);
+    const [request] = await dana.requestsFor(sql);
+    await dana.decide(request?.id ?? '', 'approve');
+    const refused = await other.run(sql);
+    expect(refused.code).toBe('HP001');
+    expect(refused.message).not.toContain(request?.id);
+    expect(await agent.run(sql)).toMatchObject({ tag: 'DELETE 1' });
+  });
+
+  it('makes no fourth request of one session: the error lists the open ones', async () => {
+    const agent = await connect();
+    await agent.run("SET holdpoint.wait = '0'");
+    for (const table of ['products', 'order_items', 'orders'])
+      expect((await agent.run(`TRUNCATE ${table}`)).code).toBe('HP001');
+    const told = await agent.run('TRUNCATE customers');
+    const open = await dana.requestsFor(/^TRUNCATE /);
+    expect(told.code).toBe('42501');
+    for (const { id } of open) expect(told.message).toContain(id);
+    expect(open.length).toBe(3);
   });
 
   it('waits as long as the client asked for', async () => {
@@ -188,7 +279,7 @@ describe('nobody decides in time', () => {
       return await agent.run('COMMIT');
     };
     const approveAll = async (): Promise<void> => {
-      const open = (await dana.requestsOf(mine)).filter((each) => each.state === 'pending');
+      const open = (await dana.requestsFor(mine)).filter((each) => each.state === 'pending');
       expect(open.length).toBe(1);
       for (const { id } of open) expect((await dana.decide(id, 'approve')).status).toBe(200);
     };
@@ -259,17 +350,8 @@ describe('nobody waits any more', () => {
 });
 
 describe('who may decide', () => {
-  it('refuses the owner', async () => {
-    const { body } = await dana.post('/credentials', {
-      agent: 'Cursor',
-      groups: ['demo-agents'],
-      ttlMs: 3_600_000,
-    });
-    const { id = '', secret = '' } = body as { readonly id?: string; readonly secret?: string };
-    const url = new URL(product.agentUrl);
-    url.username = id;
-    url.password = secret;
-    const agent = await connect(url.href);
+  it('refuses the owner; a revoked credential withdraws its requests and ends its session', async () => {
+    const { id, agent } = await minted();
     const told = agent.run('DELETE FROM orders WHERE id = 22');
     const request = await dana.held(/id = 22$/);
     for (const effect of ['approve', 'deny'] as const) {
@@ -279,8 +361,21 @@ describe('who may decide', () => {
         `${request.id} is your own request (Cursor for Dana). Somebody else must decide it.`,
       );
     }
-    await agent.end();
-    await told;
+    expect((await dana.post(`/credentials/${id}/revoke`, {})).status).toBe(200);
+    expect(['42501', '28000']).toContain((await told).code);
+    expect((await dana.reaches(request.id, 'withdrawn')).note).toContain('revoked');
+    expect((await agent.run('SELECT 1')).code).not.toBe(null);
+    expect(await orders(await connect(), 'id = 22')).toBe('1');
+  });
+
+  it('lets whoever minted the credential deny, but not approve', async () => {
+    const { agent } = await minted({ email: 'bob@example.com', name: 'Bob' });
+    const told = agent.run('DELETE FROM orders WHERE id = 27');
+    const request = await dana.held(/id = 27$/);
+    const refused = await dana.decide(request.id, 'approve');
+    expect(refused).toMatchObject({ status: 403, body: { kind: 'refused' } });
+    expect((await dana.decide(request.id, 'deny')).status).toBe(200);
+    expect((await told).code).toBe('42501');
   });
 
   it('settles once when two decide at once, and tells the loser who won', async () => {
@@ -337,7 +432,7 @@ describe('who may decide', () => {
     );
     expect(cli.code).toBe(1);
     expect(cli.err).toContain('not an approver token');
-    expect((await dana.requestsOf(/id = 24$/)).map((each) => each.state)).toEqual(['pending']);
+    expect((await dana.requestsFor(/id = 24$/)).map((each) => each.state)).toEqual(['pending']);
     await dana.decide(request.id, 'deny');
     expect((await told).code).toBe('42501');
   });
@@ -380,8 +475,9 @@ describe('what is held', () => {
     expect(told).toMatchObject({ code: 'HP001', rows: [] });
     expect(told.message).toMatch(NAMED);
     expect(told.message.length).toBeLessThan(300);
-    const requests = await dana.requestsOf(sql);
+    const requests = (await dana.requestsFor(/^/)).filter((each) => each.state === 'pending');
     expect(requests.length).toBe(1);
+    expect(requests[0]?.statement.sql).toContain(sql);
     if (rule !== null) expect(requests[0]?.rules).toContain(rule);
     expect(await state()).toBe(before);
     await dana.decide(requests[0]?.id ?? '', 'deny');
@@ -408,7 +504,7 @@ describe('what is held', () => {
     expect(await agent.run('UPDATE orders SET stat = status')).toMatchObject({ code: '42703' });
     expect(await agent.run('SELECT c.emial FROM customers c')).toMatchObject({ code: '42703' });
     expect(await agent.run('SELECT 1 AS one')).toMatchObject({ code: null, rows: [{ one: 1 }] });
-    expect(await dana.requestsOf(/ordres|idd|DELET |lowr|stat =|emial/)).toEqual([]);
+    expect(await dana.requestsFor(/ordres|idd|DELET |lowr|stat =|emial/)).toEqual([]);
   });
 });
 
@@ -422,7 +518,7 @@ describe('a restart of the product', () => {
     expect(await product.stop()).toBe(0);
     product = await startProduct({ dataDir: product.dataDir });
     dana = approver(product, dana.token);
-    const [request] = await dana.requestsOf(sql);
+    const [request] = await dana.requestsFor(sql);
     expect(request).toMatchObject({ state: 'pending', waiterLive: false });
     expect((await dana.decide(request?.id ?? '', 'approve')).status).toBe(200);
     const second = await connect();

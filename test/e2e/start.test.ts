@@ -1,15 +1,23 @@
 /** `holdpoint start` as a newcomer meets it: what it prints, how it ends, what it refuses, and what happens when what it stands on goes away. */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync, chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import pg from 'pg';
 import postgres from 'postgres';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startPostgres } from '../../src/embedded/postgres.ts';
 import { clusterOf, holdpoint, type Product, scratch, startProduct } from '../support/product.ts';
-import { WireClient } from '../support/wire-client.ts';
+import { trace, WireClient } from '../support/wire-client.ts';
 
 const PSQL = spawnSync('psql', ['--version']).status === 0;
 const PSYCOPG = spawnSync('python3', ['-c', 'import psycopg']).status === 0;
@@ -33,7 +41,11 @@ const left = (dataDir: string) =>
   processesOf(dataDir, clusterOf(dataDir, 'store'), clusterOf(dataDir, 'shop'));
 
 /** `holdpoint start` that is to be refused. */
-async function refused(env: NodeJS.ProcessEnv, args: readonly string[] = [], cwd = scratch()): Promise<string> {
+async function refused(
+  env: NodeJS.ProcessEnv,
+  args: readonly string[] = [],
+  cwd = scratch(),
+): Promise<string> {
   const said = await startProduct({ dataDir: cwd, env, args }).then(
     async (product) => {
       await product.stop();
@@ -45,14 +57,19 @@ async function refused(env: NodeJS.ProcessEnv, args: readonly string[] = [], cwd
   return said;
 }
 
-async function outcome(url: string, sql: string): Promise<{ rows?: unknown; code?: string | undefined; message?: string }> {
+async function outcome(
+  url: string,
+  sql: string,
+): Promise<{ rows?: unknown; code?: string | undefined; message?: string }> {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 15_000 });
   client.on('error', () => {});
   try {
     await client.connect();
     return { rows: (await client.query(sql)).rows };
   } catch (error) {
-    return error instanceof pg.DatabaseError ? { code: error.code, message: error.message } : { message: String(error) };
+    return error instanceof pg.DatabaseError
+      ? { code: error.code, message: error.message }
+      : { message: String(error) };
   } finally {
     await client.end().catch(() => {});
   }
@@ -99,14 +116,20 @@ describe('the demo', () => {
     const client = postgres(product.agentUrl, { max: 1 });
     expect([...(await client.unsafe(sql))]).toEqual([{ n: 10 }]);
     await client.end();
-    const query = (command: string, ...args: string[]) => spawnSync(command, args, { encoding: 'utf8' }).stdout.trim();
+    const query = (command: string, ...args: string[]) =>
+      spawnSync(command, args, { encoding: 'utf8' }).stdout.trim();
     if (PSQL) expect(query('psql', product.agentUrl, '-XAtc', sql)).toBe('10');
     const python = `import sys, psycopg; print(psycopg.connect(sys.argv[1]).execute("${sql}").fetchone()[0])`;
     if (PSYCOPG) expect(query('python3', '-c', python, product.agentUrl)).toBe('10');
   });
 
   it('runs SQL from the command line: rows, notices, message and code', async () => {
-    expect(await holdpoint(product, ['sql', 'SELECT id, status IS NULL AS gone FROM orders WHERE id < 3 ORDER BY 1'])).toEqual({
+    expect(
+      await holdpoint(product, [
+        'sql',
+        'SELECT id, status IS NULL AS gone FROM orders WHERE id < 3 ORDER BY 1',
+      ]),
+    ).toEqual({
       code: 0,
       out: ' id | gone\n----+------\n  1 | f\n  2 | f\n(2 rows)\n',
       err: '',
@@ -121,8 +144,12 @@ describe('the demo', () => {
       out: '',
       err: 'ERROR: relation "ordres" does not exist\nSQLSTATE: 42P01\n',
     });
-    const held = await holdpoint(product, ['sql', "SET holdpoint.wait = '0'; DELETE FROM orders WHERE id = 7"]);
-    expect(held).toMatchObject({ code: 1, err: expect.stringMatching(/^ERROR: HP-[\s\S]*SQLSTATE: (HP001|42501)\n$/) });
+    const unwilling = `${product.agentUrl}?options=-c%20holdpoint.wait%3D0`;
+    const held = await holdpoint(product, ['sql', 'DELETE FROM orders WHERE id = 7', '--url', unwilling]);
+    expect(held).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/^ERROR: HP-[\s\S]*SQLSTATE: HP001\n$/),
+    });
   });
 
   it('refuses a wrong password, an unknown user and an unknown target alike to the server', async () => {
@@ -148,5 +175,278 @@ describe('the demo', () => {
     );
     expect(left(dataDir)).toEqual(before);
     expect(await outcome(product.agentUrl, 'SELECT 1 AS one')).toEqual({ rows: [{ one: 1 }] });
+  });
+
+  it.each([
+    ['a NUL', Buffer.from("SELECT 'a\0b'; UPDATE orders SET status = 'paid' WHERE id = 9")],
+    ['text that is no UTF-8', Buffer.from([...Buffer.from("SELECT '"), 0xc3, 0x28, 0x27])],
+  ])('ends a session that sends %s, with the reason', async (_, text) => {
+    const url = new URL(product.agentUrl);
+    const login = { user: url.username, password: decodeURIComponent(url.password) };
+    const client = await WireClient.login(Number(url.port), login);
+    client.send(Buffer.from([0x51, 0, 0, 0, text.length + 5]), text, Buffer.from([0]));
+    expect(trace(await client.next())).toBe('E:08P01');
+    await expect(client.next()).rejects.toThrow('closed the link');
+  });
+
+  it.skipIf(!LINUX)('fails closed while its store is gone, says so, and recovers by itself', async () => {
+    const client = new pg.Client({ connectionString: product.agentUrl });
+    client.on('error', () => {});
+    await client.connect();
+    // All of the store's processes stand still: a store that hangs, the worst kind of gone.
+    const cluster = clusterOf(dataDir, 'store');
+    const postmaster = Number(readFileSync(join(cluster, 'postmaster.pid'), 'utf8').split('\n')[0]);
+    const children = () =>
+      readFileSync(`/proc/${postmaster}/task/${postmaster}/children`, 'utf8').trim().split(' ').map(Number);
+    const stopped = [postmaster, ...children()];
+    for (const pid of stopped) process.kill(pid, 'SIGSTOP');
+    try {
+      await expect(client.query('DELETE FROM orders WHERE id = 8')).rejects.toMatchObject({
+        code: 'XX000',
+        message: expect.stringMatching(/approval desk cannot be reached\. Not run/),
+      });
+      expect(await outcome(product.agentUrl, 'SELECT 1')).toMatchObject({
+        code: '28000',
+        message: expect.stringContaining('cannot check logins at the moment'),
+      });
+    } finally {
+      for (const pid of stopped) {
+        try {
+          process.kill(pid, 'SIGCONT');
+        } catch {
+          // Ended meanwhile.
+        }
+      }
+    }
+    await expect.poll(() => outcome(product.agentUrl, 'SELECT 1 AS one')).toEqual({ rows: [{ one: 1 }] });
+
+    process.kill(postmaster, 'SIGKILL');
+    await expect
+      .poll(() => readFileSync(join(cluster, 'postmaster.pid'), 'utf8').split('\n')[0])
+      .not.toBe(String(postmaster));
+    await expect.poll(() => outcome(product.agentUrl, 'SELECT 1 AS one')).toEqual({ rows: [{ one: 1 }] });
+    await client.query("SET holdpoint.wait = '0'");
+    await expect
+      .poll(() => client.query('DELETE FROM orders WHERE id = 8').catch(({ code }: pg.DatabaseError) => code))
+      .toBe('HP001');
+    const there = await client.query('SELECT 1 FROM orders WHERE id = 8');
+    expect(there.rowCount).toBe(1);
+    await client.end();
+  });
+
+  it.skipIf(!LINUX)(
+    'leaves nothing behind: kill -9, a start on what was left, Ctrl-C in its terminal',
+    async () => {
+      const user = new URL(product.agentUrl).username;
+      await product.kill();
+      await expect.poll(() => left(dataDir)).toEqual([]);
+
+      product = await startProduct({ dataDir, env, detached: true });
+      expect(new URL(product.agentUrl).username).toBe(user);
+      expect(await outcome(product.agentUrl, 'SELECT count(*)::int AS n FROM orders WHERE id = 8')).toEqual({
+        rows: [{ n: 1 }],
+      });
+      // The terminal's Ctrl-C goes to the whole process group.
+      process.kill(-product.pid, 'SIGINT');
+      expect(await product.ended).toBe(0);
+      expect(left(dataDir)).toEqual([]);
+    },
+  );
+});
+
+describe('an unprivileged user', () => {
+  it.skipIf(!ROOT || !LINUX)('starts it too, next to busy default ports, and Ctrl-C stops it', async () => {
+    const account = readFileSync('/etc/passwd', 'utf8')
+      .split('\n')
+      .find((line) => line.startsWith('nobody:'));
+    const uid = Number(account?.split(':')[2]);
+    const dataDir = scratch();
+    chmodSync(dataDir, 0o755);
+    chownSync(dataDir, uid, uid);
+    // Whether it is this or another program that has them does not matter.
+    const busy = await Promise.all([7432, 7480].map(occupy));
+    const product = await startProduct({
+      dataDir,
+      uid,
+      env: { HOME: dataDir, HOLDPOINT_LISTEN: undefined, HOLDPOINT_CONSOLE_LISTEN: undefined },
+    });
+    try {
+      expect(product.output()).toMatch(/Port 7432 is in use: the gateway listens on 74\d\d instead\./);
+      expect(product.output()).toMatch(/Port 7480 is in use: the console listens on 74\d\d|75\d\d instead\./);
+      expect(await outcome(product.agentUrl, 'SELECT 1 AS one')).toEqual({ rows: [{ one: 1 }] });
+    } finally {
+      expect(await product.stop()).toBe(0);
+      for (const close of busy) close();
+    }
+    expect(left(dataDir)).toEqual([]);
+    product.remove();
+  });
+});
+
+function occupy(port: number): Promise<() => void> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(() => {}));
+    server.listen(port, '127.0.0.1', () => resolve(() => server.close()));
+  });
+}
+
+describe('what cannot work is refused before anything starts', () => {
+  it('tells every mistake of the configuration at once, each with its place', async () => {
+    const cwd = scratch();
+    const text = [
+      'gateway: { listen: nowhere }',
+      'targets:',
+      '  app:',
+      '    url: mysql://db/app',
+      `    logins: { admin: { user: a, password: "\${NOT_SET_ANYWHERE}" } }`,
+      'identity:',
+      '  levels: { dba: god }',
+      'hold: { agent_wait: soon }',
+      'colour: blue',
+    ];
+    writeFileSync(join(cwd, 'holdpoint.yaml'), text.join('\n'));
+    const said = await refused(
+      { SLACK_BOT_TOKEN: 'xoxb-x', HOLDPOINT_APPROVERS: 'nobody at all' },
+      ['--target', 'x'],
+      cwd,
+    );
+    expect(said).toMatch(/does not start: \d+ mistakes in the configuration\./);
+    for (const place of [
+      /holdpoint\.yaml:1:\d+: gateway\.listen/,
+      /holdpoint\.yaml:5:\d+: .*NOT_SET_ANYWHERE is not set/,
+      /holdpoint\.yaml:7:\d+: identity\.levels\.dba/,
+      /holdpoint\.yaml:8:\d+: hold\.agent_wait/,
+      /holdpoint\.yaml:9:\d+: .*colour/,
+      /--target: write --target name=postgres/,
+      /SLACK_CHANNEL: is not set/,
+      /HOLDPOINT_APPROVERS: "nobody at all"/,
+    ])
+      expect(said).toMatch(place);
+  });
+
+  it('a busy port that was asked for, and a console beyond this machine', async () => {
+    const server = createServer();
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    const address = server.address();
+    const port = typeof address === 'object' ? address?.port : 0;
+    expect(await refused({ HOLDPOINT_LISTEN: `127.0.0.1:${port}` })).toContain(
+      `the gateway cannot listen on 127.0.0.1:${port}: the port is in use.`,
+    );
+    server.close();
+    expect(await refused({ HOLDPOINT_CONSOLE_LISTEN: '0.0.0.0:0' })).toContain(
+      'HOLDPOINT_CONSOLE_LISTEN: the console does not listen on 0.0.0.0 without a login configured',
+    );
+  });
+
+  it('a policy file with a mistake, with line and column', async () => {
+    const cwd = scratch();
+    writeFileSync(join(cwd, 'policy.yaml'), 'version: 1\ndefaults:\n  delete: perhaps\n');
+    const yaml = 'policy: policy.yaml\ntargets: { app: { url: "postgres://u:p@127.0.0.1:1/app" } }\n';
+    writeFileSync(join(cwd, 'holdpoint.yaml'), yaml);
+    expect(await refused({}, [], cwd)).toMatch(/policy\.yaml:3:11/);
+  });
+});
+
+describe('a target of one’s own', () => {
+  it('may go away and come back; its policy is replaced by a good file only', async () => {
+    const dataDir = scratch();
+    chmodSync(dataDir, 0o711);
+    const options = {
+      dataDir: join(dataDir, 'target'),
+      superuser: 'postgres',
+      password: 'p',
+      settings: { fsync: 'off' },
+      log: { info: () => {} },
+    };
+    let target = await startPostgres({ ...options, port: 0 });
+    const { port } = target;
+    const owner = new pg.Client(`postgres://postgres:p@127.0.0.1:${port}/postgres`);
+    await owner.connect();
+    await owner.query("CREATE ROLE app LOGIN PASSWORD 'app'; CREATE TABLE t (a int); GRANT ALL ON t TO app");
+    await owner.end();
+    const policy = join(dataDir, 'policy.yaml');
+    writeFileSync(policy, 'version: 1\n');
+    const yaml = `policy: policy.yaml\nidentity: { levels: { dev: admin } }\ntargets: { app: { url: "postgres://app:app@127.0.0.1:${port}/postgres" } }\n`;
+    writeFileSync(join(dataDir, 'holdpoint.yaml'), yaml);
+    const product = await startProduct({ dataDir });
+    try {
+      expect(product.output()).toContain('one upstream login for every access level');
+      await holdpoint(product, ['login', product.link]);
+      const mint = [
+        'credential',
+        'mint',
+        '--owner',
+        'alice@example.com',
+        '--agent',
+        'Cursor',
+        '--group',
+        'dev',
+      ];
+      const minted = await holdpoint(product, mint);
+      const url = (/DATABASE_URL="([^"]+)"/.exec(minted.out)?.[1] ?? '').replace('TARGET', 'app');
+      const insert = () => outcome(url, 'INSERT INTO t VALUES (1) RETURNING a');
+      expect(await insert()).toEqual({ rows: [{ a: 1 }] });
+
+      const said = () => product.output();
+      appendFileSync(policy, 'defaults: { insert: maybe }\n');
+      await expect.poll(said).toMatch(/policy\.yaml:2:21[\s\S]*the old policy stays in force/);
+      expect(await insert()).toEqual({ rows: [{ a: 1 }] });
+      writeFileSync(policy, 'version: 1\ndefaults: { insert: deny }\n');
+      await expect.poll(async () => (await insert()).code).toBe('42501');
+      writeFileSync(policy, 'version: 1\n');
+      await expect.poll(insert).toEqual({ rows: [{ a: 1 }] });
+
+      await target.stop();
+      const down = await insert();
+      expect(down).toMatchObject({
+        code: 'XX000',
+        message: expect.stringMatching(/^Target app cannot be used: .*Nothing was run\.$/),
+      });
+      target = await startPostgres({ ...options, port });
+      await expect.poll(insert).toEqual({ rows: [{ a: 1 }] });
+    } finally {
+      await product.stop();
+      await target.stop();
+      product.remove();
+    }
+  });
+});
+
+describe('holdpoint policy explain', () => {
+  const explain = async (stdin: string, ...args: string[]) => {
+    const child = spawn(process.execPath, ['bin/holdpoint.mjs', 'policy', 'explain', ...args], {
+      stdio: 'pipe',
+    });
+    let out = '';
+    child.stdout.on('data', (chunk: Buffer) => {
+      out += chunk.toString();
+    });
+    child.stdin.end(stdin);
+    await once(child, 'close');
+    return { code: child.exitCode, out };
+  };
+
+  it('answers people', async () => {
+    expect(await explain('DELETE FROM orders')).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/^verdict: hold\n[\s\S]*rules: +deletes\nclass: +delete\n/),
+    });
+  });
+
+  it('answers line by line, one that is no JSON with an error', async () => {
+    const { out } = await explain(
+      '{"sql": "SELECT 1"}\nno json\n{"sql": "SELECT ssn FROM customers"}\n',
+      '--jsonl',
+    );
+    const answers: unknown[] = out
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(answers).toMatchObject([
+      { verdict: 'allow', class: 'read', rules: ['default:read'], statements: [{ class: 'read' }] },
+      { error: expect.stringContaining('not JSON') },
+      { verdict: 'hold', rules: ['pii'], statements: [{ columns: [expect.stringContaining('ssn')] }] },
+    ]);
   });
 });

@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type TestPostgres, testPostgres } from '../support/postgres.ts';
+import { serialize, WireClient } from '../support/wire-client.ts';
 import { AGENT, type Bench, bench, SCHEMA } from './support.ts';
 
 let server: TestPostgres;
@@ -151,28 +152,24 @@ describe('a session', () => {
   });
 
   it('withdraws the request when the client cancels, and keeps the connection', async () => {
-    const client = await connect();
-    const work = refusal(client.query('delete from orders where id = 5'));
+    const client = await WireClient.login(it_.port, AGENT);
+    client.send(serialize.query('delete from orders where id = 5'));
     const request = await it_.desk.waiting();
-    const other = new pg.Client({ connectionString: it_.url() });
-    // pg sends a CancelRequest with the key of the given client.
-    (other as unknown as { cancel(client: pg.Client, query: unknown): void }).cancel(
-      client,
-      (client as unknown as { activeQuery: unknown; _activeQuery: unknown })._activeQuery ??
-        (client as unknown as { activeQuery: unknown }).activeQuery,
-    );
-    expect(await work).toMatchObject({ code: '57014' });
+    const other = await WireClient.open(it_.port);
+    other.send(serialize.cancel(client.key.pid, client.key.secret));
+    expect(await client.ready()).toEqual(['E:57014', 'Z:I']);
     expect(it_.desk.withdrawn).toContain(request.id);
-    expect((await client.query('select 1 as one')).rows).toEqual([{ one: 1 }]);
+    client.send(serialize.query('select 1'));
+    expect(await client.ready()).toEqual(['T', 'D', 'C:SELECT 1', 'Z:I']);
+    client.close();
   });
 
   it('stops waiting when the client goes away', async () => {
-    const client = await connect();
-    const work = client.query('delete from orders where id = 6').catch(() => {});
+    const client = await WireClient.login(it_.port, AGENT);
+    client.send(serialize.query('delete from orders where id = 6'));
     const request = await it_.desk.waiting();
-    (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
+    client.close();
     await it_.desk.until(() => it_.desk.left.includes(request.id));
-    await work;
     expect(await rows('select 1 from orders where id = 6')).toHaveLength(1);
   });
 

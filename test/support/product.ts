@@ -18,6 +18,8 @@ export interface Product {
   readonly pid: number;
   readonly env: NodeJS.ProcessEnv;
   output(): string;
+  /** The exit code. */
+  readonly ended: Promise<number | null>;
   /** SIGINT and wait, as Ctrl-C does; keeps the data directory. Resolves to the exit code. */
   stop(): Promise<number | null>;
   kill(): Promise<void>;
@@ -62,6 +64,9 @@ export async function startProduct(options: StartOptions = {}): Promise<Product>
       ...(options.detached === true ? { detached: true } : {}),
     },
   );
+  const ended = new Promise<number | null>((resolve) => {
+    child.once('exit', resolve);
+  });
   let text = '';
   child.stderr.on('data', (chunk: Buffer) => {
     text += chunk.toString();
@@ -82,13 +87,15 @@ export async function startProduct(options: StartOptions = {}): Promise<Product>
     console: found(/console (https?:\/\/\S+)/),
     pid: child.pid ?? 0,
     env,
+    ended,
     output: () => text,
     stop: () => end(child, 'SIGINT'),
     async kill() {
       await end(child, 'SIGKILL');
     },
     remove() {
-      for (const name of ['store', 'shop']) rmSync(clusterOf(dataDir, name), { recursive: true, force: true });
+      for (const name of ['store', 'shop'])
+        rmSync(clusterOf(dataDir, name), { recursive: true, force: true });
       rmSync(dataDir, { recursive: true, force: true });
     },
   };

@@ -16,6 +16,7 @@ import { errorResponse } from '../wire/build.ts';
 import { WireFault } from '../wire/fault.ts';
 import { FRONTEND } from '../wire/frame.ts';
 import { BackendWalker, type Fate } from '../wire/walk.ts';
+import { showsNotice, withheldError } from './withhold.ts';
 import { BatchWriter } from './writer.ts';
 
 export type TransactionStatus = 'I' | 'T' | 'E';
@@ -60,6 +61,8 @@ export class ServerLink {
   #status: TransactionStatus = 'I';
   #skipping = false;
   #copyIn = false;
+  /** A statement sent in this transaction touches tagged columns: what the server says may quote them, also later, as at a FETCH or the COMMIT. */
+  #exposed = false;
   #over = false;
   #waiting: { readonly test: () => boolean; readonly wake: () => void }[] = [];
 
@@ -95,15 +98,25 @@ export class ServerLink {
 
   /** The one way in for Query, Parse, Bind and Execute (I1). */
   send(cleared: Cleared, reply: Expected): void {
-    this.#writer.push(cleared.spend());
+    const bytes = cleared.spend();
+    if (this.#skipping) {
+      this.#skip(reply);
+      return;
+    }
+    if (reply.run?.withheld === true) this.#exposed = true;
+    this.#writer.push(bytes);
     this.replies.push(reply);
   }
 
   control(bytes: Buffer, reply: Expected | null): void {
     const type = bytes[0];
     if (type === undefined || !CONTROL.has(type)) throw new Error('a statement needs a clearance');
-    this.#writer.push(bytes);
     if (type === FRONTEND.sync) this.#skipping = false;
+    if (this.#skipping && (type === FRONTEND.describe || type === FRONTEND.close)) {
+      if (reply !== null) this.#skip(reply);
+      return;
+    }
+    this.#writer.push(bytes);
     if (type === FRONTEND.copyDone || type === FRONTEND.copyFail) this.#copyIn = false;
     if (reply !== null) this.replies.push(reply);
   }
@@ -143,12 +156,26 @@ export class ServerLink {
   }
 
   /** A question of the gateway's own. The client sees none of it; the caller sees to it that nothing else is owed. */
-  async ask(kind: 'query' | 'parse', cleared: Cleared): Promise<Answer> {
+  async ask(cleared: Cleared): Promise<Answer> {
     const answer: Answer = { rows: [], error: null };
-    this.send(cleared, expected(kind, { answer }));
-    if (kind === 'parse') this.control(SYNC, expected('sync', { answer }));
+    this.send(cleared, expected('query', { answer }));
     this.flush();
     await this.quiet();
+    return answer;
+  }
+
+  /** A Parse of the gateway's own. `within` an implicit transaction of the client only its failure is followed by a Sync, as a failing Query's would be. */
+  async probe(cleared: Cleared, within: boolean): Promise<Answer> {
+    const answer: Answer = { rows: [], error: null };
+    this.send(cleared, expected('parse', { answer }));
+    this.control(within ? FLUSH : SYNC, within ? null : expected('sync', { answer }));
+    this.flush();
+    await this.quiet();
+    if (within && answer.error !== null && !this.#over) {
+      this.control(SYNC, expected('sync', { answer }));
+      this.flush();
+      await this.quiet();
+    }
     return answer;
   }
 
@@ -198,11 +225,17 @@ export class ServerLink {
     this.#wake();
   }
 
+  /** An error came while this was being judged: the server would ignore it until Sync. */
+  #skip(reply: Expected): void {
+    reply.settle?.('skipped');
+    if (reply.run !== null) this.#events.skipped(reply.run);
+  }
+
   #large(type: number): 'pass' | 'drop' {
     const { head } = this.replies;
     if (head?.answer) return 'drop';
     if (type === D || type === COPY_ROW) head?.run?.unseen(type === D);
-    return 'pass';
+    return type === NOTICE && this.#exposed ? 'drop' : 'pass';
   }
 
   #message(type: number, bytes: Buffer): Fate {
@@ -253,7 +286,7 @@ export class ServerLink {
         return this.#events.parameter(name, value) ? 'pass' : 'drop';
       }
       case 'N':
-        return mine === null ? 'pass' : 'drop';
+        return mine === null && (!this.#exposed || showsNotice(bytes)) ? 'pass' : 'drop';
       case 'A':
         return 'pass';
       default:
@@ -296,13 +329,14 @@ export class ServerLink {
 
   #error(head: Expected | null, bytes: Buffer): Fate {
     this.#copyIn = false;
+    const told = withheldError(bytes, this.#exposed);
+    const error = decodeError(told ?? bytes);
     if (head === null || head.kind === 'sync') {
       // A deferred constraint at the implicit commit, or the server is going away.
-      this.#events.failed(null, decodeError(bytes));
-      return head?.answer ? 'drop' : 'pass';
+      this.#events.failed(null, error);
+      return head?.answer ? 'drop' : (told ?? 'pass');
     }
     head.failed = true;
-    const error = decodeError(bytes);
     if (head.run !== null) head.run.error = error;
     if (head.answer === null) this.#events.failed(head.run, error);
     if (head.kind !== 'query') {
@@ -320,7 +354,7 @@ export class ServerLink {
       head.answer.error = Buffer.from(bytes);
       return 'drop';
     }
-    return head.refusal === null ? 'pass' : errorResponse(toReport(head.refusal));
+    return head.refusal === null ? (told ?? 'pass') : errorResponse(toReport(head.refusal));
   }
 
   #ready(head: Expected | null, bytes: Buffer): Fate {
@@ -331,6 +365,7 @@ export class ServerLink {
     this.replies.shift();
     this.#status = status;
     this.#copyIn = false;
+    if (status === 'I') this.#exposed = this.replies.some(({ run }) => run?.withheld === true);
     head.settle?.(head.failed ? 'failed' : 'done');
     if (head.run !== null) this.#events.finished(head.run);
     if (head.answer !== null) return 'drop';
@@ -342,6 +377,7 @@ export class ServerLink {
 const D = 0x44;
 const C = 0x43;
 const COPY_ROW = 0x64;
+const NOTICE = 0x4e;
 const SYNC = Buffer.from([FRONTEND.sync, 0, 0, 0, 4]);
 export const FLUSH = Buffer.from([FRONTEND.flush, 0, 0, 0, 4]);
 const TERMINATE = Buffer.from([FRONTEND.terminate, 0, 0, 0, 4]);

@@ -9,8 +9,8 @@ export interface ServerError {
   /** The raising function of the server: the same in every language. */
   readonly routine: string;
 }
-/** ErrorResponse and NoticeResponse. */
-export function decodeError(message: Buffer): ServerError {
+/** ErrorResponse and NoticeResponse: every field by its letter, in order. */
+export function decodeFields(message: Buffer): Map<string, string> {
   const reader = new Reader(message, HEADER);
   const fields = new Map<string, string>();
   while (reader.left > 0) {
@@ -18,6 +18,11 @@ export function decodeError(message: Buffer): ServerError {
     if (field === 0) break;
     fields.set(String.fromCharCode(field), reader.cbytes().toString('utf8'));
   }
+  return fields;
+}
+
+export function decodeError(message: Buffer): ServerError {
+  const fields = decodeFields(message);
   return {
     severity: fields.get('V') ?? fields.get('S') ?? 'ERROR',
     code: fields.get('C') ?? 'XX000',

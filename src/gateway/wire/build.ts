@@ -42,6 +42,13 @@ function fields(report: Report): Buffer[] {
   );
   return [...parts, Buffer.alloc(1)];
 }
+/** A server's report again, with the fields that are left of it. */
+export const reportFields = (type: 'E' | 'N', fields: ReadonlyMap<string, string>): Buffer =>
+  frame(
+    type,
+    ...[...fields].flatMap(([key, value]) => [Buffer.from(key, 'latin1'), cstring(value)]),
+    Buffer.alloc(1),
+  );
 export const errorResponse = (report: Report): Buffer => frame('E', ...fields(report));
 export const noticeResponse = (report: Report): Buffer => frame('N', ...fields(report));
 export const readyForQuery = (status: 'I' | 'T' | 'E'): Buffer => frame('Z', Buffer.from(status, 'latin1'));

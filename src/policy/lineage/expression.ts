@@ -9,7 +9,7 @@ import { clearLiterals } from './literals.ts';
 import type { Scope } from './scope.ts';
 import { findSource, resolveName, resolveQualified } from './scope.ts';
 import { select } from './select.ts';
-import { REVEALING_FUNCTIONS } from './system.ts';
+import { CARRYING_FUNCTIONS, REVEALING_FUNCTIONS } from './system.ts';
 
 const COMPARISONS = new Set([
   '=',
@@ -154,6 +154,11 @@ function operator(node: Tree, scope: Scope, context: Context): Deps {
   const { name } = qualified(node['name']);
   const kind = node['kind'];
   const compares = COMPARISONS.has(name) || (typeof kind === 'string' && COMPARING_KINDS.has(kind));
+  if (kind === 'AEXPR_NULLIF') {
+    // Its operator is `=`, its result the left side.
+    context.out.use('predicate', right);
+    return left;
+  }
   if (!compares || node['lexpr'] === undefined) return union(left, right);
   context.out.use('predicate', union(left, right));
   if (left.size === 0 && right.size === 0) clearLiterals([node['lexpr'], node['rexpr']], context);
@@ -198,6 +203,8 @@ function call(node: Tree, scope: Scope, context: Context): Deps {
     context.out.use('predicate', deps);
     return NONE;
   }
+  // The value leaves here, wherever the call stands: in a predicate, under EXPLAIN ANALYZE.
+  if (CARRYING_FUNCTIONS.has(name)) context.out.use('value', deps);
   if (REVEALING_FUNCTIONS.has(name)) deps = union(deps, context.env.everyTag('pg_catalog', name, '*'));
   for (const fn of custom) {
     const summary = functionSummary(fn, context);

@@ -82,6 +82,17 @@ const SOURCES: ReadonlyMap<string, SystemSource> = new Map<string, SystemSource>
   ['pg_cursors', { sensitive: ['statement'], safe: [] }],
 ]);
 
+/** Harmless to call, but what they are given can be read back elsewhere: settings, notifications, sequences, pg_locks, random(). */
+export const CARRYING_FUNCTIONS: ReadonlySet<string> = new Set([
+  'set_config',
+  'pg_notify',
+  'setval',
+  'setseed',
+  ...['', 'try_'].flatMap((how) =>
+    ['', 'xact_'].flatMap((scope) => ['', '_shared'].map((mode) => `pg_${how}advisory_${scope}lock${mode}`)),
+  ),
+]);
+
 /** Built-in functions whose result may hold tagged values. */
 export const REVEALING_FUNCTIONS: ReadonlySet<string> = new Set([
   'pg_stat_get_activity',

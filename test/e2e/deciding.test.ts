@@ -1,0 +1,213 @@
+/** Who may decide, once, and what stays on disk afterwards: the product as it is installed, seen from outside. */
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { holdpoint, type Product, scratch, startProduct } from '../support/product.ts';
+import { type Approver, agentAt, approverOf } from './support.ts';
+
+let product: Product;
+let dana: Approver;
+let eve: Approver;
+beforeAll(async () => {
+  const dataDir = scratch();
+  writeFileSync(
+    join(dataDir, 'holdpoint.yaml'),
+    `identity:
+  approvers:
+    - { name: Dana, email: dana@example.com }
+    - { name: Eve, email: Eve@Example.com }
+`,
+  );
+  product = await startProduct({ dataDir });
+  dana = await approverOf(product);
+  const link = /For Eve:\s+(\S+)/.exec(product.output())?.[1] ?? '';
+  eve = await approverOf({ ...product, link });
+});
+afterAll(async () => {
+  await product?.stop();
+  product?.remove();
+});
+
+const data = () => join(product.dataDir, 'data');
+
+function asEve(args: readonly string[]) {
+  const env = { ...product.env, HOLDPOINT_TOKEN: eve.token, HOLDPOINT_CONSOLE_URL: product.console };
+  return holdpoint({ ...product, env }, args);
+}
+
+/** Paths of the regular files that hold the text, as bytes. `skip` names what is left out at the top. */
+function filesWith(dir: string, text: string, skip: readonly string[] = []): string[] {
+  return readdirSync(dir, { withFileTypes: true }).flatMap((entry) => {
+    if (skip.includes(entry.name)) return [];
+    const path = join(dir, entry.name);
+    if (entry.isDirectory()) return filesWith(path, text);
+    return entry.isFile() && readFileSync(path).includes(text) ? [path] : [];
+  });
+}
+
+/** A credential of this owner, as `holdpoint credential mint` makes it. */
+async function urlOf(email: string): Promise<string> {
+  const { body } = await dana.post('/credentials', {
+    owner: { email },
+    agent: 'Cursor',
+    groups: ['demo-agents'],
+    ttlMs: 600_000,
+  });
+  const { id, secret } = body as unknown as { id: string; secret: string };
+  const url = new URL(product.agentUrl);
+  url.username = id;
+  url.password = secret;
+  return url.href;
+}
+
+test('who has only the agent’s connection URL can ask, not decide', async () => {
+  const { username, password } = new URL(product.agentUrl);
+  for (const secret of [username, password, product.link.split('/').at(-1) ?? '']) {
+    for (const headers of [
+      { authorization: `Bearer ${secret}` },
+      { cookie: `holdpoint=${secret}` },
+      { authorization: `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}` },
+    ] as Record<string, string>[]) {
+      for (const path of ['/api/me', '/api/requests', '/api/events', '/api/sessions', '/api/policy', '/']) {
+        const answer = await fetch(product.console + path, { headers });
+        expect(answer.status, path).toBe(401);
+        expect(await answer.text()).not.toContain(secret);
+      }
+    }
+  }
+  const pending = await holdpoint(product, ['pending']);
+  expect(pending).toMatchObject({ code: 1, out: '' });
+  expect(pending.err).toContain('You are not logged in');
+  const env = { ...product.env, HOLDPOINT_TOKEN: password, HOLDPOINT_CONSOLE_URL: product.console };
+  const approve = await holdpoint({ ...product, env }, ['approve', 'HP-AAAA']);
+  expect(approve.code).toBe(1);
+  expect(approve.err).toContain('not an approver token');
+  expect(approve.err).not.toContain(password);
+  expect((await holdpoint(product, ['approve'])).code).toBe(2);
+});
+
+test('a spent link opens nothing, and the token of the command line is its user’s alone', async () => {
+  const again = await holdpoint(product, ['login', product.link]);
+  expect(again.code).toBe(1);
+  expect(again.err).toMatch(/wrong, used or older/);
+  const { body } = await dana.post('/links', {});
+  const login = await holdpoint(product, ['login', (body as unknown as { url: string }).url]);
+  expect(login).toMatchObject({ code: 0, err: '' });
+  const file = join(product.env['XDG_CONFIG_HOME'] ?? '', 'holdpoint', 'token');
+  expect(statSync(file).mode & 0o777).toBe(0o600);
+  const { token } = JSON.parse(readFileSync(file, 'utf8')) as { token: string };
+  expect(login.out).not.toContain(token);
+  expect(filesWith(data(), token)).toEqual([]);
+});
+
+test('an owner does not decide, whatever the spelling of the address', async () => {
+  const agent = await agentAt(await urlOf('DANA@Example.COM'));
+  await agent.run("SET holdpoint.wait = '0'");
+  const sql = 'DELETE FROM orders WHERE id = 900001';
+  expect((await agent.run(sql)).code).toBe('HP001');
+  const [request] = await dana.requestsFor(sql);
+  await expect(dana.decide(request?.id ?? '', 'approve')).resolves.toMatchObject({ status: 403 });
+  expect((await dana.requestsFor(sql))[0]).toMatchObject({ state: 'pending', decisions: [] });
+  await agent.end();
+});
+
+test('of sixty decisions at once one settles; sixty statements are settled each by its own', async () => {
+  const agents = await Promise.all(
+    Array.from({ length: 60 }, async (_, i) => agentAt(await urlOf(`agent${i}@example.com`))),
+  );
+  const sqlOf = (i: number) => `DELETE FROM orders WHERE id = ${910_000 + i}`;
+  const told = agents.map((agent, i) => agent.run(sqlOf(i)));
+  const held = await dana.until(
+    /WHERE id = 9100/,
+    (some) => some.filter((each) => each.waiterLive).length === 60 && some,
+  );
+  const first = held[0]?.id ?? '';
+  const race = await Promise.all(Array.from({ length: 60 }, () => eve.decide(first, 'approve')));
+  expect(race.filter(({ status }) => status === 200)).toHaveLength(1);
+  expect(race.filter(({ status }) => status === 409)).toHaveLength(59);
+  const rest = await Promise.all(held.slice(1).map(({ id }) => eve.decide(id, 'approve')));
+  expect(rest.every(({ status }) => status === 200)).toBe(true);
+  for (const answer of await Promise.all(told)) expect(answer).toMatchObject({ code: null, tag: 'DELETE 0' });
+  for (const { id } of held) await dana.reaches(id, 'executed');
+  await Promise.all(agents.map((agent) => agent.end()));
+});
+
+test('what is recorded is complete and holds no personal data, no secret, and an edit shows', async () => {
+  const agent = await agentAt(product.agentUrl);
+  const [{ email, ssn }] = (await (async () => {
+    const sql = 'SELECT email, ssn FROM customers WHERE id = 77';
+    const told = agent.run(sql);
+    const { id } = await eve.held(sql);
+    await eve.decide(id, 'approve');
+    return (await told).rows;
+  })()) as [{ email: string; ssn: string }];
+  expect(email).toContain('@example.com');
+  const insert = 'INSERT INTO customers (name, email, ssn, credit_card) VALUES';
+  const literals = await agent.run(
+    `${insert} ('L', 'lit.zq81@private.test', '977-31-4159', '0000 2718 2818 2845')`,
+  );
+  const binds = await agent.run(`${insert} ('B', $1, $2, $3)`, [
+    'bind.zq82@private.test',
+    '977-14-1421',
+    '0000 1618 0339 8874',
+  ]);
+  expect([literals, binds]).toMatchObject([{ tag: 'INSERT 1' }, { tag: 'INSERT 1' }]);
+  const twice = await agent.run(`${insert} ('E', 'bind.zq82@private.test', '977-00-0001', '0000 1')`);
+  expect(twice.code).toBe('23505');
+  await agent.run("SELECT * FROM orders WHERE status = 'x' AND id = 1/0");
+  await agent.run('SELECT nonesuch FROM orders');
+  await agent.run("SET role = 'shop_owner'");
+  await agent.run("SET holdpoint.wait = '0'");
+  await agent.run("ALTER ROLE shop_readonly PASSWORD 'pw-zq83-secret'");
+  await agent.run('RESET holdpoint.wait');
+  const denied = 'DROP TABLE order_items';
+  const told = agent.run(denied);
+  await eve.decide((await eve.held(denied)).id, 'deny', 'not today');
+  expect((await told).code).toBe('42501');
+  await agent.end();
+
+  const { sessions } = await eve.get<{ sessions: { id: string; ownerId: string }[] }>(
+    '/sessions?owner=alice',
+  );
+  const id = sessions[0]?.id ?? '';
+  type Event = { kind: string; n?: number; sql?: string; effect?: string; error?: { code: string } | null };
+  const { events } = await eve.get<{ events: Event[] }>(`/sessions/${id}`);
+  const statements = events.filter((each) => each.kind === 'statement');
+  expect(statements.map((each) => each.n)).toEqual(statements.map((_, i) => i + 1));
+  expect(new Set(statements.map((each) => each.effect))).toEqual(new Set(['hold', 'allow', 'deny']));
+  // Each statement has what came of it.
+  for (const { n, sql } of statements)
+    expect(
+      events.some((each) => each.kind === 'result' && each.n === n),
+      sql,
+    ).toBe(true);
+  const codes = events.flatMap((each) => (each.error ? [each.error.code] : []));
+  for (const code of ['23505', '42703', '42501']) expect(codes).toContain(code);
+
+  await expect(asEve(['verify', id])).resolves.toMatchObject({ code: 0 });
+  const agentSecret = decodeURIComponent(new URL(product.agentUrl).password);
+  await product.stop();
+  const values = [email, ssn, 'zq81', '977-31-4159', '2718 2818', 'zq82', '977-14-1421', '1618 0339', 'zq83'];
+  for (const value of values) expect(filesWith(data(), value, ['shop']), value).toEqual([]);
+  expect(filesWith(data(), agentSecret)).toEqual([join(data(), 'demo-agent.url')]);
+  for (const name of readdirSync(data()).filter((each) => each.endsWith('.secret'))) {
+    const secret = readFileSync(join(data(), name), 'utf8').trim();
+    expect(statSync(join(data(), name)).mode & 0o777).toBe(0o600);
+    expect(
+      filesWith(data(), secret).filter((path) => !path.endsWith('.secret')),
+      name,
+    ).toEqual([]);
+  }
+  for (const value of [...values, agentSecret])
+    expect(product.output().replaceAll(product.agentUrl, '')).not.toContain(value);
+
+  const [file] = filesWith(join(data(), 'recordings'), 'DROP TABLE order_items');
+  writeFileSync(
+    file ?? '',
+    readFileSync(file ?? '', 'utf8').replace('DROP TABLE order_items', 'DROP TABLE order_itemz'),
+  );
+  product = await startProduct({ dataDir: product.dataDir });
+  const checked = await asEve(['verify', id]);
+  expect(checked.code).toBe(1);
+  expect(checked.err).toMatch(/broken at event \d+/);
+});
