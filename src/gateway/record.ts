@@ -53,6 +53,8 @@ export class SessionRecord {
       surface: decision?.surface ?? null,
       note: note ?? decision?.reason ?? request.note,
     });
+    // No reply of the server need follow it: it must not wait in memory for the next statement.
+    this.flush();
   }
 
   result(run: Run): void {
@@ -74,6 +76,7 @@ export class SessionRecord {
       withheld: false,
       error: { code: report.code, message: report.message },
     });
+    this.flush();
   }
 
   /** Written in batches: at the end of a read, and before the next statement. false: the recording is broken. */

@@ -89,8 +89,6 @@ class FileRecorder implements Recorder {
     try {
       const session = new RecordedSession(this.#host, meta);
       this.#open.set(meta.id, session);
-      // Its link is on a card the moment it holds: not only with the next tick.
-      void this.#index.flush();
       return session;
     } catch (error) {
       const fault = toFault(error);

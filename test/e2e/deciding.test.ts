@@ -164,7 +164,6 @@ test('what is recorded is complete and holds no personal data, no secret, and an
   const told = agent.run(denied);
   await eve.decide((await eve.held(denied)).id, 'deny', 'not today');
   expect((await told).code).toBe('42501');
-  await agent.end();
 
   const { sessions } = await eve.get<{ sessions: { id: string; ownerId: string }[] }>(
     '/sessions?owner=alice',
@@ -183,6 +182,7 @@ test('what is recorded is complete and holds no personal data, no secret, and an
     ).toBe(true);
   const codes = events.flatMap((each) => (each.error ? [each.error.code] : []));
   for (const code of ['23505', '42703', '42501']) expect(codes).toContain(code);
+  await agent.end();
 
   await expect(asEve(['verify', id])).resolves.toMatchObject({ code: 0 });
   const agentSecret = decodeURIComponent(new URL(product.agentUrl).password);

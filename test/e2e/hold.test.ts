@@ -1,7 +1,7 @@
 /** Holds and decisions end to end: the started product, ordinary drivers as agents, an approver in the console, API and CLI (DESIGN.md 7–10, 13). */
 import { spawn, spawnSync } from 'node:child_process';
 import postgres from 'postgres';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { holdpoint, type Product, startProduct } from '../support/product.ts';
 import { type Agent, type Approver, agentAt, approver, approverOf, outputOf, type Told } from './support.ts';
 
@@ -82,6 +82,8 @@ describe('approved while the client waits', () => {
     const { rows } = await told;
     expect(rows.length).toBe(2);
     await dana.reaches(request.id, 'executed');
+    // The index of sessions is written once a second.
+    await vi.waitFor(() => dana.get(`/sessions/${request.sessionId}`), { timeout: 5000 });
     const { out, err } = await holdpoint({ ...product, env: { ...product.env, ...asDana() } }, [
       'session',
       request.sessionId,
