@@ -133,7 +133,8 @@ export function createPages(
     return show(
       c,
       { title: 'Requests', tab: 'pending', live: true },
-      pendingPage(pending, recent, callerOf(c), now()),
+      // Oldest first: a new card must not move Approve from under the finger.
+      pendingPage([...pending].reverse(), recent, callerOf(c), now()),
     );
   });
 

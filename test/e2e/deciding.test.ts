@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { holdpoint, type Product, scratch, startProduct } from '../support/product.ts';
-import { type Approver, agentAt, approverOf } from './support.ts';
+import { type Approver, agentAt, approverOf, textOf } from './support.ts';
 
 let product: Product;
 let dana: Approver;
@@ -53,7 +53,7 @@ async function urlOf(email: string): Promise<string> {
     groups: ['demo-agents'],
     ttlMs: 600_000,
   });
-  const { id, secret } = body as unknown as { id: string; secret: string };
+  const [id, secret] = [textOf(body, 'id'), textOf(body, 'secret')];
   const url = new URL(product.agentUrl);
   url.username = id;
   url.password = secret;
@@ -91,7 +91,7 @@ test('a spent link opens nothing, and the token of the command line is its userâ
   expect(again.code).toBe(1);
   expect(again.err).toMatch(/wrong, used or older/);
   const { body } = await dana.post('/links', {});
-  const login = await holdpoint(product, ['login', (body as unknown as { url: string }).url]);
+  const login = await holdpoint(product, ['login', textOf(body, 'url')]);
   expect(login).toMatchObject({ code: 0, err: '' });
   const file = join(product.env['XDG_CONFIG_HOME'] ?? '', 'holdpoint', 'token');
   expect(statSync(file).mode & 0o777).toBe(0o600);

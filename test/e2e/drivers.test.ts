@@ -421,7 +421,11 @@ with psycopg.connect(sys.argv[1]) as conn:
     with psycopg.ClientCursor(conn) as plain: plain.execute("select 1; select 2"); print(plain.fetchall(), plain.nextset(), plain.fetchall())
 print("done")
 `;
-    const seen = await both((url) => run('python3', ['-c', script, url]));
+    const seen = await both(async (url) => {
+      // Left out: psycopg's own warning about an aborted pipeline, which depends on timing, directly as well.
+      const { code, out, err } = await run('python3', ['-c', script, url]);
+      return { code, out, err: err.replace(/^error ignored terminating <psycopg.Pipeline.*\n/m, '') };
+    });
     expect(seen).toMatchObject({ code: 0, err: '', out: expect.stringMatching(/done\n$/) });
   });
 });

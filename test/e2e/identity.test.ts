@@ -1,13 +1,12 @@
 /** Who gets in with what, and that nobody stays longer than their identity: OIDC over TLS, SCRAM, revocation, expiry. */
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { SignJWT, UnsecuredJWT } from 'jose';
 import { OAuth2Server } from 'oauth2-mock-server';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Product, scratch, startProduct } from '../support/product.ts';
-import { type Approver, agentAt, approverOf } from './support.ts';
+import { type Approver, agentAt, approverOf, textOf } from './support.ts';
 
 const idp = new OAuth2Server();
 const other = new OAuth2Server();
@@ -21,24 +20,8 @@ beforeAll(async () => {
   idp.issuer.url = issuer;
   const dataDir = scratch();
   mkdirSync(dataDir, { recursive: true });
-  execFileSync(
-    'openssl',
-    [
-      ...[
-        'req',
-        '-x509',
-        '-newkey',
-        'ec',
-        '-pkeyopt',
-        'ec_paramgen_curve:prime256v1',
-        '-nodes',
-        '-days',
-        '2',
-      ],
-      ...['-subj', '/CN=localhost', '-keyout', 'server.key', '-out', 'server.crt'],
-    ],
-    { cwd: dataDir, stdio: 'ignore' },
-  );
+  for (const name of ['server.key', 'server.crt'])
+    copyFileSync(new URL(`../support/tls/${name}`, import.meta.url), join(dataDir, name));
   writeFileSync(
     join(dataDir, 'holdpoint.yaml'),
     `gateway: { tls: { cert_file: server.crt, key_file: server.key } }
@@ -143,7 +126,7 @@ test('revocation ends a live session before its next statement, and its requests
     groups: ['devs'],
     ttlMs: 600_000,
   });
-  const { id, secret } = body as unknown as { id: string; secret: string };
+  const [id, secret] = [textOf(body, 'id'), textOf(body, 'secret')];
   const url = new URL(product.agentUrl);
   [url.username, url.password] = [id, secret];
   const [agent, idle] = await Promise.all([agentAt(url.href), agentAt(url.href)]);

@@ -174,3 +174,10 @@ export async function outputOf(child: import('node:child_process').ChildProcess)
   await once(child, 'close');
   return { code: child.exitCode, out, err };
 }
+
+/** A text field of an answer, or an error that names it. */
+export function textOf(body: object, name: string): string {
+  const value: unknown = Reflect.get(body, name);
+  if (typeof value !== 'string') throw new Error(`the answer has no ${name}`);
+  return value;
+}

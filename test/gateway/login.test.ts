@@ -13,41 +13,21 @@ import { AGENT, type Bench, bench, SCHEMA } from './support.ts';
 let server: TestPostgres;
 let plain: Bench;
 let encrypted: Bench;
-let directory: string;
 
 beforeAll(async () => {
   server = await testPostgres();
   await server.createDatabase('shop');
   await server.query('shop', `${SCHEMA} create role boss superuser login password 'boss-secret';`);
-  directory = mkdtempSync(join(tmpdir(), 'hp-tls-'));
-  const [keyFile, certFile] = [join(directory, 'key.pem'), join(directory, 'cert.pem')];
-  spawnSync('openssl', [
-    'req',
-    '-x509',
-    '-newkey',
-    'ec',
-    '-pkeyopt',
-    'ec_paramgen_curve:prime256v1',
-    '-nodes',
-    '-days',
-    '1',
-    '-subj',
-    '/CN=localhost',
-    '-keyout',
-    keyFile,
-    '-out',
-    certFile,
-  ]);
+  const pair = (name: string) => readFileSync(new URL(`../support/tls/server.${name}`, import.meta.url));
   plain = await bench(server, 'shop');
   encrypted = await bench(server, 'shop', {
-    tls: { key: readFileSync(keyFile), cert: readFileSync(certFile) },
+    tls: { key: pair('key'), cert: pair('crt') },
   });
 });
 afterAll(async () => {
   await plain?.stop();
   await encrypted?.stop();
   await server?.stop();
-  rmSync(directory, { recursive: true, force: true });
 });
 
 const refused = async (work: Promise<unknown>): Promise<{ code: string; message: string }> =>
