@@ -46,10 +46,11 @@ function foreign() {
   if (process.platform !== 'linux' && process.platform !== 'darwin') {
     return `it runs on Linux and macOS, not on ${process.platform}; on Windows use WSL 2 or the container image.`;
   }
-  if (process.platform === 'darwin' || process.argv[2] !== 'start' || process.env.DATABASE_URL) return null;
+  if (process.platform === 'darwin' || process.argv[2] !== 'start' || process.env.HOLDPOINT_STORE_URL)
+    return null;
   process.report.excludeNetwork = true;
   if (process.report.getReport().header.glibcVersionRuntime) return null;
-  return 'the embedded PostgreSQL needs glibc and this system uses musl (Alpine); use a Debian-based image, or set DATABASE_URL and --target to PostgreSQL servers of your own.';
+  return 'the embedded PostgreSQL needs glibc and this system uses musl (Alpine); use a Debian-based image, or set HOLDPOINT_STORE_URL and --target to PostgreSQL servers of your own.';
 }
 
 function notBuilt() {

@@ -224,7 +224,7 @@ export function loadConfig(flags: Flags, env: NodeJS.ProcessEnv, cwd: string): C
       problems,
     ),
     publicUrl: publicUrl(file.console?.public_url ?? env['HOLDPOINT_PUBLIC_URL'], problems),
-    storeUrl: file.store?.url ?? env['HOLDPOINT_STORE_URL'] ?? env['DATABASE_URL'] ?? null,
+    storeUrl: file.store?.url ?? env['HOLDPOINT_STORE_URL'] ?? null,
     targets,
     demo: targets.length === 0,
     issuers: (file.identity?.issuers ?? []).map(({ algorithms, claims, ...rest }) => ({
@@ -255,7 +255,7 @@ export function loadConfig(flags: Flags, env: NodeJS.ProcessEnv, cwd: string): C
   }
   if (config.storeUrl !== null && !/^postgres(ql)?:\/\//.test(config.storeUrl)) {
     problems.push({
-      place: file.store?.url === undefined ? 'DATABASE_URL' : place,
+      place: file.store?.url === undefined ? 'HOLDPOINT_STORE_URL' : place,
       message: 'the store is PostgreSQL: write postgres://user:password@host/database',
     });
   }

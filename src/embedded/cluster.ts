@@ -98,7 +98,7 @@ export async function initCluster(
     const said = error instanceof Error && 'stderr' in error ? String(error.stderr).trim().split('\n') : [];
     if (said.some((line) => line.includes('could not look up effective user ID'))) {
       throw new Error(
-        `PostgreSQL needs a user that has a name, and uid ${process.geteuid?.()} has no entry in /etc/passwd; add one, or set DATABASE_URL and --target to PostgreSQL servers of your own.`,
+        `PostgreSQL needs a user that has a name, and uid ${process.geteuid?.()} has no entry in /etc/passwd; add one, or set HOLDPOINT_STORE_URL and --target to PostgreSQL servers of your own.`,
       );
     }
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';

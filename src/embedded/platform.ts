@@ -3,7 +3,7 @@
 export const PACKAGES = ['darwin-arm64', 'darwin-x64', 'linux-arm', 'linux-arm64', 'linux-x64'] as const;
 
 /** What to do instead; the end of a sentence. */
-export const OWN = 'set DATABASE_URL and --target to PostgreSQL servers of your own';
+export const OWN = 'set HOLDPOINT_STORE_URL and --target to PostgreSQL servers of your own';
 
 export interface Host {
   readonly platform: string;
