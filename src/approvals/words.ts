@@ -106,7 +106,7 @@ const STATES: Readonly<Record<RequestState, Sentence>> = {
 
 /** Where the request stands: `Approved by Dana in Slack at 14:02 UTC, not run, waiting for retry until 18:40 UTC.` */
 export function stateSentence(request: ApprovalRequest, now: number): string {
-  return STATES[request.state](request, now);
+  return plain(STATES[request.state](request, now), 300);
 }
 
 /** For the one who tapped too late: `Already denied by Dana in Slack at 14:02 UTC.` */

@@ -165,9 +165,10 @@ test('what is recorded is complete and holds no personal data, no secret, and an
   await eve.decide((await eve.held(denied)).id, 'deny', 'not today');
   expect((await told).code).toBe('42501');
 
-  const { sessions } = await eve.get<{ sessions: { id: string; ownerId: string }[] }>(
-    '/sessions?owner=alice',
-  );
+  // The index follows the recording within a second.
+  const listed = () => eve.get<{ sessions: { id: string; ownerId: string }[] }>('/sessions?owner=alice');
+  await expect.poll(async () => (await listed()).sessions.length).toBeGreaterThan(0);
+  const { sessions } = await listed();
   const id = sessions[0]?.id ?? '';
   type Event = { kind: string; n?: number; sql?: string; effect?: string; error?: { code: string } | null };
   const { events } = await eve.get<{ events: Event[] }>(`/sessions/${id}`);
