@@ -7,23 +7,13 @@ import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { type Document, isMap, isScalar, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import type { Target, UpstreamLogin } from './gateway/types.ts';
+import type { IssuerConfig } from './identity/issuer.ts';
 import type { AccessLevel, ApproverRecord } from './identity/types.ts';
 
 export function environment(): NodeJS.ProcessEnv {
   return process.env;
 }
 
-export interface IssuerSettings {
-  readonly issuer: string;
-  readonly audience: string;
-  readonly algorithms?: readonly string[];
-  readonly claims?: {
-    readonly groups?: string;
-    readonly owner?: string;
-    readonly agent?: string;
-    readonly email?: string;
-  };
-}
 export interface SlackSettings {
   readonly botToken: string;
   readonly appToken: string | null;
@@ -53,7 +43,7 @@ export interface Config {
   readonly targets: readonly TargetSettings[];
   /** No target of the user's: the demo shop is started and put behind the gateway. */
   readonly demo: boolean;
-  readonly issuers: readonly IssuerSettings[];
+  readonly issuers: readonly IssuerConfig[];
   readonly levels: ReadonlyMap<string, AccessLevel>;
   readonly approvers: readonly ApproverRecord[];
   readonly slack: SlackSettings | null;
