@@ -1,7 +1,9 @@
 /** Pages for a browser: plain forms and links, rendered here. */
+
 import { type Context, Hono } from 'hono';
 import { deleteCookie, setCookie } from 'hono/cookie';
 import { html } from 'hono/html';
+import { REQUEST_STATES } from '../approvals/types.ts';
 import { headline } from '../approvals/words.ts';
 import { hashSecret } from '../identity/access.ts';
 import { cleanReason, decideAs, outcomeOf, REQUEST_ID } from './deciding.ts';
@@ -14,17 +16,7 @@ import type { ConsoleOptions } from './types.ts';
 
 type Flash = NonNullable<Frame['flash']>;
 const MAX_FLASHES = 500;
-const SETTLED = [
-  'granted',
-  'executing',
-  'executed',
-  'failed',
-  'unknown',
-  'denied',
-  'expired',
-  'withdrawn',
-  'lapsed',
-] as const;
+const SETTLED = REQUEST_STATES.filter((state) => state !== 'pending');
 const SINCE: ReadonlyMap<string, number> = new Map([
   ['1d', 1],
   ['7d', 7],
