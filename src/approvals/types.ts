@@ -73,8 +73,9 @@ export interface RequestStatement {
 export interface Approver {
   /** Compared with Requester.ownerId. */
   readonly id: string;
-  /** A confirmed address of theirs: an approver known by Slack id alone is compared with the owner by it as well. */
+  /** A confirmed address and the Slack id of theirs, where known: whoever goes by several of them is one person. */
   readonly email?: string | null;
+  readonly slackId?: string | null;
   readonly name: string;
   readonly groups: readonly string[];
   readonly surface: Surface;
@@ -203,7 +204,9 @@ export type RefusedWhy =
   | 'already-counted'
   | 'no-such-request'
   | 'reason-needed'
-  | 'owner-unknown';
+  | 'owner-unknown'
+  /** Somebody behind the request, or who approved it already, may be the same person under another key. */
+  | 'identity-unclear';
 
 /** The one decision path (DESIGN.md 13). */
 export interface Desk {

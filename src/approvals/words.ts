@@ -150,6 +150,8 @@ const REFUSALS: Readonly<Record<RefusedWhy, Sentence>> = {
   'reason-needed': (request) => `${request.id} needs a reason. Decide again and say why.`,
   'owner-unknown': (request) =>
     `Nobody is known as the owner of ${request.id}, so only a group named in the rule may approve it, and you are in none.`,
+  'identity-unclear': (request) =>
+    `Whether ${request.id} is your own cannot be told: one of you is known by Slack id alone. Approve it in Slack, or have the approver configured with e-mail and Slack id.`,
 };
 
 export function refusalSentence(why: RefusedWhy, request: ApprovalRequest | null, now: number): string {

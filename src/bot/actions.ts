@@ -59,7 +59,7 @@ export function createActions(
     const result = await desk
       .decide({
         id: tap.value.id,
-        approver: { ...who.approver, email: who.member.email, surface: 'slack' },
+        approver: who.approver,
         effect,
         reason: reason === null ? null : reason.slice(0, 300),
       })

@@ -1,5 +1,7 @@
 /** Who tapped, established at the tap and from Slack itself (SLACK.md "Identity"). Anything doubtful is refused. */
+import type { Approver } from '../approvals/types.ts';
 import { type SlackApi, SlackFailure } from './slack-api.ts';
+import { oneLine } from './text.ts';
 import type { ApproverLike, Approvers, BotLog } from './types.ts';
 
 /** A full member of our own workspace, as `users.info` says now. */
@@ -13,7 +15,7 @@ export type MemberResult =
   | { readonly kind: 'member'; readonly member: Member }
   | { readonly kind: 'refused'; readonly sentence: string };
 export type ApproverResult =
-  | { readonly kind: 'approver'; readonly approver: ApproverLike; readonly member: Member }
+  | { readonly kind: 'approver'; readonly approver: Approver }
   | { readonly kind: 'refused'; readonly sentence: string };
 
 export interface Tapper {
@@ -53,16 +55,36 @@ export function createTapper(deps: {
     async approver(userId, teamId) {
       const result = await member(userId, teamId);
       if (result.kind === 'refused') return result;
-      const { email } = result.member;
-      const approver = approvers.bySlackId(userId) ?? (email === null ? null : approvers.byEmail(email));
-      if (approver === null)
-        return {
-          kind: 'refused',
-          sentence:
-            'You are not registered as an approver here. Ask whoever runs Holdpoint to add your Slack id or e-mail.',
-        };
-      return { kind: 'approver', approver, member: result.member };
+      const { member: who } = result;
+      const bySlack = approvers.bySlackId(userId);
+      const byEmail = who.email === null ? null : approvers.byEmail(who.email);
+      const record = bySlack ?? byEmail;
+      // An entry with a Slack id is that account's alone, whatever address another one has.
+      if (record === null || (record.slackId !== null && record.slackId !== userId))
+        return { kind: 'refused', sentence: UNREGISTERED };
+      const twice = bySlack !== null && byEmail !== null && bySlack !== byEmail;
+      if (twice && (bySlack.email !== null || byEmail.slackId !== null))
+        return { kind: 'refused', sentence: TWO_PEOPLE };
+      return { kind: 'approver', approver: approverOf(record, twice ? byEmail : null, who) };
     },
+  };
+}
+
+const UNREGISTERED =
+  'You are not registered as an approver here. Ask whoever runs Holdpoint to add your Slack id or e-mail.';
+const TWO_PEOPLE =
+  'You are listed as two approvers, one by Slack id and one by e-mail. Nothing was decided: ask whoever runs Holdpoint to make them one.';
+
+/** One person, listed by Slack id and perhaps by e-mail too: known by the address, so that they count once wherever they decide. */
+function approverOf(record: ApproverLike, also: ApproverLike | null, who: Member): Approver {
+  const named = record.name === record.slackId ? (also?.name ?? who.name) : record.name;
+  return {
+    id: record.email ?? who.email ?? record.id,
+    email: who.email,
+    slackId: who.userId,
+    name: oneLine(named, 80),
+    groups: [...new Set([...record.groups, ...(also?.groups ?? [])])],
+    surface: 'slack',
   };
 }
 
@@ -89,11 +111,14 @@ function judge(userId: string, team: string, user: unknown): MemberResult {
     member: {
       userId,
       email: confirmed && typeof email === 'string' && email.includes('@') ? email.toLowerCase() : null,
-      name: typeof user['name'] === 'string' ? user['name'] : userId,
+      name: [profile['real_name'], user['real_name'], user['name']].find(isFilled) ?? userId,
     },
   };
 }
 
+function isFilled(value: unknown): value is string {
+  return typeof value === 'string' && value.trim() !== '';
+}
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -24,10 +24,12 @@ export interface Outbox {
   done(requestId: string, version: number): Promise<void>;
 }
 
-/** An approver as the bot knows one; structural subset of identity's ApproverRecord. `id` is compared with Requester.ownerId. */
+/** An approver as the bot knows one: identity's ApproverRecord. */
 export interface ApproverLike {
   readonly id: string;
   readonly name: string;
+  readonly email: string | null;
+  readonly slackId: string | null;
   readonly groups: readonly string[];
 }
 /** Port: who may decide. Asked at each tap, never cached here. `byEmail` gets a lower-case address and matches exactly. */

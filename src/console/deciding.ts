@@ -18,8 +18,7 @@ export function decideAs(
   surface: Surface,
   input: { readonly id: string; readonly effect: 'approve' | 'deny'; readonly reason: string | null },
 ): Promise<DecideResult> {
-  const { id, name, groups } = approver;
-  return desk.decide({ ...input, approver: { id, name, groups, surface } });
+  return desk.decide({ ...input, approver: { ...approver, surface } });
 }
 
 const REFUSED_STATUS = {
@@ -27,6 +26,7 @@ const REFUSED_STATUS = {
   'minted-by-you': 403,
   'not-approver': 403,
   'owner-unknown': 403,
+  'identity-unclear': 403,
   'already-counted': 409,
   'no-such-request': 404,
   'reason-needed': 422,

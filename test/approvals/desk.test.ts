@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { ApprovalRequest, DeskStore, Outcome } from '../../src/approvals/types.ts';
+import type { ApprovalRequest, DeskStore, HoldResult, Outcome } from '../../src/approvals/types.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { type TestPostgres, testPostgres } from '../support/postgres.ts';
 import { approver, cleared, draft, quiet, testClock, testDesk, waiting } from './support.ts';
@@ -181,6 +181,37 @@ describe('a decision', () => {
     desk.close();
   });
 
+  it('of somebody who may be the owner, the minter or an earlier approver by another key approves nothing, but may deny', async () => {
+    const desk = testDesk(store.requests, testClock().now);
+    const unclear = { kind: 'refused', why: 'identity-unclear' };
+    const inConsole = approver('UDANA', { id: 'slack:UDANA', slackId: 'UDANA' });
+    const inSlack = { ...dana, slackId: 'UDANA' };
+    const open = async (terms: Parameters<typeof own>[0]) => waiting(await desk.hold(own(terms))).request.id;
+
+    const plain = await open({});
+    expect(await desk.decide(yes(plain, inConsole))).toMatchObject(unclear);
+    expect(await desk.decide(no(plain, inConsole))).toMatchObject({ kind: 'settled' });
+
+    const minted = await open({ requester: { mintedBy: 'slack:UDANA' } });
+    expect(await desk.decide(yes(minted))).toMatchObject(unclear);
+    expect(await desk.decide(yes(minted, inSlack))).toMatchObject({ why: 'minted-by-you' });
+    const erin = approver('Erin', { slackId: 'UERIN' });
+    expect(await desk.decide(yes(minted, erin))).toMatchObject({ kind: 'settled' });
+
+    const slackOwner = await open({ requester: { ownerId: 'slack:UDANA', ownerEmail: null } });
+    expect(await desk.decide(yes(slackOwner))).toMatchObject(unclear);
+    expect(await desk.decide(yes(slackOwner, inSlack))).toMatchObject({ why: 'own-request' });
+
+    const two = await open({ terms: { quorum: 2 } });
+    expect(await desk.decide(yes(two, inSlack))).toMatchObject({ kind: 'counted' });
+    expect(await desk.decide(yes(two))).toMatchObject({ why: 'already-counted' });
+    expect(await desk.decide(yes(two, inConsole))).toMatchObject(unclear);
+
+    const subject = await open({ requester: { ownerId: 'https://login.example|7', ownerEmail: null } });
+    expect(await desk.decide(yes(subject))).toMatchObject({ why: 'owner-unknown' });
+    desk.close();
+  });
+
   it('made by another process wakes the one who waits here', async () => {
     const { now } = testClock();
     const [here, there] = [testDesk(store.requests, now), testDesk(store.requests, now)];
@@ -198,6 +229,20 @@ describe('a decision', () => {
   });
 });
 
+/** Leaving is told to the store in the background. */
+async function leave(
+  desk: ReturnType<typeof testDesk>,
+  held: Extract<HoldResult, { readonly kind: 'waiting' }>,
+): Promise<void> {
+  const told = new Promise<void>((resolve) => {
+    desk.onChange((request) => {
+      if (request.id === held.request.id && !request.waiterLive) resolve();
+    });
+  });
+  held.ticket.leave();
+  await told;
+}
+
 describe('a grant', () => {
   /** Approved while nobody waits. */
   async function granted(
@@ -205,7 +250,7 @@ describe('a grant', () => {
     asked: ReturnType<typeof own>,
   ): Promise<ApprovalRequest> {
     const held = waiting(await desk.hold(asked));
-    held.ticket.leave();
+    await leave(desk, held);
     const result = await desk.decide(yes(held.request.id));
     if (result.kind !== 'settled') throw new Error(result.kind);
     return result.request;
@@ -249,7 +294,7 @@ describe('a grant', () => {
     await granted(desk, asked);
     const first = cleared(await desk.hold(asked));
     const again = waiting(await desk.hold(asked));
-    again.ticket.leave();
+    await leave(desk, again);
     await first.clearance.finish({ kind: 'rolled-back', outcome: null });
     await desk.decide(yes(again.request.id));
     const both = [cleared(await desk.hold(asked)), cleared(await desk.hold(asked))];
@@ -320,20 +365,25 @@ describe('a wait', () => {
   });
 
   it('left while its claim is under way gives the grant back', async () => {
-    const desk = testDesk(store.requests, testClock().now);
-    const held = waiting(await desk.hold(own()));
+    let held: { ticket: { leave(): void } } | null = null;
+    const leaving: DeskStore = {
+      ...store.requests,
+      transition: async (id, from, patch, guard) => {
+        const request = await store.requests.transition(id, from, patch, guard);
+        if (patch.state === 'executing') held?.ticket.leave();
+        return request;
+      },
+    };
+    const desk = testDesk(leaving, testClock().now);
     const restored = new Promise<ApprovalRequest>((resolve) => {
-      let claimed = false;
       desk.onChange((request) => {
-        if (request.state === 'executing') claimed = true;
-        if (claimed && request.state === 'granted') resolve(request);
+        if (request.state === 'granted' && !request.waiterLive) resolve(request);
       });
     });
-    desk.onChange((request) => {
-      if (request.state === 'granted') queueMicrotask(() => held.ticket.leave());
-    });
-    await desk.decide(yes(held.request.id));
-    expect(await restored).toMatchObject({ state: 'granted', waiterLive: false });
+    const { request, ticket } = waiting(await desk.hold(own()));
+    held = { ticket };
+    await desk.decide(yes(request.id));
+    expect(await restored).toMatchObject({ id: request.id, holder: null });
     desk.close();
   });
 
@@ -396,7 +446,7 @@ describe('a restart', () => {
     const [pending, asked] = [own(), own()];
     const first = waiting(await before.hold(pending));
     const second = waiting(await before.hold(asked));
-    second.ticket.leave();
+    await leave(before, second);
     await before.decide(yes(second.request.id));
     before.close();
     const after = testDesk(store.requests, now);
@@ -492,7 +542,7 @@ describe('a store that fails', () => {
     const desk = testDesk(flaky(store.requests, fault), clock.now, { pollMs: 60_000 });
     const asked = own();
     const held = waiting(await desk.hold(asked));
-    held.ticket.leave();
+    await leave(desk, held);
     await desk.decide(yes(held.request.id));
     const claimOnly: DeskStore = {
       ...store.requests,

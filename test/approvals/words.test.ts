@@ -108,6 +108,7 @@ describe('the words', () => {
                 'already-counted',
                 'reason-needed',
                 'owner-unknown',
+                'identity-unclear',
               ] as const
             ).map((why) => words.refusalSentence(why, it, NOW)),
           ];

@@ -6,7 +6,7 @@ import { createDelivery, type Delivery } from '../../src/bot/delivery.ts';
 import { clientMessageId } from '../../src/bot/ids.ts';
 import { createSlackApi } from '../../src/bot/slack-api.ts';
 import { createTapper } from '../../src/bot/tapper.ts';
-import type { BotConfig } from '../../src/bot/types.ts';
+import type { ApproverLike, BotConfig } from '../../src/bot/types.ts';
 import { makeDesk, makeLog, makeRequest, NOW, type TestDesk } from './support.ts';
 
 const config: BotConfig = {
@@ -145,12 +145,26 @@ describe('requests to Slack', () => {
 });
 
 describe('who tapped', () => {
-  const tapper = () =>
+  const byEmail: ApproverLike = {
+    id: 'dana@example.com',
+    name: 'Dana',
+    email: 'dana@example.com',
+    slackId: null,
+    groups: ['dba'],
+  };
+  const bySlack: ApproverLike = {
+    ...byEmail,
+    id: 'slack:UDANA',
+    name: 'UDANA',
+    email: null,
+    slackId: 'UDANA',
+  };
+  const tapper = (listed: readonly ApproverLike[] = [byEmail]) =>
     createTapper({
       api: createSlackApi(config.botToken, null, log),
       approvers: {
-        bySlackId: () => null,
-        byEmail: (email) => (email === 'dana@example.com' ? { id: email, name: 'Dana', groups: [] } : null),
+        bySlackId: (id) => listed.find((each) => each.slackId === id) ?? null,
+        byEmail: (email) => listed.find((each) => each.email === email) ?? null,
       },
       ownTeam: async () => 'T1',
       log,
@@ -199,5 +213,41 @@ describe('who tapped', () => {
       .post('/api/users.info')
       .reply(200, { ok: true, user: { ...whole, profile: { email: 'dana@example.com.evil.example' } } });
     expect((await tapper().approver('UDANA', 'T1')).kind).toBe('refused');
+  });
+
+  const says = (user: object) => slack().post('/api/users.info').reply(200, { ok: true, user });
+
+  it('is one person, by the address that Slack confirms, however they are listed', async () => {
+    const real = { ...whole, profile: { ...whole.profile, real_name: 'Dana\nReyes' } };
+    const known = { id: 'dana@example.com', email: 'dana@example.com', slackId: 'UDANA' };
+    const sre = { ...bySlack, groups: ['sre'] };
+    for (const [listed, name, groups] of [
+      [[byEmail], 'Dana', ['dba']],
+      [[{ ...byEmail, slackId: 'UDANA' }], 'Dana', ['dba']],
+      [[sre, byEmail], 'Dana', ['sre', 'dba']],
+      [[sre], 'Dana Reyes', ['sre']],
+    ] as const) {
+      says(real);
+      const who = await tapper(listed).approver('UDANA', 'T1');
+      expect(who).toMatchObject({ kind: 'approver', approver: { ...known, name, groups } });
+    }
+  });
+
+  it('is known by Slack id alone where Slack confirms no address', async () => {
+    says({ ...whole, is_email_confirmed: false });
+    const who = await tapper([bySlack]).approver('UDANA', 'T1');
+    expect(who).toMatchObject({ approver: { id: 'slack:UDANA', email: null, slackId: 'UDANA' } });
+  });
+
+  it('is refused on an address that is listed with another Slack id, and when two entries contradict', async () => {
+    const refused = { kind: 'refused' };
+    says(whole);
+    const elsewhere = { ...byEmail, slackId: 'UOTHER' };
+    expect(await tapper([elsewhere]).approver('UDANA', 'T1')).toMatchObject(refused);
+    says(whole);
+    expect(await tapper([bySlack, elsewhere]).approver('UDANA', 'T1')).toMatchObject(refused);
+    says(whole);
+    const other = { ...bySlack, id: 'dana@other.example', email: 'dana@other.example' };
+    expect(await tapper([other, byEmail]).approver('UDANA', 'T1')).toMatchObject(refused);
   });
 });

@@ -192,9 +192,13 @@ export function makeLog(): BotLog & { readonly lines: Logged[] } {
   return { lines, debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
 }
 
-export const DANA: ApproverLike = { id: 'dana@example.com', name: 'Dana', groups: ['dba'] };
-export const ERIN: ApproverLike = { id: 'erin@example.com', name: 'Erin', groups: ['dba'] };
-export const ALICE: ApproverLike = { id: 'alice@example.com', name: 'Alice', groups: ['dba'] };
+const listed = (name: string, slackId: string | null): ApproverLike => {
+  const email = `${name.toLowerCase()}@example.com`;
+  return { id: email, name, email, slackId, groups: ['dba'] };
+};
+const DANA = listed('Dana', 'UDANA');
+const ERIN = listed('Erin', null);
+const ALICE = listed('Alice', null);
 
 export interface Rig {
   readonly desk: TestDesk;

@@ -174,7 +174,7 @@ describe('deciding', () => {
         id: 'HP-7Q2F',
         effect: 'approve',
         reason: 'fine',
-        approver: { id: DANA.id, name: 'Dana', groups: ['dba'], surface: 'console' },
+        approver: { ...DANA, surface: 'console' },
       },
     ]);
     const page = await (await fetch(`${h.base}/requests/HP-7Q2F`, { headers: { cookie } })).text();
