@@ -158,6 +158,13 @@ export interface CatalogColumn {
   readonly type: string;
   readonly comment: string | null;
   readonly generated: string | null;
+  readonly notNull?: boolean;
+}
+/** Something with no name in the statement that runs a function: `schema.name`. */
+export interface CatalogCall {
+  readonly function: string;
+  /** `write`: a default, CHECK, domain, index, trigger condition or assignment cast. `any`: row security, an implicit cast. */
+  readonly on: 'any' | 'write';
 }
 export interface CatalogRelation {
   readonly oid: number;
@@ -170,7 +177,9 @@ export interface CatalogRelation {
   readonly definition: string | null;
   /** oids of inheritance parents / partitioned parents. */
   readonly parents: readonly number[];
+  /** Trigger functions, `schema.name`. */
   readonly triggers: readonly string[];
+  readonly calls: readonly CatalogCall[];
   readonly hasRules: boolean;
   readonly rowSecurity: boolean;
   /** Estimated rows (reltuples), −1 unknown. */
@@ -179,8 +188,10 @@ export interface CatalogRelation {
 export interface CatalogForeignKey {
   readonly from: number;
   readonly to: number;
-  readonly onDelete: 'cascade' | 'set null' | 'set default' | 'restrict' | 'no action';
+  readonly onDelete: ForeignKeyAction;
+  readonly onUpdate: ForeignKeyAction;
 }
+export type ForeignKeyAction = 'cascade' | 'set null' | 'set default' | 'restrict' | 'no action';
 export interface CatalogFunction {
   readonly oid: number;
   readonly schema: string;
@@ -192,6 +203,14 @@ export interface CatalogFunction {
   readonly body: string | null;
   readonly config: readonly string[];
   readonly securityDefiner: boolean;
+  /** The extension it belongs to. */
+  readonly extension: string | null;
+}
+/** An operator, domain or type with casts outside pg_catalog, and the functions (`schema.name`) that it runs. */
+export interface CatalogOperator {
+  readonly schema: string;
+  readonly name: string;
+  readonly calls: readonly string[];
 }
 /** Everything outside pg_catalog and information_schema of one database, plus the built-ins' names by kind. */
 export interface CatalogSnapshot {
@@ -202,8 +221,7 @@ export interface CatalogSnapshot {
   readonly relations: readonly CatalogRelation[];
   readonly functions: readonly CatalogFunction[];
   readonly foreignKeys: readonly CatalogForeignKey[];
-  /** Operators, casts and domains outside pg_catalog that run functions: `schema.name`. */
-  readonly customOperators: readonly string[];
+  readonly customOperators: readonly CatalogOperator[];
   readonly takenAt: number;
 }
 

@@ -298,6 +298,7 @@ describe('the catalog', () => {
         from: relation('public', 'orders')?.oid,
         to: relation('public', 'customers')?.oid,
         onDelete: 'cascade',
+        onUpdate: 'no action',
       },
     ]);
   });

@@ -22,6 +22,7 @@ const catalog: CatalogSnapshot = {
       definition: null,
       parents: [],
       triggers: [],
+      calls: [],
       hasRules: false,
       rowSecurity: false,
       rows: 10,

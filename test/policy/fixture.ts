@@ -31,6 +31,7 @@ function relation(name: string, cols: string, more: Partial<CatalogRelation> = {
     definition: null,
     parents: [],
     triggers: [],
+    calls: [],
     hasRules: false,
     rowSecurity: false,
     rows: 100,
@@ -59,12 +60,13 @@ function fn(
     body,
     config: [],
     securityDefiner: false,
+    extension: null,
     ...more,
   };
 }
 
 function key(from: string, to: string, onDelete: CatalogForeignKey['onDelete']): CatalogForeignKey {
-  return { from: oid(from), to: oid(to), onDelete };
+  return { from: oid(from), to: oid(to), onDelete, onUpdate: 'no action' };
 }
 
 export const relations: readonly CatalogRelation[] = [
@@ -75,7 +77,7 @@ export const relations: readonly CatalogRelation[] = [
   relation('plain', 'id label'),
   relation('archive', 'id contact'),
   relation('ruled', 'id label', { hasRules: true }),
-  relation('triggered', 'id label', { triggers: ['t'] }),
+  relation('triggered', 'id label', { triggers: ['public.stamp'] }),
   relation('other.customers', 'id email nick'),
   relation('events', 'id at actor_email payload', { relkind: 'p' }),
   relation('events_2026', 'id at actor_email payload', { parents: [oid('events')] }),
@@ -111,6 +113,7 @@ export const functions: readonly CatalogFunction[] = [
   fn('find_customer', 'sql', 'SELECT id FROM public.customers WHERE email = address'),
   fn('mystery', 'plpgsql', 'BEGIN DELETE FROM orders; END'),
   fn('mystery_stable', 'plpgsql', 'BEGIN RETURN 1; END', { volatility: 's' }),
+  fn('stamp', 'plpgsql', 'BEGIN NEW.label := upper(NEW.label); RETURN NEW; END'),
   fn('trusted_one', 'c', null),
   fn('lower', 'plpgsql', 'BEGIN END', { schema: 'evil' }),
   fn('do_purge', 'sql', 'DELETE FROM public.orders WHERE id = $1', { kind: 'p' }),
@@ -129,7 +132,10 @@ export const catalog: CatalogSnapshot = {
     key('order_items', 'orders', 'cascade'),
     key('audit', 'orders', 'set null'),
   ],
-  customOperators: ['public.===', 'public.checked_text'],
+  customOperators: [
+    { schema: 'public', name: '===', calls: ['public.mystery'] },
+    { schema: 'public', name: 'checked_text', calls: ['public.mystery'] },
+  ],
   takenAt: 0,
 };
 

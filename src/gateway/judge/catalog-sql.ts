@@ -34,7 +34,10 @@ export const DIGEST = `select pg_catalog.md5(pg_catalog.concat_ws(',',
   (select ${sum("t.inhrelid::text || ':' || t.inhparent::text")} from pg_inherits t where t.inhrelid >= 16384),
   (select ${sum('t.oid::text')} from pg_trigger t where not t.tgisinternal),
   (select ${sum('t.oid::text')} from pg_rewrite t where t.oid >= 16384),
-  (select ${sum('t.oid::text')} from pg_constraint t where t.oid >= 16384 and (t.contype = 'f' or t.contypid <> 0)),
+  (select ${sum('t.oid::text')} from pg_constraint t where t.oid >= 16384),
+  (select ${sum('t.oid::text')} from pg_policy t),
+  (select ${sum('t.indexrelid::text')} from pg_index t where t.indexrelid >= 16384 and (t.indexprs is not null or t.indpred is not null)),
+  (select ${sum('t.oid::text')} from pg_extension t),
   (select ${sum('t.oid::text')} from pg_proc t where t.oid >= 16384 or t.xmin::text::bigint > 3),
   (select ${sum('t.oid::text')} from pg_operator t where t.oid >= 16384),
   (select ${sum('t.oid::text')} from pg_cast t where t.oid >= 16384),
@@ -47,12 +50,36 @@ export const serverShape = z.object({ database: z.string(), serverVersion: z.num
 
 const list = (query: string) => `select coalesce(pg_catalog.json_agg(x), '[]') as value from (${query}) x`;
 
+/** Functions in a stored expression, read off its node tree: nothing is deparsed, so nobody's lock is waited for. */
+const CALLS = `
+  with tree(relid, "on", node) as (
+    select d.adrelid, 'write', d.adbin::text from pg_attrdef d where d.adrelid >= 16384
+    union all select k.conrelid, 'write', k.conbin::text from pg_constraint k where k.contype = 'c' and k.conrelid >= 16384
+    union all select a.attrelid, 'write', k.conbin::text from pg_attribute a join pg_type t on t.oid = a.atttypid
+      join pg_type e on e.oid = case when t.typtype = 'd' then t.oid else t.typelem end
+      join pg_constraint k on k.contypid in (e.oid, e.typbasetype) where a.attrelid >= 16384 and a.attnum > 0
+    union all select p.polrelid, 'any', pg_catalog.concat(p.polqual::text, p.polwithcheck::text) from pg_policy p
+    union all select i.indrelid, 'write', pg_catalog.concat(i.indexprs::text, i.indpred::text) from pg_index i where i.indrelid >= 16384
+    union all select p.partrelid, 'write', p.partexprs::text from pg_partitioned_table p
+    union all select t.tgrelid, 'write', t.tgqual::text from pg_trigger t where not t.tgisinternal
+  ), called(relid, "on", fn) as (
+    select tree.relid, tree."on", m[1]::oid from tree,
+      pg_catalog.regexp_matches(tree.node, ':(?:funcid|opfuncid|aggfnoid) ([0-9]+)', 'g') m
+    union select a.attrelid, case when k.castcontext = 'i' then 'any' else 'write' end, k.castfunc from pg_cast k
+      join pg_attribute a on a.atttypid = k.casttarget or (k.castcontext = 'i' and a.atttypid = k.castsource)
+      where k.oid >= 16384 and k.castfunc <> 0 and k.castcontext in ('i', 'a') and a.attrelid >= 16384
+  )
+  select called.relid, pg_catalog.json_agg(distinct pg_catalog.jsonb_build_object('on', called."on", 'function', n.nspname || '.' || p.proname)) as calls
+  from called join pg_proc p on p.oid = called.fn join pg_namespace n on n.oid = p.pronamespace
+  where p.oid >= 16384 or p.provolatile <> 'i' group by called.relid`;
+
 export const RELATIONS = list(`
   select c.oid::bigint as oid, n.nspname as schema, c.relname as name, c.relkind::text as relkind, c.reltuples::float8 as rows,
     c.relrowsecurity as "rowSecurity",
     exists (select from pg_rewrite r where r.ev_class = c.oid and r.rulename <> '_RETURN') as "hasRules",
     coalesce((select pg_catalog.json_agg(json_build_object('number', a.attnum, 'name', a.attname,
         'type', pg_catalog.format_type(a.atttypid, a.atttypmod),
+        'notNull', a.attnotnull,
         'comment', pg_catalog.col_description(c.oid, a.attnum),
         'generated', case when a.attgenerated <> '' then coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid), '?') end) order by a.attnum)
       from pg_attribute a left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
@@ -60,8 +87,9 @@ export const RELATIONS = list(`
     coalesce((select pg_catalog.json_agg(i.inhparent::bigint order by i.inhseqno) from pg_inherits i where i.inhrelid = c.oid), '[]') as parents,
     coalesce((select pg_catalog.json_agg(distinct pn.nspname || '.' || p.proname) from pg_trigger t join pg_proc p on p.oid = t.tgfoid
       join pg_namespace pn on pn.oid = p.pronamespace
-      where t.tgrelid = c.oid and not t.tgisinternal and t.tgenabled <> 'D'), '[]') as triggers
-  from pg_class c join pg_namespace n on n.oid = c.relnamespace
+      where t.tgrelid = c.oid and not t.tgisinternal and t.tgenabled <> 'D'), '[]') as triggers,
+    coalesce(k.calls, '[]') as calls
+  from pg_class c join pg_namespace n on n.oid = c.relnamespace left join (${CALLS}) k on k.relid = c.oid
   where c.relkind in ('r','v','m','p','f','S') and c.relpersistence <> 't' and ${ours('c.oid')}
   order by c.oid`);
 export const relationShape = z.array(
@@ -80,10 +108,12 @@ export const relationShape = z.array(
         type: z.string(),
         comment: z.string().nullable(),
         generated: z.string().nullable(),
+        notNull: z.boolean(),
       }),
     ),
     parents: z.array(z.number()),
     triggers: z.array(z.string()),
+    calls: z.array(z.object({ function: z.string(), on: z.enum(['any', 'write']) })),
   }),
 );
 
@@ -101,6 +131,8 @@ export const textShape = z.array(z.object({ oid: z.number(), text: z.string().nu
 export const FUNCTIONS = list(`
   select p.oid::bigint as oid, n.nspname as schema, p.proname as name, l.lanname as language, p.prokind::text as kind,
     p.provolatile::text as volatility, coalesce(p.proconfig, '{}') as config, p.prosecdef as "securityDefiner",
+    (select e.extname from pg_depend d join pg_extension e on e.oid = d.refobjid and d.refclassid = 'pg_extension'::regclass
+      where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e' limit 1) as extension,
     case when l.lanname not in ('internal', 'c') and p.prosrc <> '' then p.prosrc end as body
   from pg_proc p join pg_namespace n on n.oid = p.pronamespace join pg_language l on l.oid = p.prolang
   where ${ours('p.oid')} order by p.oid`);
@@ -114,30 +146,44 @@ export const functionShape = z.array(
     volatility: z.enum(['i', 's', 'v']),
     config: z.array(z.string()),
     securityDefiner: z.boolean(),
+    extension: z.string().nullable(),
     body: z.string().nullable(),
   }),
 );
 
+const action = (column: string) =>
+  `case ${column} when 'c' then 'cascade' when 'n' then 'set null' when 'd' then 'set default' when 'r' then 'restrict' else 'no action' end`;
 export const FOREIGN_KEYS = list(`
   select k.conrelid::bigint as "from", k.confrelid::bigint as "to",
-    case k.confdeltype when 'c' then 'cascade' when 'n' then 'set null' when 'd' then 'set default' when 'r' then 'restrict' else 'no action' end as "onDelete"
+    ${action('k.confdeltype')} as "onDelete", ${action('k.confupdtype')} as "onUpdate"
   from pg_constraint k where k.contype = 'f' order by k.oid`);
+const actionShape = z.enum(['cascade', 'set null', 'set default', 'restrict', 'no action']);
 export const foreignKeyShape = z.array(
   z.object({
     from: z.number(),
     to: z.number(),
-    onDelete: z.enum(['cascade', 'set null', 'set default', 'restrict', 'no action']),
+    onDelete: actionShape,
+    onUpdate: actionShape,
   }),
 );
 
-/** What runs functions of users without calling them by name: operators, casts (named by both types), domains with constraints. */
+/**
+ * What runs functions without calling them by name: operators, casts (named by both types), domains with constraints. A planner's
+ * estimator (oprrest, oprjoin) runs too.
+ */
 export const OPERATORS = list(`
-  select n.nspname || '.' || o.oprname as name from pg_operator o join pg_namespace n on n.oid = o.oprnamespace where ${ours('o.oid')}
-  union
-  select n.nspname || '.' || t.typname from pg_cast k join pg_type t on t.oid in (k.castsource, k.casttarget)
-    join pg_namespace n on n.oid = t.typnamespace where k.oid >= 16384 and k.castfunc <> 0
-  union
-  select n.nspname || '.' || t.typname from pg_type t join pg_namespace n on n.oid = t.typnamespace
-    where t.typtype = 'd' and ${ours('t.oid')} and exists (select from pg_constraint k where k.contypid = t.oid)
-  order by 1`);
-export const operatorShape = z.array(z.object({ name: z.string() }));
+  with called(schema, name, fn) as (
+    select n.nspname, o.oprname, f.fn from pg_operator o join pg_namespace n on n.oid = o.oprnamespace,
+      lateral (values (o.oprcode::oid), (o.oprrest::oid), (o.oprjoin::oid)) f(fn) where ${ours('o.oid')} and f.fn <> 0
+    union all select n.nspname, t.typname, k.castfunc from pg_cast k join pg_type t on t.oid in (k.castsource, k.casttarget)
+      join pg_namespace n on n.oid = t.typnamespace where k.oid >= 16384 and k.castfunc <> 0
+    union all select n.nspname, t.typname, m[1]::oid from pg_type t join pg_namespace n on n.oid = t.typnamespace
+      join pg_constraint k on k.contypid in (t.oid, t.typbasetype),
+      pg_catalog.regexp_matches(k.conbin::text, ':(?:funcid|opfuncid) ([0-9]+)', 'g') m where t.typtype = 'd' and ${ours('t.oid')}
+  )
+  select c.schema, c.name, pg_catalog.json_agg(distinct n.nspname || '.' || p.proname order by n.nspname || '.' || p.proname) as calls
+  from called c join pg_proc p on p.oid = c.fn join pg_namespace n on n.oid = p.pronamespace
+  where p.oid >= 16384 or p.provolatile = 'v' group by 1, 2 order by 1, 2`);
+export const operatorShape = z.array(
+  z.object({ schema: z.string(), name: z.string(), calls: z.array(z.string()) }),
+);

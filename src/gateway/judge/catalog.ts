@@ -146,17 +146,12 @@ export function createCatalog(options: CatalogOptions): Catalog {
       serverVersion: server.serverVersion,
       relations: relations.map((relation) => ({
         ...relation,
-        columns: relation.columns.map(({ name, type, comment, generated }) => ({
-          name,
-          type,
-          comment,
-          generated,
-        })),
+        columns: relation.columns.map(({ number: _, ...column }) => column),
         definition: definitions.found.get(relation.oid) ?? null,
       })),
       functions: functions.map((fn) => ({ ...fn, body: fn.body ?? sqlBodies.found.get(fn.oid) ?? null })),
       foreignKeys,
-      customOperators: operators.map(({ name }) => name),
+      customOperators: operators,
       takenAt,
     };
     const attributes = new Map(

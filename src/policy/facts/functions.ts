@@ -1,9 +1,11 @@
 /** A function is called: built in and harmless, trusted by the policy, readable, or unknown. */
 import type { Context } from '../lineage/context.ts';
-import { functionSummary } from '../lineage/definitions.ts';
+import { functionSummary, triggerSummary } from '../lineage/definitions.ts';
 import type { Tree } from '../parse/node.ts';
 import { asList, literalText, nodeOf, qualified } from '../parse/node.ts';
+import type { CatalogRelation } from '../types.ts';
 import { HARMLESS, HELD } from './builtins.ts';
+import { onlyComputes } from './extensions.ts';
 
 export function callFunction(node: Tree, context: Context): void {
   const { schema, name } = qualified(node['funcname']);
@@ -12,6 +14,46 @@ export function callFunction(node: Tree, context: Context): void {
   if (builtin && name === 'set_config') setConfig(asList(node['args']), context);
   if (builtin && name === 'setval') out.raise('update');
   callNamed(schema, name, context);
+}
+
+/** What runs `schema.name` without naming it: an operator, a domain's CHECK, a default. */
+export function callHidden(full: string, context: Context): void {
+  const dot = full.indexOf('.');
+  callNamed(full.slice(0, dot), full.slice(dot + 1), context);
+}
+
+/** An operator, a type that is a domain or has casts. Null: nothing of that name runs functions of users. */
+export function callOperators(schema: string | null, name: string, what: string, context: Context): void {
+  for (const operator of context.env.operatorsNamed(schema, name, context.resolution)) {
+    if (operator.calls.length === 0) context.out.unknowns.add(`${what} ${operator.schema}.${name}`);
+    for (const full of operator.calls) callHidden(full, context);
+  }
+}
+
+/** Writing rows fires triggers: their bodies are read (PL/pgSQL too), or unknown. */
+export function callTriggers(relation: CatalogRelation, context: Context): void {
+  const { env, out } = context;
+  for (const full of relation.triggers) {
+    const dot = full.indexOf('.');
+    const [schema, name] = [full.slice(0, dot), full.slice(dot + 1)];
+    const found = env.functionsNamed(schema, name, context.resolution);
+    out.functions.add(full);
+    if (context.trusted(schema, name)) continue;
+    // The server's own: foreign keys, tsvector updates, suppressed no-op updates.
+    if (schema === 'pg_catalog' && found.length === 0) continue;
+    const summaries = found.map((fn) => triggerSummary(fn, context));
+    for (const fn of found) out.definitions.set(`f${fn.oid}`, env.functionDigest(fn));
+    if (summaries.length === 0 || summaries.includes(null)) {
+      out.unknowns.add(`trigger function ${full}`);
+      continue;
+    }
+    for (const summary of summaries) {
+      if (summary === null) continue;
+      out.absorb(summary.facts, 'view');
+      // A notice or error it raises may quote the row.
+      if (summary.raises) out.use('predicate', env.tagsOn(relation));
+    }
+  }
 }
 
 function callNamed(schema: string | null, name: string, context: Context): void {
@@ -23,7 +65,7 @@ function callNamed(schema: string | null, name: string, context: Context): void 
     out.definitions.set(`f${fn.oid}`, env.functionDigest(fn));
     const summary = functionSummary(fn, context);
     if (summary !== null) out.absorb(summary.facts, 'function');
-    else if (!context.trusted(fn.schema, fn.name)) out.unknowns.add(`function ${full}`);
+    else if (!onlyComputes(fn) && !context.trusted(fn.schema, fn.name)) out.unknowns.add(`function ${full}`);
   }
   if (schema !== null && schema !== 'pg_catalog') {
     if (custom.length > 0) return;

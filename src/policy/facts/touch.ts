@@ -3,6 +3,7 @@ import type { Context } from '../lineage/context.ts';
 import { viewSummary } from '../lineage/definitions.ts';
 import type { RelationName } from '../parse/node.ts';
 import type { CatalogRelation, RelationUse } from '../types.ts';
+import { callHidden, callTriggers } from './functions.ts';
 
 type Access = RelationUse['access'];
 
@@ -54,19 +55,28 @@ function touchRelation(
   else if (relation.hasRules && (WRITES.has(access) || access === 'read'))
     out.unknowns.add(`rules on ${schema}.${name}`);
 
+  if (access !== 'ddl' && access !== 'truncate') hidden(relation, access, context);
+
   if (inherits || access === 'truncate') {
     for (const child of env.childrenOf(relation.oid)) touchRelation(child, access, context, true, inherits);
   }
-  if (access === 'delete') {
+  if (access === 'delete' || access === 'update') {
     for (const foreign of env.referencing(relation.oid)) {
       const from = env.relationByOid(foreign.from);
       if (from === null) continue;
-      if (foreign.onDelete === 'cascade') touchRelation(from, 'delete', context, true, true);
-      if (foreign.onDelete === 'set null' || foreign.onDelete === 'set default') {
+      const action = access === 'delete' ? foreign.onDelete : foreign.onUpdate;
+      if (action === 'cascade') touchRelation(from, access, context, true, true);
+      if (action === 'set null' || action === 'set default')
         touchRelation(from, 'update', context, true, true);
-      }
     }
   }
+}
+
+/** Functions that reading or writing its rows runs, named by nobody. */
+function hidden(relation: CatalogRelation, access: Access, context: Context): void {
+  const writes = WRITES.has(access);
+  for (const call of relation.calls) if (call.on === 'any' || writes) callHidden(call.function, context);
+  if (writes && relation.relkind !== 'v') callTriggers(relation, context);
 }
 
 /** TRUNCATE … CASCADE empties every table that refers to one of those, whatever its foreign key says. */

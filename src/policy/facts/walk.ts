@@ -16,7 +16,8 @@ import {
   unwrap,
 } from '../parse/node.ts';
 import type { RelationUse } from '../types.ts';
-import { callByAttribute, callFunction } from './functions.ts';
+import { callByAttribute, callFunction, callOperators } from './functions.ts';
+import { limits } from './limits.ts';
 import { touch } from './touch.ts';
 
 /** WITH names in reach, and how a relation named here is touched. */
@@ -86,7 +87,7 @@ export function walkNode({ kind, node }: Wrapped, place: Place, context: Context
       break;
     case 'TypeName': {
       const { schema, name } = qualified(node['names']);
-      if (context.env.isCustom(schema, name, context.resolution)) context.out.unknowns.add(`type ${name}`);
+      callOperators(schema, name, 'type', context);
       break;
     }
     case 'ColumnRef': {
@@ -179,18 +180,8 @@ function modify(
     }
     return;
   }
-  if (!limits(node['whereClause'])) out.missingWhere = true;
+  if (!limits(node, name, context)) out.missingWhere = true;
   if (node['returningClause'] !== undefined) walk({ RangeVar: target }, { ...place, ctes: null }, context);
-}
-
-/** `WHERE true` and `WHERE 1 = 1` limit nothing. */
-function limits(clause: unknown): boolean {
-  if (clause === undefined || clause === null || typeof clause !== 'object') return false;
-  if (Array.isArray(clause)) return clause.some(limits);
-  const wrapped = unwrap(clause);
-  if (wrapped?.kind === 'ColumnRef' || wrapped?.kind === 'CurrentOfExpr' || wrapped?.kind === 'SubLink')
-    return true;
-  return Object.values(clause).some((child) => typeof child === 'object' && limits(child));
 }
 
 function withNames(node: Tree, outer: Place, context: Context): CteNames | null {
@@ -261,8 +252,7 @@ function operator(value: unknown, context: Context): void {
       : [name];
   for (const member of members) {
     const foreign = schema !== null && schema !== 'pg_catalog';
-    if (env.isCustom(schema, member, context.resolution) || (foreign && env.catalog === null)) {
-      out.unknowns.add(`operator ${schema === null ? '' : `${schema}.`}${member}`);
-    }
+    callOperators(schema, member, 'operator', context);
+    if (foreign && env.catalog === null) out.unknowns.add(`operator ${schema}.${member}`);
   }
 }

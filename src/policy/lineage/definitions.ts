@@ -4,13 +4,14 @@ import { Collector } from '../facts/collector.ts';
 import { asList, nodeOf, unwrap } from '../parse/node.ts';
 import type { RawStatement } from '../parse/parser.ts';
 import { parse } from '../parse/parser.ts';
+import { triggerBody } from '../parse/plpgsql.ts';
 import { analyseStatement } from '../statement.ts';
 import type { CatalogFunction, CatalogRelation, ResolutionContext } from '../types.ts';
 import type { Context } from './context.ts';
 import { MAX_DEFINITION_DEPTH } from './context.ts';
 import type { Shape } from './deps.ts';
 import { NONE, whole } from './deps.ts';
-import type { Summary } from './env.ts';
+import type { Summary, TriggerSummary } from './env.ts';
 import { select } from './select.ts';
 
 /** The catalog may print names qualified or not: every relation of that name counts. */
@@ -45,7 +46,7 @@ export function viewSummary(view: CatalogRelation, context: Context): Summary {
 
 /** Null when the body cannot be read: another language, hidden source, a cycle, or text that does not parse. */
 export function functionSummary(fn: CatalogFunction, context: Context): Summary | null {
-  if (fn.language !== 'sql' || fn.body === null) return null;
+  if (fn.language !== 'sql' || fn.body === null || changesLexer(fn)) return null;
   const seen = `f${fn.oid}`;
   if (context.stack.includes(seen) || context.stack.length > MAX_DEFINITION_DEPTH) return null;
   const path = pathOf(fn, context.resolution);
@@ -61,6 +62,39 @@ export function functionSummary(fn: CatalogFunction, context: Context): Summary 
   const summary = { facts, shape };
   context.env.bodies.set(key, summary);
   return summary;
+}
+
+/** As functionSummary, for a function that runs as a trigger; PL/pgSQL is read too, and only for what it does. */
+export function triggerSummary(fn: CatalogFunction, context: Context): TriggerSummary | null {
+  if (fn.language !== 'plpgsql' || fn.body === null || changesLexer(fn)) return null;
+  const seen = `f${fn.oid}`;
+  // A trigger that writes a table of its own triggers comes round again: what it does is being looked at already.
+  if (context.stack.includes(seen)) return { facts: new Collector(), raises: false };
+  if (context.stack.length > MAX_DEFINITION_DEPTH) return null;
+  const path = pathOf(fn, context.resolution);
+  const key = `${seen}\0${context.trustedKey}\0${context.stack.join()}\0${JSON.stringify(path)}`;
+  const known = context.env.triggers.get(key);
+  if (known !== undefined) return known;
+  const body = triggerBody(fn.body);
+  let summary: TriggerSummary | null = null;
+  if (body !== null) {
+    const facts = new Collector();
+    const inner = inside(context, facts, path, seen, true);
+    for (const statement of body.statements) analyseStatement(statement, inner, 'facts');
+    for (const type of body.types)
+      if (context.env.operatorsNamed(null, type, ANYWHERE).length > 0) facts.unknowns.add(`type ${type}`);
+    if (facts.settings.length > 0) facts.unknowns.add(`settings in ${fn.schema}.${fn.name}`);
+    summary = { facts, raises: body.raises };
+  }
+  context.env.triggers.set(key, summary);
+  return summary;
+}
+
+/** Its text is cut into words otherwise than ours. */
+function changesLexer(fn: CatalogFunction): boolean {
+  return fn.config.some((setting) =>
+    /^(?:standard_conforming_strings|backslash_quote|escape_string_warning|client_encoding)=/i.test(setting),
+  );
 }
 
 function inside(

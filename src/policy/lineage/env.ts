@@ -7,6 +7,7 @@ import type { TagLookup } from '../rules/tags.ts';
 import type {
   CatalogForeignKey,
   CatalogFunction,
+  CatalogOperator,
   CatalogRelation,
   CatalogSnapshot,
   ResolutionContext,
@@ -18,6 +19,11 @@ import { NONE } from './deps.ts';
 export interface Summary {
   readonly facts: Collector;
   readonly shape: Shape;
+}
+export interface TriggerSummary {
+  readonly facts: Collector;
+  /** It may quote the row in a notice or an error. */
+  readonly raises: boolean;
 }
 
 /** Relations a name may stand for. Several when the search path is not known or the session has a temporary one. */
@@ -33,13 +39,14 @@ export class Env {
   readonly tagsOf: TagLookup;
   readonly views = new Map<number, Summary>();
   readonly bodies = new Map<string, Summary>();
+  readonly triggers = new Map<string, TriggerSummary | null>();
   readonly shapes = new Map<number, Shape>();
   readonly #byName = new Map<string, CatalogRelation[]>();
   readonly #byOid = new Map<number, CatalogRelation>();
   readonly #children = new Map<number, CatalogRelation[]>();
   readonly #referencing = new Map<number, CatalogForeignKey[]>();
   readonly #functions = new Map<string, CatalogFunction[]>();
-  readonly #operators = new Map<string, string[]>();
+  readonly #operators = new Map<string, CatalogOperator[]>();
   readonly #interned = new Map<string, Tagged>();
   readonly #digests = new Map<string, string>();
   #everyTag: Deps | null = null;
@@ -55,11 +62,7 @@ export class Env {
     }
     for (const key of catalog.foreignKeys) push(this.#referencing, key.to, key);
     for (const fn of catalog.functions) push(this.#functions, fn.name, fn);
-    for (const operator of catalog.customOperators) {
-      // An operator symbol has no dot, a schema may: split at the last one.
-      const dot = operator.lastIndexOf('.');
-      push(this.#operators, operator.slice(dot + 1), operator.slice(0, Math.max(dot, 0)));
-    }
+    for (const operator of catalog.customOperators) push(this.#operators, operator.name, operator);
   }
 
   relationByOid(oid: number): CatalogRelation | null {
@@ -115,13 +118,17 @@ export class Env {
     return path === null ? all : all.filter((f) => path.includes(f.schema));
   }
 
-  /** Does this operator, cast or domain name run code of the database's users? */
-  isCustom(schema: string | null, name: string, context: ResolutionContext): boolean {
-    const schemas = this.#operators.get(name);
-    if (schemas === undefined) return false;
-    if (schema !== null) return schemas.includes(schema) || schemas.includes('');
+  /** Operators, domains and types with casts that a name may mean and that run functions. */
+  operatorsNamed(
+    schema: string | null,
+    name: string,
+    context: ResolutionContext,
+  ): readonly CatalogOperator[] {
+    const all = this.#operators.get(name);
+    if (all === undefined) return [];
+    if (schema !== null) return all.filter((operator) => operator.schema === schema);
     const path = context.searchPath;
-    return path === null || schemas.some((s) => s === '' || s === 'pg_catalog' || path.includes(s));
+    return path === null ? all : all.filter((o) => o.schema === 'pg_catalog' || path.includes(o.schema));
   }
 
   tag(schema: string, relation: string, column: string, comment: string | null): Tagged | null {
@@ -159,6 +166,16 @@ export class Env {
     return deps;
   }
 
+  /** Tags on the relation's own columns. */
+  tagsOn(relation: CatalogRelation): Deps {
+    const deps = new Set<Tagged>();
+    for (const { name, comment } of relation.columns) {
+      const tagged = this.tag(relation.schema, relation.name, name, comment);
+      if (tagged !== null) deps.add(tagged);
+    }
+    return deps;
+  }
+
   relationDigest(relation: CatalogRelation): string {
     return this.#digest(`r${relation.oid}`, () => [
       relation.schema,
@@ -166,8 +183,14 @@ export class Env {
       relation.relkind,
       relation.definition ?? '',
       JSON.stringify(relation.columns.map((c) => [c.name, c.type, c.comment, c.generated])),
-      JSON.stringify([relation.parents, relation.triggers, relation.hasRules, relation.rowSecurity]),
-      JSON.stringify(this.referencing(relation.oid).map((key) => [key.from, key.onDelete])),
+      JSON.stringify([
+        relation.parents,
+        relation.triggers,
+        relation.calls,
+        relation.hasRules,
+        relation.rowSecurity,
+      ]),
+      JSON.stringify(this.referencing(relation.oid).map((key) => [key.from, key.onDelete, key.onUpdate])),
     ]);
   }
 
