@@ -73,7 +73,10 @@ export class Session {
     const context = new SessionContext(upstream.facts, upstream.parameters, options.holdpointSettings);
     const statements = new Names<Prepared>();
     const portals = new Names<Portal>();
-    const record = new SessionRecord(options.recording, deps.now);
+    // The client connects again, and with it comes a new recording.
+    const record = new SessionRecord(options.recording, deps.now, () =>
+      queueMicrotask(() => this.end({ kind: 'not-recordable' })),
+    );
     const judging = new Judging({ ...options, statements, portals, context });
     const outcomes = new Outcomes(deps.now, (work) => {
       work.catch((error: unknown) => log.error({ err: error }, 'an outcome was not kept'));

@@ -5,7 +5,7 @@ const SENTENCES: Record<FaultCode, string> = {
   'disk-full':
     'The disk that holds the session recordings is full; statements are refused until there is space again.',
   'write-failed':
-    'The session recording could not be written; statements are refused. Open a new session to try again.',
+    'The session recording could not be written; statements are refused until it can be written again.',
   closed: 'The session recording is closed; open a new session.',
   'too-large': 'The statement is too large to be recorded; send a smaller one.',
   exists: 'A recording of a session with this id exists already.',

@@ -25,7 +25,7 @@ export interface RecorderOptions {
   readonly index: SessionIndex;
   /** `loadSigningKey(dir)`. */
   readonly signingKey: SigningKey;
-  /** A recording failed; its session refuses statements from now on. For alerts and metrics. */
+  /** A recording failed; its session refuses statements until it works again. For alerts and metrics. */
   readonly onFault?: (fault: {
     readonly sessionId: string;
     readonly code: string;
@@ -68,6 +68,7 @@ class FileRecorder implements Recorder {
       ...(options.segmentBytes === undefined ? {} : { segmentBytes: options.segmentBytes }),
       onDirty: (session) => this.#index.add(session),
       onFault: (session, fault) => this.#fault(session.id, fault),
+      onMended: ({ id }) => options.log.info({ session: id }, 'The session is being recorded again.'),
       onClosed: (session) => this.#sessionClosed(session),
     };
     mkdirSync(openMarkers(options.dir), { recursive: true, mode: 0o700 });

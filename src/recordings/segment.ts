@@ -56,26 +56,33 @@ export class Segment {
     return this.#length;
   }
 
-  /** All of it or a RecordingFault; what was written of a failed write is cut off again as far as the disk lets us. */
+  /** All of it or a RecordingFault; what was written of a failed write is cut off again, at the latest before the next one. */
   write(data: Buffer): void {
-    if (this.#closed || this.#torn) throw toFault(new Error('The segment takes no more.'));
+    if (this.#closed) throw toFault(new Error('The segment takes no more.'));
     let written = 0;
     try {
+      if (this.#torn) this.#cut();
       while (written < data.length) {
         const n = this.#fs.writeSync(this.#fd, data, written, data.length - written);
         if (n <= 0) throw new Error('The disk took no bytes.');
         written += n;
       }
     } catch (error) {
+      this.#torn = true;
       try {
-        this.#fs.ftruncateSync(this.#fd, this.#length);
+        this.#cut();
       } catch {
-        this.#torn = true;
+        // Tried again before the next write.
       }
       throw toFault(error);
     }
     this.#length += data.length;
     this.#unsynced = true;
+  }
+
+  #cut(): void {
+    this.#fs.ftruncateSync(this.#fd, this.#length);
+    this.#torn = false;
   }
 
   /** Resolves when everything written before the call is on disk (or has failed: then `onFault` was told). */

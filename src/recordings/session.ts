@@ -26,6 +26,8 @@ export interface SessionHost {
   /** The summary changed. */
   readonly onDirty: (session: RecordedSession) => void;
   readonly onFault: (session: RecordedSession, fault: RecordingFault) => void;
+  /** The disk takes its events again. */
+  readonly onMended: (session: RecordedSession) => void;
   /** Its last byte is on disk and its file closed. */
   readonly onClosed: (session: RecordedSession) => void;
 }
@@ -49,7 +51,13 @@ export class RecordedSession implements SessionRecording {
   #signedSeq = 0;
   #signedAt: number;
   #sinceSync = 0;
-  #state: 'open' | 'faulted' | 'closed' = 'open';
+  /**
+   * `failing`: the disk refused the last write; the chain stands where it stood, each append tries again.
+   * `lost`: written bytes may be gone (a failed fdatasync); nothing is appended to them.
+   */
+  #state: 'open' | 'failing' | 'lost' | 'closed' = 'open';
+  /** The segment is full and signed; what comes next goes into a new one. */
+  #sealed = false;
   #endRecorded = false;
   #closing: Promise<void> | null = null;
 
@@ -62,6 +70,7 @@ export class RecordedSession implements SessionRecording {
     this.#link = resume?.link ?? genesis(meta.id);
     this.#signedAt = host.now();
     this.#segment = this.#openSegment(
+      this.#segmentNumber,
       resume === null ? { kind: 'create' } : { kind: 'continue', length: resume.length },
     );
     if (resume !== null) return;
@@ -84,8 +93,7 @@ export class RecordedSession implements SessionRecording {
   }
 
   append(events: readonly RecordedEvent[]): void {
-    if (this.#state === 'faulted') throw new RecordingFault('write-failed');
-    if (this.#state === 'closed') throw new RecordingFault('closed');
+    if (this.#state === 'lost' || this.#state === 'closed') throw new RecordingFault('closed');
     this.#write(events, false);
   }
 
@@ -106,17 +114,17 @@ export class RecordedSession implements SessionRecording {
 
   close(why: string): void {
     if (this.#state === 'closed') return;
-    const faulted = this.#state === 'faulted';
+    const lost = this.#state === 'lost';
     this.#state = 'closed';
     const t = this.#host.now();
     try {
-      // After a fault this usually fails again; the file then ends at its last good line and recovery ends it.
+      // Where this fails, the file ends at its last good line and recovery ends it.
       // A recovered recording may have its end already, torn off before its signature.
-      this.#write(this.#counts.endedAt === null || faulted ? [{ kind: 'end', t, why }] : [], true);
+      this.#write(this.#counts.endedAt === null ? [{ kind: 'end', t, why }] : [], true);
       this.#endRecorded = true;
     } catch {
       this.#counts.endedAt = t;
-      this.#counts.endedWhy = faulted
+      this.#counts.endedWhy = lost
         ? `${why} (its recording had failed)`
         : `${why} (its end could not be recorded)`;
       this.#host.onDirty(this);
@@ -137,7 +145,8 @@ export class RecordedSession implements SessionRecording {
       text += line.text;
       link = line.next;
     }
-    const seal = !sign && this.#segment.length + text.length >= (this.#host.segmentBytes ?? SEGMENT_BYTES);
+    const before = this.#sealed ? 0 : this.#segment.length;
+    const seal = !sign && before + text.length >= (this.#host.segmentBytes ?? SEGMENT_BYTES);
     if (sign || seal) {
       const checkpoint = makeCheckpoint(this.#host.key, this.id, link, this.#host.now());
       const line = chainLine(link, JSON.stringify(checkpoint));
@@ -146,42 +155,51 @@ export class RecordedSession implements SessionRecording {
     }
     if (text === '') return;
     try {
+      if (this.#sealed) this.#roll();
       this.#segment.write(Buffer.from(text, 'utf8'));
-      this.#link = link;
-      for (const event of events) count(this.#counts, event);
-      this.#counts.head = link.prev;
-      if (sign || seal) {
-        this.#signedSeq = link.seq;
-        this.#signedAt = this.#host.now();
-      }
-      if (seal) this.#roll();
     } catch (error) {
-      throw this.#fault(error);
+      throw this.#fault(error, 'failing');
     }
+    // All of it counts from here on: whoever is told that it failed may bring the same events again.
+    this.#link = link;
+    for (const event of events) count(this.#counts, event);
+    this.#counts.head = link.prev;
+    if (sign || seal) {
+      this.#signedSeq = link.seq;
+      this.#signedAt = this.#host.now();
+    }
+    this.#sealed = seal;
     this.#sinceSync += events.length;
-    if (this.#sinceSync >= SYNC_EVENTS) {
+    if (seal || this.#sinceSync >= SYNC_EVENTS) {
       this.#sinceSync = 0;
       void this.#segment.sync();
+    }
+    if (this.#state === 'failing') {
+      this.#state = 'open';
+      this.#host.onMended(this);
     }
     this.#host.onDirty(this);
   }
 
   #roll(): void {
-    const sealed = this.#segment;
+    const full = this.#segment;
+    this.#segment = this.#openSegment(this.#segmentNumber + 1, { kind: 'create' });
     this.#segmentNumber += 1;
-    this.#segment = this.#openSegment({ kind: 'create' });
-    void sealed.close();
+    this.#sealed = false;
+    void full.close();
   }
 
-  #openSegment(how: ConstructorParameters<typeof Segment>[2]): Segment {
-    const path = segmentPath(this.#host.dir, this.#day, this.id, this.#segmentNumber);
-    return new Segment(this.#host.fs, path, how, (error) => void this.#fault(error));
+  #openSegment(number: number, how: ConstructorParameters<typeof Segment>[2]): Segment {
+    const path = segmentPath(this.#host.dir, this.#day, this.id, number);
+    return new Segment(this.#host.fs, path, how, (error) => void this.#fault(error, 'lost'));
   }
 
-  #fault(error: unknown): RecordingFault {
+  #fault(error: unknown, state: 'failing' | 'lost'): RecordingFault {
     const fault = toFault(error);
-    if (this.#state === 'open') this.#state = 'faulted';
-    this.#host.onFault(this, fault);
+    // Told once, not for each statement that is refused meanwhile.
+    if (state === 'failing' ? this.#state === 'open' : this.#state !== 'lost')
+      this.#host.onFault(this, fault);
+    if (this.#state !== 'closed') this.#state = state;
     return fault;
   }
 }

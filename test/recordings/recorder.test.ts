@@ -153,7 +153,7 @@ describe('disk full', () => {
     return { disk, fs };
   }
 
-  test('refuses the statement and the session; new sessions work once there is space; nothing torn remains', async () => {
+  test('refuses statements and sessions until there is space; nothing torn remains, the session goes on', async () => {
     const { disk, fs } = smallDisk();
     const faults: string[] = [];
     const [dir, index] = [temporaryDir(), new MemoryIndex()];
@@ -162,18 +162,68 @@ describe('disk full', () => {
     session.append([statement(1, 'SELECT 1')]);
     disk.room = 100;
     expect(() => session.append([statement(2, 'SELECT 2')])).toThrow(/disk.*full/);
-    expect(() => session.append([statement(3, 'SELECT 3')])).toThrow(RecordingFault);
+    expect(() => session.append([statement(3, 'SELECT 3')])).toThrow(/disk.*full/);
+    expect(faults).toEqual(['disk-full']);
     expect(() => made.open(meta('s2'))).toThrow(/disk.*full/);
-    expect(faults).toContain('disk-full');
     expect(existsSync(join(dir, day(), 's2.jsonl'))).toBe(false);
 
     disk.room = Number.POSITIVE_INFINITY;
-    expect(() => session.append([statement(4, 'SELECT 4')])).toThrow(RecordingFault);
+    session.append([statement(4, 'SELECT 4')]);
     made.open(meta('s3')).append([statement(1, 'SELECT 1')]);
-    session.close('recording failed');
+    session.close('done');
     await made.flush();
-    expect(await made.verify('s1')).toMatchObject({ kind: 'intact', events: 3, signed: 3, ended: true });
-    expect(index.rows.get('s1')).toMatchObject({ statements: 1, endedWhy: 'recording failed' });
+    const said = (await made.read('s1')).flatMap((event) => (event.kind === 'statement' ? [event.n] : []));
+    expect(said).toEqual([1, 4]);
+    expect(await made.verify('s1')).toMatchObject({ kind: 'intact', events: 4, signed: 4, ended: true });
+    expect(index.rows.get('s1')).toMatchObject({ statements: 2, endedWhy: 'done' });
+  });
+
+  test('what a failed write left is cut off before the next one, also when it could not be cut at once', async () => {
+    const { disk, fs } = smallDisk();
+    const dir = temporaryDir();
+    const cut = { works: false };
+    const made = recorder(dir, new MemoryIndex(), {
+      fs: {
+        ...fs,
+        ftruncateSync(fd, length) {
+          if (!cut.works) throw Object.assign(new Error('io'), { code: 'EIO' });
+          nodeFileSystem.ftruncateSync(fd, length);
+        },
+      },
+    });
+    const session = made.open(meta('s1'));
+    disk.room = 100;
+    expect(() => session.append([statement(1, 'SELECT 1')])).toThrow(RecordingFault);
+    disk.room = Number.POSITIVE_INFINITY;
+    expect(() => session.append([statement(2, 'SELECT 2')])).toThrow(RecordingFault);
+    cut.works = true;
+    session.append([statement(3, 'SELECT 3')]);
+    session.close('done');
+    await made.flush();
+    expect(await made.verify('s1')).toMatchObject({ kind: 'intact', events: 3, ended: true });
+  });
+
+  test('no room for a new segment refuses what would go there; numbers of segments have no gap', async () => {
+    const dir = temporaryDir();
+    const door = { open: false };
+    const fs: FileSystem = {
+      ...nodeFileSystem,
+      openSync(path, flags, mode) {
+        if (!door.open && path.endsWith('.2.jsonl'))
+          throw Object.assign(new Error('no space'), { code: 'ENOSPC' });
+        return nodeFileSystem.openSync(path, flags, mode);
+      },
+    };
+    const made = recorder(dir, new MemoryIndex(), { fs, segmentBytes: 1000 });
+    const session = made.open(meta('s1'));
+    session.append([statement(1, 'x'.repeat(1000))]);
+    for (const n of [2, 3]) expect(() => session.append([statement(n, 'SELECT 1')])).toThrow(/disk.*full/);
+    door.open = true;
+    session.append([statement(4, 'SELECT 4')]);
+    session.close('done');
+    await made.flush();
+    expect(readdirSync(join(dir, day())).sort()).toEqual(['s1.2.jsonl', 's1.jsonl']);
+    expect(await made.verify('s1')).toMatchObject({ kind: 'intact', events: 4, ended: true });
   });
 
   test('a session whose end found no space is ended by recovery when there is some', async () => {
@@ -202,7 +252,7 @@ describe('disk full', () => {
     expect(() => recorder(temporaryDir(), new MemoryIndex(), { fs }).open(meta('s1'))).toThrow(/disk.*full/);
   });
 
-  test('a failed fdatasync ends the session as well', async () => {
+  test('after a failed fdatasync nothing is appended to what may be gone', async () => {
     const fs: FileSystem = {
       ...nodeFileSystem,
       fdatasync: (_fd, done) => done(Object.assign(new Error('io'), { code: 'EIO' })),
@@ -210,7 +260,7 @@ describe('disk full', () => {
     const made = recorder(temporaryDir(), new MemoryIndex(), { fs });
     const session = made.open(meta('s1'));
     await made.flush();
-    expect(() => session.append([statement(1, 'SELECT 1')])).toThrow(RecordingFault);
+    expect(() => session.append([statement(1, 'SELECT 1')])).toThrow('closed');
   });
 });
 
