@@ -7,6 +7,7 @@ import { type Approval, own, type Permit } from './clearance.ts';
 import type { ClientLink } from './client.ts';
 import { affectsContext, type SessionContext } from './context.ts';
 import type { Asking, Subject } from './draft.ts';
+import type { Failure } from './errors.ts';
 import type { Gate } from './gate.ts';
 import type { Judging } from './judging.ts';
 import type { Names, Portal, Prepared, Settle } from './names.ts';
@@ -18,7 +19,8 @@ import { type Expected, expected } from './replies.ts';
 import { Run } from './run.ts';
 import type { Judge, Target } from './types.ts';
 import type { UpstreamLink } from './upstream/connect.ts';
-import { FLUSH, type ServerLink } from './upstream/link.ts';
+import { FLUSH, type ServerLink, SYNC } from './upstream/link.ts';
+import { FRONTEND } from './wire/frame.ts';
 
 export interface SessionOptions {
   readonly deps: GatewayDeps;
@@ -127,16 +129,15 @@ export class Core {
     const affects = affectsContext(it);
     if (affects) this.unsettled += 1;
     if (takesLocks(it)) this.worked = true;
-    if (kind === 'query') {
-      this.unsynced = false;
-      // A simple Query drops the unnamed statement and portal.
-      this.dropUnnamed();
-    }
+    const unnamed = kind === 'query' ? this.statements.closing('') : null;
+    if (kind === 'query') this.unsynced = false;
     const settles = this.proposeNames(it);
     return expected(kind, {
       run,
       settle: (end) => {
         if (affects) this.unsettled -= 1;
+        // A simple Query drops the unnamed statement, whatever becomes of it.
+        if (end !== 'skipped') unnamed?.('done');
         for (const settle of settles) settle(end);
         if (end === 'failed') this.context.failed(it);
         if (end !== 'done') return;
@@ -184,7 +185,7 @@ export class Core {
     return settles;
   }
 
-  /** A simple Query or a refused Parse leaves no unnamed statement behind (WIRE.md). */
+  /** A refused Parse leaves no unnamed statement behind (WIRE.md). */
   dropUnnamed(): void {
     this.statements.closing('')('done');
   }
@@ -223,6 +224,22 @@ export class Core {
       await this.link.quiet();
     }
     return !this.over && !this.link.skipping;
+  }
+
+  /**
+   * A malformed message is an error like any other: where an answer stands open the server itself fails, and what was prepared before stays.
+   * Of the extended protocol everything up to Sync is then skipped; the others bring their own ReadyForQuery.
+   */
+  async refuseMessage(type: number, failure: Failure): Promise<void> {
+    const ends = type === FRONTEND.query || type === FRONTEND.sync;
+    if (ends && !(await this.settleEarlier())) {
+      // A Sync ends the skipping, whatever else is in it.
+      if (this.over || type !== FRONTEND.sync) return;
+      this.link.control(SYNC, expected('sync', { answer: { rows: [], error: null } }));
+    }
+    this.unsynced = !ends;
+    this.link.send(own.failingParse('holdpoint_refused'), expected('parse', { refusal: failure }));
+    if (ends) this.link.control(SYNC, expected('sync'));
   }
 
   transaction(): 'idle' | 'open' | 'failed' {

@@ -28,12 +28,14 @@ export type Failure =
   | { readonly kind: 'no-statement'; readonly name: string }
   | { readonly kind: 'no-portal'; readonly name: string }
   | { readonly kind: 'too-many-names' }
+  /** A message that the server would not take either. */
+  | { readonly kind: 'malformed'; readonly code: string; readonly message: string }
   | { readonly kind: 'internal' };
 
 /** Ends the connection, hence FATAL. */
 export type Ending =
   | { readonly kind: 'identity'; readonly standing: string }
-  | { readonly kind: 'protocol'; readonly code: '08P01' | '54000'; readonly message: string }
+  | { readonly kind: 'protocol'; readonly code: string; readonly message: string }
   | { readonly kind: 'login-failed' }
   /** The store, or what else a login needs, failed: says nothing about the credential. */
   | { readonly kind: 'login-unchecked' }
@@ -178,6 +180,8 @@ export function toReport(failure: Failure): Report {
         '54000',
         'Too many prepared statements or portals in this session. Close some and send it again.',
       );
+    case 'malformed':
+      return error(failure.code, failure.message);
     case 'internal':
       return error(
         'XX000',

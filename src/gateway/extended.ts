@@ -9,6 +9,7 @@ import type { Plan } from './plan.ts';
 import { expected } from './replies.ts';
 import { requestRows } from './requests.ts';
 import type { Field } from './wire/backend.ts';
+import { MessageFault } from './wire/fault.ts';
 import { FRONTEND, type Frame } from './wire/frame.ts';
 import { decodeBind, decodeExecute, decodeNamed, decodeParse } from './wire/frontend.ts';
 
@@ -104,8 +105,17 @@ export class ExtendedQuery {
     );
   }
 
-  /** The Bind of this statement, if the Execute of its portal has been read as well. */
+  /** The Bind of this statement, if the Execute of its portal has been read as well. What is malformed there gets its error in its turn. */
   #executedAhead(statement: string): Buffer | null {
+    try {
+      return this.#boundAhead(statement);
+    } catch (error) {
+      if (error instanceof MessageFault) return null;
+      throw error;
+    }
+  }
+
+  #boundAhead(statement: string): Buffer | null {
     let bound: { readonly bytes: Buffer; readonly portal: string } | null = null;
     for (const frame of this.#c.client.ahead()) {
       if (frame.type === FRONTEND.sync || frame.type === FRONTEND.query || frame.type === FRONTEND.parse)

@@ -25,7 +25,7 @@ import { cancelUpstream } from './upstream/cancel.ts';
 import { ServerLink, type TransactionStatus } from './upstream/link.ts';
 import type { Field, ServerError } from './wire/backend.ts';
 import { errorResponse, noticeResponse, parameterStatus } from './wire/build.ts';
-import { WireFault } from './wire/fault.ts';
+import { MessageFault, WireFault } from './wire/fault.ts';
 import { FRONTEND, type Frame } from './wire/frame.ts';
 import { expectEmpty } from './wire/frontend.ts';
 
@@ -167,7 +167,7 @@ export class Session {
       while (this.#state.kind === 'ready') {
         const frame = this.#client.shift();
         if (frame === null) break;
-        const work = this.#handle(frame);
+        const work = this.#take(frame);
         if (work !== null) this.#await(work);
       }
       if (this.#state.kind === 'ready' && !this.#link.flush()) this.#await(this.#link.drained());
@@ -192,6 +192,16 @@ export class Session {
       },
       (error: unknown) => this.#fault(error),
     );
+  }
+
+  #take(frame: Frame): Work {
+    try {
+      return this.#handle(frame);
+    } catch (error) {
+      if (!(error instanceof MessageFault)) throw error;
+      const { code, message } = error;
+      return this.#core.refuseMessage(frame.type, { kind: 'malformed', code, message });
+    }
   }
 
   #handle(frame: Frame): Work {
@@ -223,6 +233,7 @@ export class Session {
         this.#core.unsynced = false;
         return null;
       case FRONTEND.flush:
+        if (!this.#admits()) return null;
         expectEmpty(frame.bytes);
         this.#link.control(frame.bytes, null);
         return null;

@@ -195,7 +195,7 @@ describe('the wire', () => {
   });
 
   it('closes on what is no message', async () => {
-    for (const hex of ['5100000003', '51ffffffff', '517fffffff', '2100000004', '510000000a73656c0063740a']) {
+    for (const hex of ['5100000003', '51ffffffff', '517fffffff', '2100000004']) {
       const client = await connect();
       client.send(Buffer.from(hex, 'hex'));
       expect((await client.end()).at(0), hex).toMatch(/^E:(08P01|54000)$/);

@@ -110,4 +110,79 @@ describe('through the gateway and without it', () => {
       { numRuns: 60, ...(process.env['HP_SEED'] ? { seed: Number(process.env['HP_SEED']) } : { seed: 7 }) },
     );
   });
+
+  it('a malformed message is an error like any other, and the session goes on', async () => {
+    const raw = (type: string, ...parts: (string | readonly number[])[]): { readonly bytes: Buffer } => {
+      const body = Buffer.concat(parts.map((part) => Buffer.from(part as string)));
+      const head = Buffer.alloc(5);
+      head.write(type);
+      head.writeInt32BE(body.length + 4, 1);
+      return { bytes: Buffer.concat([head, body]) };
+    };
+    const at = (bytes: Buffer) => ({ bytes });
+    const good = [at(parse({ text: 'select 5' })), at(bind({})), at(execute({}))];
+    const write = [
+      at(parse({ text: 'insert into orders values (-1, 1, 1)' })),
+      at(bind({})),
+      at(execute({})),
+    ];
+    const again = [at(sync()), at(bind({})), at(execute({})), at(sync())];
+    const wrong = {
+      'a Query of no text': raw('Q', "select '", [0xff], "'\0"),
+      'a Query behind its end': raw('Q', 'select 1\0; delete from orders\0'),
+      'a Query without end': raw('Q', 'select 1'),
+      'an empty Query': raw('Q'),
+      'a Parse of no text': raw('P', '\0', "select '", [0xff], "'\0\0\0"),
+      'a Parse of no name': raw('P', [0xff, 0], 'select 1\0\0\0'),
+      'a Parse behind its end': raw('P', '\0select 1\0\0\0x'),
+      'a Parse without end': raw('P', '\0select 1'),
+      'a Parse without its types': raw('P', '\0select 1\0', [0xff, 0xff]),
+      'a Bind of no name': raw('B', [0xff, 0, 0, 0, 0, 0, 0, 0, 0]),
+      'a Bind behind its end': raw('B', '\0\0', [0, 0, 0, 0, 0, 0], 'x'),
+      'a Bind cut short': raw('B', '\0\0', [0, 0]),
+      'a Bind of a wrong length': raw('B', '\0\0', [0, 0, 0, 1, 0xff, 0xff, 0xff, 0xfe, 0, 0]),
+      'an Execute behind its end': raw('E', '\0', [0, 0, 0, 0], 'x'),
+      'an Execute cut short': raw('E', '\0'),
+      'a Describe of nothing': raw('D', 'x\0'),
+      'a Close of nothing': raw('C', 'x\0'),
+      'an empty Close': raw('C'),
+      'a Sync behind its end': raw('S', 'x'),
+      'a Flush behind its end': raw('H', 'x'),
+    };
+    for (const [what, bad] of Object.entries(wrong))
+      for (const [where, parts] of Object.entries({
+        alone: [at(parse({ text: 'select 5' })), at(sync()), bad],
+        'behind a query': [
+          at(query('select 1')),
+          at(parse({ text: 'select 5' })),
+          bad,
+          at(query('select 2')),
+        ],
+        'in a pipeline': [...good, bad, ...good, ...again],
+        'in a pipeline that wrote': [...write, bad, at(sync()), at(query('select count(*) from orders'))],
+        'while the server skips': [at(parse({ text: 'selec' })), bad, ...good, at(sync()), ...again],
+        'in a transaction': [at(query('begin')), ...good, at(sync()), bad, at(query('select 1')), ...again],
+        'in a failed transaction': [
+          at(query('begin')),
+          ...good,
+          at(sync()),
+          at(parse({ name: 'a', text: 'selec' })),
+          at(sync()),
+          bad,
+          ...again,
+        ],
+      })) {
+        // Of a Bind the server sees that the transaction has failed before it has read it to its end.
+        if (where === 'in a failed transaction' && what.startsWith('a Bind')) continue;
+        const login = { user: 'app', password: 'app-secret' };
+        const direct = await converse(await WireClient.login(server.port, login), parts);
+        expect(await converse(await WireClient.login(it_.port, AGENT), parts), `${what}, ${where}`).toEqual(
+          direct,
+        );
+        expect((await server.query('shop', 'select from orders where id = -1')).rowCount).toBe(
+          direct.includes('C:INSERT 0 1') && !direct.some((one) => one.startsWith('E')) ? 1 : 0,
+        );
+        await server.query('shop', 'delete from orders where id = -1');
+      }
+  }, 120_000);
 });

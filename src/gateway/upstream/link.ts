@@ -378,7 +378,7 @@ const D = 0x44;
 const C = 0x43;
 const COPY_ROW = 0x64;
 const NOTICE = 0x4e;
-const SYNC = Buffer.from([FRONTEND.sync, 0, 0, 0, 4]);
+export const SYNC = Buffer.from([FRONTEND.sync, 0, 0, 0, 4]);
 export const FLUSH = Buffer.from([FRONTEND.flush, 0, 0, 0, 4]);
 const TERMINATE = Buffer.from([FRONTEND.terminate, 0, 0, 0, 4]);
 

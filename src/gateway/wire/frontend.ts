@@ -1,6 +1,6 @@
 /** Decoders of what the client sends; each takes the whole message and insists on its exact length. */
-import { WireFault } from './fault.ts';
-import { HEADER } from './frame.ts';
+import { MessageFault } from './fault.ts';
+import { FRONTEND, HEADER } from './frame.ts';
 import { Reader } from './reader.ts';
 
 export function decodeQuery(message: Buffer): string {
@@ -43,7 +43,7 @@ export function decodeBind(message: Buffer): BindMessage {
   const given = formatCodes(reader);
   const count = reader.uint16();
   if (given.length > 1 && given.length !== count)
-    throw new WireFault(`bind message has ${given.length} parameter formats but ${count} parameters`);
+    throw new MessageFault(`bind message has ${given.length} parameter formats but ${count} parameters`);
   const values: (Buffer | null)[] = [];
   for (let i = 0; i < count; i++) {
     const length = reader.int32();
@@ -60,7 +60,7 @@ function formatCodes(reader: Reader): number[] {
   const formats: number[] = [];
   for (let i = 0; i < count; i++) {
     const format = reader.int16();
-    if (format !== 0 && format !== 1) throw new WireFault(`unsupported format code: ${format}`);
+    if (format !== 0 && format !== 1) throw new MessageFault(`unsupported format code: ${format}`, '22023');
     formats.push(format);
   }
   return formats;
@@ -90,7 +90,9 @@ export function decodeNamed(message: Buffer): NamedMessage {
   reader.end();
   if (kind === 0x53) return { of: 'statement', name };
   if (kind === 0x50) return { of: 'portal', name };
-  throw new WireFault(`invalid subtype ${kind}`);
+  throw new MessageFault(
+    `invalid ${message[0] === FRONTEND.close ? 'CLOSE' : 'DESCRIBE'} message subtype ${kind}`,
+  );
 }
 
 export function decodePassword(message: Buffer): string {
@@ -117,5 +119,5 @@ export const decodeSaslResponse = (message: Buffer): Buffer => message.subarray(
 
 /** Sync, Flush, CopyDone and Terminate carry nothing. */
 export function expectEmpty(message: Buffer): void {
-  if (message.length !== HEADER) throw new WireFault('invalid message format');
+  if (message.length !== HEADER) throw new MessageFault('invalid message format');
 }

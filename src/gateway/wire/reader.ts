@@ -1,4 +1,4 @@
-import { WireFault } from './fault.ts';
+import { MessageFault } from './fault.ts';
 
 /** A bounded cursor over one message: it never reads past the end of its message (WIRE.md "Libraries"). */
 export class Reader {
@@ -37,7 +37,7 @@ export class Reader {
   /** Bytes up to the next NUL, which is consumed; a view, not a copy. */
   cbytes(): Buffer {
     const end = this.#bytes.indexOf(0, this.#at);
-    if (end < 0) throw new WireFault('invalid string in message');
+    if (end < 0) throw new MessageFault('invalid string in message');
     const bytes = this.#bytes.subarray(this.#at, end);
     this.#at = end + 1;
     return bytes;
@@ -48,7 +48,7 @@ export class Reader {
   }
 
   bytes(length: number): Buffer {
-    if (length < 0) throw new WireFault('insufficient data left in message');
+    if (length < 0) throw new MessageFault('insufficient data left in message');
     const at = this.#take(length);
     return this.#bytes.subarray(at, at + length);
   }
@@ -58,11 +58,11 @@ export class Reader {
   }
 
   end(): void {
-    if (this.left !== 0) throw new WireFault('invalid message format');
+    if (this.left !== 0) throw new MessageFault('invalid message format');
   }
 
   #take(count: number): number {
-    if (this.left < count) throw new WireFault('insufficient data left in message');
+    if (this.left < count) throw new MessageFault('insufficient data left in message');
     this.#at += count;
     return this.#at - count;
   }
@@ -75,6 +75,6 @@ export function decodeUtf8(bytes: Buffer): string {
   try {
     return strict.decode(bytes);
   } catch {
-    throw new WireFault('invalid byte sequence for encoding "UTF8"');
+    throw new MessageFault('invalid byte sequence for encoding "UTF8"', '22021');
   }
 }
