@@ -1,6 +1,7 @@
 import { PrismaPg } from '@prisma/adapter-pg';
+import PQueue from 'p-queue';
 import { type Prisma, PrismaClient } from '../generated/prisma/client.ts';
-import { codeOf, guarded } from './failure.ts';
+import { codeOf, guarded, StoreFailure } from './failure.ts';
 
 /** The part of the log that the store uses (pino's shape). */
 export interface StoreLog {
@@ -13,6 +14,9 @@ const CONNECT_MS = 2_000;
 const STATEMENT_MS = 4_000;
 const LOCK_MS = 2_000;
 const OPERATION_MS = 6_000;
+/** For its turn on the pool. */
+const TURN_MS = 15_000;
+const CONNECTIONS = 10;
 
 export type Transaction = Prisma.TransactionClient;
 
@@ -32,7 +36,7 @@ export function connect(url: string, log: StoreLog): Client {
     {
       connectionString: url,
       application_name: 'holdpoint-store',
-      max: 10,
+      max: CONNECTIONS,
       connectionTimeoutMillis: CONNECT_MS,
       idleTimeoutMillis: 30_000,
       query_timeout: STATEMENT_MS + 500,
@@ -44,12 +48,23 @@ export function connect(url: string, log: StoreLog): Client {
     { onPoolError: lost, onConnectionError: lost },
   );
   const prisma = new PrismaClient({ adapter, errorFormat: 'minimal', log: [] });
+  // Whoever waits for a turn waits here, where it is no sign of a lost store: the pool and Prisma would give up after CONNECT_MS.
+  const turns = new PQueue({ concurrency: CONNECTIONS });
+  async function inTurn<T>(operation: string, work: () => Promise<T>): Promise<T> {
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(new StoreFailure(operation, 'busy')), TURN_MS);
+    const begin = (): Promise<T> => {
+      clearTimeout(timer);
+      return guarded(operation, OPERATION_MS, work);
+    };
+    return turns.add(begin, { signal: late.signal });
+  }
   const limits = { maxWait: CONNECT_MS, timeout: OPERATION_MS };
   return {
     prisma,
-    run: (operation, work) => guarded(operation, OPERATION_MS, () => work(prisma)),
+    run: (operation, work) => inTurn(operation, () => work(prisma)),
     atomically: (operation, work) =>
-      guarded(operation, OPERATION_MS, () => prisma.$transaction((transaction) => work(transaction), limits)),
+      inTurn(operation, () => prisma.$transaction((transaction) => work(transaction), limits)),
     close: () => prisma.$disconnect(),
   };
 }

@@ -204,6 +204,14 @@ it('of many makers of a shared value one wins', async () => {
   expect(await store.meta.get('key')).toBe('other');
 });
 
+it('an operation waits for its turn when more come at once than the pool takes in the time to connect', async () => {
+  const many = Array.from({ length: 200 }, (_, i) => request(`HP-T${i}`));
+  const opened = await Promise.all(
+    many.map((one) => store.requests.openOrJoin(one, { ...limits, perOwner: 1000, perSession: 1000 })),
+  );
+  expect(opened.every(({ kind }) => kind === 'opened')).toBe(true);
+});
+
 it('an outage rejects within seconds, says nothing of the login, and is over when the database is back', async () => {
   // A relay between store and server that can be cut, and that can also swallow everything in silence.
   const sockets = new Set<Socket>();
