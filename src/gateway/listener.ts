@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import { createSecureContext, type SecureContext } from 'node:tls';
+import { createLimiter, type Limiter } from '../identity/limiter.ts';
 import type { AccessLevel, Identity } from '../identity/types.ts';
 import type { SessionRecording } from '../recordings/types.ts';
 import { Cancels } from './cancels.ts';
@@ -47,6 +48,11 @@ class Listener implements Gateway {
   /** Connections, by address, from accept to close. */
   readonly #addresses = new Map<string, number>();
   readonly #sockets = new Set<Socket>();
+  /** Those that have not proven who they are, oldest first. */
+  readonly #loggingIn = new Map<Socket, string>();
+  /** Logged in or about to be, by owner. */
+  readonly #owners = new Map<string, number>();
+  readonly #failures: Limiter;
   #server: Server | null = null;
   #standing: NodeJS.Timeout | null = null;
   #stopped = false;
@@ -56,6 +62,7 @@ class Listener implements Gateway {
     this.#limits = { ...DEFAULT_LIMITS, ...deps.limits };
     this.#tls = deps.tls === null ? null : createSecureContext({ ...deps.tls, minVersion: 'TLSv1.2' });
     this.#cancels = new Cancels(deps.now);
+    this.#failures = createLimiter({ burst: 20, perMinute: 20, now: deps.now });
   }
 
   async listen(at: { readonly host: string; readonly port: number }): Promise<{ readonly port: number }> {
@@ -63,12 +70,12 @@ class Listener implements Gateway {
       void this.#accept(socket);
     });
     this.#server = server;
+    server.listen(at.port, at.host);
+    await once(server, 'listening');
     this.#standing = setInterval(() => {
       for (const session of this.#sessions.values()) session.checkStanding();
     }, STANDING_MS);
     this.#standing.unref();
-    server.listen(at.port, at.host);
-    await once(server, 'listening');
     const address = server.address();
     return { port: typeof address === 'object' && address !== null ? address.port : at.port };
   }
@@ -104,32 +111,54 @@ class Listener implements Gateway {
 
   async #accept(tcp: Socket): Promise<void> {
     const address = tcp.remoteAddress ?? 'unknown';
-    const count = (this.#addresses.get(address) ?? 0) + 1;
-    this.#addresses.set(address, count);
+    if (this.#stopped || !this.#hasRoom(address)) {
+      tcp.destroy();
+      return;
+    }
     this.#sockets.add(tcp);
+    this.#loggingIn.set(tcp, address);
+    const leave = count(this.#addresses, address);
     tcp.on('error', () => {});
     tcp.once('close', () => {
       this.#sockets.delete(tcp);
-      const left = (this.#addresses.get(address) ?? 1) - 1;
-      if (left === 0) this.#addresses.delete(address);
-      else this.#addresses.set(address, left);
+      this.#loggingIn.delete(tcp);
+      leave();
     });
     const deadline = new AbortController();
     const timer = setTimeout(() => deadline.abort(), this.#limits.loginMs);
     let socket = tcp;
     try {
-      if (this.#stopped || count > this.#limits.perAddress || this.#sockets.size > this.#limits.total) {
-        tcp.destroy();
-        return;
-      }
-      await this.#serve(tcp, address, deadline.signal, (secure) => {
-        socket = secure;
+      await this.#serve(tcp, address, {
+        deadline: deadline.signal,
+        onSocket: (secure) => {
+          socket = secure;
+        },
+        onProven: () => {
+          clearTimeout(timer);
+          this.#loggingIn.delete(tcp);
+        },
       });
     } catch (error) {
-      refuse(socket, this.#endingOf(error));
+      const ending = this.#endingOf(error);
+      if (ending?.kind === 'login-failed') this.#failures.failed(address);
+      refuse(socket, ending);
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  /** Whoever holds connections without logging in shuts nobody out: the oldest of them gives way (I7). */
+  #hasRoom(address: string): boolean {
+    const { loggingIn, perAddress, total } = this.#limits;
+    const rivals = [...this.#loggingIn].filter(([, from]) => from === address).map(([socket]) => socket);
+    const crowded = rivals.length >= loggingIn || (this.#addresses.get(address) ?? 0) >= perAddress;
+    const full = this.#sockets.size >= total;
+    if (!crowded && !full) return true;
+    const oldest = crowded ? rivals[0] : [...this.#loggingIn.keys()][0];
+    if (oldest === undefined) return false;
+    oldest.destroy();
+    this.#loggingIn.delete(oldest);
+    return true;
   }
 
   #endingOf(error: unknown): Ending | null {
@@ -145,18 +174,29 @@ class Listener implements Gateway {
   async #serve(
     tcp: Socket,
     address: string,
-    deadline: AbortSignal,
-    onSocket: (socket: Socket) => void,
+    login: {
+      readonly deadline: AbortSignal;
+      readonly onSocket: (socket: Socket) => void;
+      readonly onProven: () => void;
+    },
   ): Promise<void> {
-    const opened = await open(tcp, this.#tls, deadline, onSocket);
+    const opened = await open(tcp, this.#tls, login.deadline, login.onSocket);
     const { packet, socket } = opened;
     if (packet.kind === 'cancel') {
       this.#cancels.find(packet.pid, packet.secret)?.cancel();
       socket.destroy();
       return;
     }
+    // Before any work, and for every name alike: it neither locks anybody out nor tells which names exist.
+    if (this.#failures.limited(address)) await opened.reader.idle(this.#limits.backoffMs);
     const { identity, tail } = await authenticate(opened, packet, this.#deps);
-    const { target, login, level } = this.#route(packet, identity);
+    login.onProven();
+    const { target, upstreamLogin, level } = this.#route(packet, identity);
+    const owner = identity.owner?.id ?? identity.credentialId;
+    if ((this.#owners.get(owner) ?? 0) >= this.#limits.perOwner)
+      throw new LoginRefused({ kind: 'too-many-connections' });
+    if (tcp.destroyed) throw new ClientGone();
+    tcp.once('close', count(this.#owners, owner));
     const trusted = target.protocol === 'trusted' && target.environment === 'test';
     const settings = startupSettings(packet.parameters, trusted);
     if (settings.kind === 'refused') throw new LoginRefused({ kind: 'startup-setting', name: settings.name });
@@ -164,7 +204,7 @@ class Listener implements Gateway {
     const shownName = `${line(settings.applicationName ?? '', 35)} ${id}`.trim();
     const upstream = await this.#connect(
       target,
-      login,
+      upstreamLogin,
       new Map([...settings.settings, ...settings.holdpoint, ['application_name', shownName]]),
     );
     let recording: SessionRecording;
@@ -191,7 +231,7 @@ class Listener implements Gateway {
       throw new LoginRefused({ kind: 'not-recordable' });
     }
     const judge = this.#deps.judges.get(target.name);
-    if (judge === undefined || this.#stopped || socket.destroyed || deadline.aborted) {
+    if (judge === undefined || this.#stopped || socket.destroyed) {
       upstream.socket.destroy();
       recording.close('the client is gone');
       throw new LoginRefused(judge === undefined ? { kind: 'unknown-target', target: target.name } : null);
@@ -235,21 +275,17 @@ class Listener implements Gateway {
   #route(
     packet: Startup,
     identity: Identity,
-  ): { readonly target: Target; readonly login: UpstreamLogin; readonly level: Level } {
+  ): { readonly target: Target; readonly upstreamLogin: UpstreamLogin; readonly level: Level } {
     const name = packet.parameters.get('database') ?? packet.parameters.get('user') ?? '';
     const target = this.#deps.targets.get(name);
     if (target === undefined) throw new LoginRefused({ kind: 'unknown-target', target: name });
     const level = this.#deps.levelFor(identity.groups);
     // Where a level has no login of its own, the next lesser one serves; never a greater one.
     const usable = level === 'none' ? [] : LEVELS.slice(LEVELS.indexOf(level));
-    const login = usable.map((one) => target.logins[one]).find((one) => one !== undefined);
-    if (level === 'none' || login === undefined) throw new LoginRefused({ kind: 'no-access', target: name });
-    const ownerKey = identity.owner?.id ?? identity.credentialId;
-    const held = [...this.#sessions.values()].filter(
-      (one) => (one.identity.owner?.id ?? one.identity.credentialId) === ownerKey,
-    ).length;
-    if (held >= this.#limits.perOwner) throw new LoginRefused({ kind: 'too-many-connections' });
-    return { target, login, level };
+    const upstreamLogin = usable.map((one) => target.logins[one]).find((one) => one !== undefined);
+    if (level === 'none' || upstreamLogin === undefined)
+      throw new LoginRefused({ kind: 'no-access', target: name });
+    return { target, upstreamLogin, level };
   }
 
   async #connect(
@@ -265,6 +301,16 @@ class Listener implements Gateway {
       throw new LoginRefused({ kind: 'target-down', target: target.name, why });
     }
   }
+}
+
+/** Counts one in; the answer counts it out. */
+function count(counts: Map<string, number>, key: string): () => void {
+  counts.set(key, (counts.get(key) ?? 0) + 1);
+  return () => {
+    const left = (counts.get(key) ?? 1) - 1;
+    if (left === 0) counts.delete(key);
+    else counts.set(key, left);
+  };
 }
 
 /** What the server reported, except that the client sees its own application_name. */

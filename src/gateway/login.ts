@@ -161,7 +161,8 @@ async function scram(
   deps: GatewayDeps,
 ): Promise<{ readonly identity: Identity; readonly tail: Buffer }> {
   const credential = await deps.identity.findCredential(user);
-  const verifier = credential?.scram ?? mockVerifier(deps.fingerprintKey, user, deps.scramIterations ?? 4096);
+  const mock = mockVerifier(deps.fingerprintKey, user, deps.scramIterations ?? 4096);
+  const verifier = credential?.scram ?? mock;
   const exchange = new ScramServer(verifier, credential !== null, randomBytes(18).toString('base64'));
   socket.write(authenticationSasl([MECHANISM]));
   const initial = decodeSaslInitial(await reader.message(FRONTEND.password, MAX_AUTH));

@@ -32,7 +32,12 @@ export interface GatewayLimits {
   readonly perAddress: number;
   readonly perOwner: number;
   readonly total: number;
+  /** Connections of one address that have not logged in yet; beyond, the oldest of them gives way. */
+  readonly loggingIn: number;
+  /** For the client's part of the login. */
   readonly loginMs: number;
+  /** An address with many failed logins waits so long before each further one. */
+  readonly backoffMs: number;
   readonly messageBytes: number;
   /** Read ahead while a statement is judged or held. */
   readonly aheadBytes: number;
@@ -43,7 +48,9 @@ export const DEFAULT_LIMITS: GatewayLimits = {
   perAddress: 200,
   perOwner: 100,
   total: 1000,
-  loginMs: 15_000,
+  loggingIn: 100,
+  loginMs: 10_000,
+  backoffMs: 1000,
   messageBytes: 16 * 1024 * 1024,
   aheadBytes: 1024 * 1024,
   statements: 5000,

@@ -183,6 +183,68 @@ describe('login', () => {
     await hasty.stop();
   });
 
+  it.each([
+    ['of one address', { loggingIn: 5 }],
+    ['of one address, with its sessions', { perAddress: 5 }],
+    ['in all', { total: 5 }],
+  ])('is open to others however many half-open ones there are %s', async (_, limits) => {
+    const small = await bench(server, 'shop', { limits });
+    const idle = await Promise.all(Array.from({ length: 50 }, () => WireClient.open(small.port)));
+    for (let i = 0; i < 5; i++) {
+      const client = await WireClient.login(small.port, AGENT);
+      expect(small.gateway.sessions()).toHaveLength(1);
+      client.close();
+      await expect.poll(() => small.gateway.sessions()).toEqual([]);
+    }
+    for (const one of idle) one.close();
+    await small.stop();
+  });
+
+  it('ends no session for a connection that is one too many', async () => {
+    const small = await bench(server, 'shop', { limits: { perAddress: 2 } });
+    const two = [await WireClient.login(small.port, AGENT), await WireClient.login(small.port, AGENT)];
+    await expect(WireClient.login(small.port, AGENT)).rejects.toThrow('closed the link');
+    for (const one of two) {
+      one.send(serialize.query('select 1'));
+      expect(await one.ready()).toContain('C:SELECT 1');
+      one.close();
+    }
+    await small.stop();
+  });
+
+  it('counts the connections of an owner that come in the same moment', async () => {
+    const small = await bench(server, 'shop', { limits: { perOwner: 3 } });
+    const tried = await Promise.allSettled(
+      Array.from({ length: 8 }, () => WireClient.login(small.port, AGENT)),
+    );
+    const kept = tried.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+    expect(kept).toHaveLength(3);
+    for (const one of tried)
+      if (one.status === 'rejected') expect(one.reason).toMatchObject({ code: '53300' });
+    for (const one of kept) one.close();
+    await expect.poll(() => small.gateway.sessions()).toEqual([]);
+    (await WireClient.login(small.port, AGENT)).close();
+    await small.stop();
+  });
+
+  it('makes an address wait that has failed often, whatever the name, and shuts it out never', async () => {
+    let now = 1_000_000;
+    const wary = await bench(server, 'shop', {
+      now: () => now,
+      limits: { loginMs: 1500, backoffMs: 60_000 },
+    });
+    const attempt = (user: string, password: string) =>
+      refused(WireClient.login(wary.port, { user, password }));
+    for (let i = 0; i < 20; i++)
+      expect(await attempt(`cred_nobody${i}`, 'x')).toMatchObject({ code: '28P01' });
+    // The wait is longer here than a login may take.
+    expect(await attempt('cred_other', 'x')).toMatchObject({ code: '28000' });
+    expect(await attempt(AGENT.user, AGENT.password)).toMatchObject({ code: '28000' });
+    now += 60_000;
+    (await WireClient.login(wary.port, AGENT)).close();
+    await wary.stop();
+  });
+
   it('refuses an upstream login with too many privileges unless it is accepted by name', async () => {
     const logins = { 'read-write': { user: 'boss', password: 'boss-secret' } };
     const strict = await bench(server, 'shop', { target: { logins } });
