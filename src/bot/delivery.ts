@@ -27,7 +27,7 @@ export interface Delivery {
   refresh(requestId: string, seen: Place | null): void;
 }
 
-/** Slack asks for about one post per second and channel; updates have a limit of their own. */
+/** Slack asks for about one post per second and channel; updates have a limit of their own. Cards go first, then what open ones need. */
 const POSTS = { concurrency: 1, interval: 1000, intervalCap: 1 } as const;
 const UPDATES = { concurrency: 2, interval: 1000, intervalCap: 3 } as const;
 const POLL_MS = 3000;
@@ -147,7 +147,7 @@ export function createDelivery(
         throw error;
       }
     };
-    return await posts.add(task, { priority: 10 });
+    return await posts.add(task, { priority: 3 });
   }
 
   async function update(first: ApprovalRequest, place: Place): Promise<void> {
@@ -234,12 +234,13 @@ export function createDelivery(
     if (request === null || card === null || card.ts === null) return;
     const place: Place = { channel: card.channel, ts: card.ts };
     if (!card.threadPosted) {
-      if (needsFullView(request)) await posts.add(() => upload(request, place), { priority: 1 });
-      await reply(place, sessionNote(request, config.publicUrl), clientMessageId(id, place.ts, 'session'));
+      if (needsFullView(request)) await posts.add(() => upload(request, place), { priority: 2 });
+      const note = sessionNote(request, config.publicUrl);
+      await reply(place, note, clientMessageId(id, place.ts, 'session'), isOver(request) ? 1 : 2);
       await patch(id, { threadPosted: true });
     }
     if (isOver(request) && !card.outcomePosted) {
-      await reply(place, outcomeNote(request, now()), clientMessageId(id, place.ts, 'outcome'));
+      await reply(place, outcomeNote(request, now()), clientMessageId(id, place.ts, 'outcome'), 1);
       await patch(id, { outcomePosted: true });
     }
     // Otherwise the card lane is not there yet, and comes back here.
@@ -267,7 +268,12 @@ export function createDelivery(
     }
   }
 
-  async function reply(place: Place, { text, blocks }: Message, messageId: string): Promise<void> {
+  async function reply(
+    place: Place,
+    { text, blocks }: Message,
+    messageId: string,
+    priority: number,
+  ): Promise<void> {
     const task = async (): Promise<void> => {
       try {
         await api.call('chat.postMessage', {
@@ -286,7 +292,7 @@ export function createDelivery(
         if (failure?.kind !== 'refused' || !GONE.includes(failure.error)) throw error;
       }
     };
-    await posts.add(task, { priority: 1 });
+    await posts.add(task, { priority });
   }
 
   async function look(): Promise<void> {

@@ -10,7 +10,7 @@ export interface Lane<Wish> {
 }
 
 const FIRST_MS = 500;
-const LAST_MS = 60_000;
+const LAST_MS = 15_000;
 
 export function createLane<Wish>(options: {
   readonly work: (key: string, wish: Wish | undefined) => Promise<void>;

@@ -31,20 +31,25 @@ const RETRY = { retries: 0 } as const;
 export type ClientOptions = NonNullable<ConstructorParameters<typeof webApi.WebClient>[1]>;
 
 /** Fresh on each call: Bolt and socket-mode write into the object they are given (SLACK.md trap 2). */
-export function clientOptions(apiUrl: string | null, log: BotLog): ClientOptions {
+export function clientOptions(apiUrl: string | null, log: BotLog, timeout = TIMEOUT_MS): ClientOptions {
   return {
     ...(apiUrl === null ? {} : { slackApiUrl: apiUrl }),
     allowAbsoluteUrls: true,
     retryConfig: { ...RETRY },
-    timeout: TIMEOUT_MS,
+    timeout,
     rejectRateLimitedCalls: true,
     maxRequestConcurrency: 10,
     logger: slackLogger(log),
   };
 }
 
-export function createSlackApi(botToken: string, apiUrl: string | null, log: BotLog): SlackApi {
-  const client = new webApi.WebClient(botToken, clientOptions(apiUrl, log));
+export function createSlackApi(
+  botToken: string,
+  apiUrl: string | null,
+  log: BotLog,
+  timeoutMs?: number,
+): SlackApi {
+  const client = new webApi.WebClient(botToken, clientOptions(apiUrl, log, timeoutMs));
   return {
     async call(method, args) {
       try {

@@ -245,7 +245,7 @@ describe.each(['socket', 'http'] as const)('over %s', (mode) => {
     expect((await slack.state()).faults).toEqual([]);
   });
 
-  it('answers /hoop pending, help and sessions for a mention and for an e-mail', async () => {
+  it('answers /hoop pending, help, show, approve, deny, and sessions for a mention and for an e-mail', async () => {
     const { desk, how, sessionQueries } = await start({
       publicUrl: 'https://hold.example.com',
       rows: [
@@ -288,8 +288,22 @@ describe.each(['socket', 'http'] as const)('over %s', (mode) => {
     expect(await said('sessions <@UALICE|alice>', 'UMALLORY')).toContain('Only approvers');
     expect(await said('pending', 'UMALLORY')).toContain('Nothing waits');
     expect(await said('pending', 'UALICE')).toContain(id);
+    expect(await said(`show ${id.toLowerCase()}`)).toContain('DELETE FROM orders WHERE id = 7');
+    expect(await said(`show ${id}`, 'UALICE')).toContain(id);
+    expect(await said(`show ${id}`, 'UMALLORY')).toContain('no such request that you may see');
+    expect(await said(`approve ${id}`, 'UMALLORY')).toContain('not registered');
+    expect(await said(`approve ${id}`, 'UALICE')).toContain('your own request');
+    expect(await said('approve')).toContain('Which request?');
+    const [approved, grave] = [nextId(), nextId()];
+    desk.put(makeRequest({ id: approved }));
+    expect(await said(`approve ${approved}`)).toContain(`${approved}: Approved by Dana in Slack`);
+    desk.put(makeRequest({ id: grave, statement: { class: 'ddl' } }));
+    expect(await said(`approve ${grave}`)).toContain('needs a second look');
     expect(await said(`deny ${id} not on a Friday`)).toContain(id);
-    expect(desk.decided[0]).toMatchObject({ effect: 'deny', reason: 'not on a Friday' });
+    expect(desk.decided).toMatchObject([
+      { id: approved, effect: 'approve', approver: 'dana@example.com' },
+      { id, effect: 'deny', reason: 'not on a Friday' },
+    ]);
     expect((await slack.state()).faults).toEqual([]);
   });
 });
@@ -337,6 +351,19 @@ describe('when Slack misbehaves', () => {
     const message = await posted(id);
     await slack.tap({ ts: message.ts, action: 'hp_approve', user: 'UDANA' });
     await slack.until((state) => rig?.desk.decided.length === 1 && state);
+  });
+
+  it('brings a card up to date that was decided elsewhere while Slack was down', async () => {
+    rig = await startRig(slack);
+    const id = nextId();
+    rig.desk.put(makeRequest({ id }));
+    const message = await posted(id);
+    await slack.outage(true);
+    rig.desk.change(id, { state: 'denied', endedAt: Date.now() });
+    await expect.poll(() => rig?.log.lines.map((line) => line.message)).toContain('card not delivered yet');
+    await slack.outage(false);
+    const shown = await slack.until((state) => body(card(state, id)).includes('Denied') && card(state, id));
+    expect([shown.ts, actionIds(shown)]).toEqual([message.ts, []]);
   });
 
   it('comes back after its socket was dropped or recycled', async () => {

@@ -105,6 +105,13 @@ describe('requests to Slack', () => {
     expect(desk.outbox.rows.size).toBe(1);
   });
 
+  it('that Slack never answers are given up, and count as perhaps done', async () => {
+    slack().post('/api/chat.postMessage').delayConnection(60_000).reply(200, { ok: true });
+    const api = createSlackApi(config.botToken, null, log, 50);
+    await expect(api.call('chat.postMessage', {})).rejects.toMatchObject({ failure: { kind: 'unclear' } });
+    nock.abortPendingRequests();
+  });
+
   it('leave no intent behind when Slack refused', async () => {
     slack().post('/api/chat.postMessage').reply(200, { ok: false, error: 'not_in_channel' });
     delivery.start();

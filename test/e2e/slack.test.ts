@@ -1,4 +1,7 @@
-/** Decisions in Slack end to end: the started product and the strict stand-in, each a process of its own; Socket Mode first, then signed HTTP. */
+/**
+ * Decisions in Slack end to end: the started product and the strict stand-in, each a process of its own. One product serves all:
+ * started while Slack is down, in Socket Mode then, and after a restart over signed HTTP.
+ */
 import { createServer } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Product, startProduct } from '../support/product.ts';
@@ -30,15 +33,16 @@ const people = {
 
 beforeAll(async () => {
   slack = await startSlack();
-  for (const id of ['UDANA', 'UMALLORY']) await slack.user({ id });
+  await slack.user({ id: 'UMALLORY' });
+  await slack.user({ id: 'UDANA', profile: { email: 'dana@example.com', real_name: 'Dana Reyes' } });
   await slack.user({ id: 'UERIN', profile: { email: 'Erin@Example.com' } });
   await slack.user({ id: 'UALICE', profile: { email: 'alice@example.com' } });
   await slack.user({ id: 'UGUEST', is_restricted: true, profile: { email: 'erin@example.com' } });
+  await slack.outage(true);
   product = await startProduct({
     env: { ...people, SLACK_API_URL: slack.apiUrl, SLACK_APP_TOKEN: APP_TOKEN },
   });
   api = await approverOf(product);
-  await slack.until((state) => state.sockets === 1);
 });
 afterEach(async () => {
   await Promise.all(agents.splice(0).map((agent) => agent.end()));
@@ -107,12 +111,42 @@ function decisions(first: number): void {
     await slack.tap({ ts: card.ts, action: 'hp_deny', option: 'too-broad', user: 'UDANA', how });
     expect(await told).toMatchObject({
       code: '42501',
-      message: `${idOn(card)} denied by UDANA: too broad. Not run. Do not retry or work around it; tell the user.`,
+      message: `${idOn(card)} denied by Dana Reyes: too broad. Not run. Do not retry or work around it; tell the user.`,
     });
     await shows(card, 'Denied. Not run');
     expect(await agent.value(`SELECT count(*) FROM orders WHERE id = ${first + 1}`)).toBe('1');
   });
 }
+
+describe('while Slack is down', () => {
+  it('holds and decides without it; when it is back the cards catch up, each once, none with a stale button', async () => {
+    const [agent, other] = [await connect(), await connect()];
+    const told = agent.run('DELETE FROM orders WHERE id = 29');
+    const { id } = await api.held(/id = 29$/);
+    await api.decide(id, 'deny');
+    expect((await told).code).toBe('42501');
+    await other.run("SET holdpoint.wait = '0'");
+    const sql = 'DELETE FROM orders WHERE id = 30';
+    expect((await other.run(sql)).code).toBe('HP001');
+
+    await slack.outage(false);
+    const [denied, open] = [await posted('id = 29'), await posted('id = 30')];
+    expect(body(denied)).toContain('Denied. Not run');
+    expect(buttons(denied)).toEqual([]);
+    expect(buttons(open)).toContain('hp_approve');
+    await slack.until((state) => state.sockets === 1);
+    await slack.tap({ ts: open.ts, action: 'hp_approve', user: 'UERIN' });
+    await shows(open, 'Approved, not run, waiting for retry until');
+
+    await slack.outage(true);
+    expect(await other.run(sql)).toMatchObject({ tag: 'DELETE 1' });
+    await slack.outage(false);
+    expect(buttons(await shows(open, 'Executed: 1 row in '))).toEqual([]);
+    await slack.until((state) => state.sockets === 1);
+    const state = await slack.state();
+    for (const card of [denied, open]) expect(cards(state, idOn(card)).length).toBe(1);
+  });
+});
 
 describe('in Socket Mode', () => {
   decisions(31);
@@ -161,6 +195,11 @@ describe('in Socket Mode', () => {
     await slack.command({ text: `approve ${idOn(card)}`, user: 'UALICE' });
     await slack.until(({ ephemerals }) => ephemerals.filter((each) => each.user === 'UALICE').length === 2);
     expect(await api.requestsFor(/id = 35$/)).toMatchObject([{ state: 'pending', decisions: [] }]);
+    // Known by Slack id alone, nobody outside Slack can tell whether Dana is the owner: denying harms nobody.
+    expect(await api.decide(idOn(card), 'approve')).toMatchObject({
+      status: 403,
+      body: { sentence: expect.stringContaining('cannot be told') },
+    });
     await api.decide(idOn(card), 'deny');
     expect((await told).code).toBe('42501');
     expect(body(await shows(card, 'Denied. Not run'))).toContain('in the API');
