@@ -1,0 +1,113 @@
+/** The shape of holdpoint.yaml. */
+import { z } from 'zod';
+import { targetUrlProblem, urlProblem } from './url.ts';
+
+const duration = z
+  .union([
+    z.number().nonnegative(),
+    z.string().regex(/^\d+(ms|s|m|h)$/, 'write a duration such as 25s, 10m or 8h'),
+  ])
+  .transform((value) => {
+    if (typeof value === 'number') return value * 1000;
+    const unit = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[value.replace(/^\d+/, '')] ?? 1000;
+    return Number.parseInt(value, 10) * unit;
+  });
+export const address = z
+  .string()
+  .regex(/^(\[[0-9a-f:]+\]|[^:\s]+):\d{1,5}$/i, 'write host:port, such as 127.0.0.1:7432')
+  .refine((text) => Number(/\d+$/.exec(text)?.[0]) <= 65_535, 'ports end at 65535');
+const level = z.enum(['none', 'read-only', 'read-write', 'admin']);
+export const login = z.strictObject({
+  user: z.string().min(1).max(63),
+  password: z.string().optional(),
+  password_file: z.string().optional(),
+});
+const url = (problemOf: (text: string) => string | null) =>
+  z.string().superRefine((text, context) => {
+    const problem = problemOf(text);
+    if (problem !== null) context.addIssue({ code: 'custom', message: problem });
+  });
+const target = z.strictObject({
+  url: url(targetUrlProblem),
+  environment: z.string().min(1).max(40).default('production'),
+  tls: z.enum(['verify-full', 'require', 'disable']).optional(),
+  ca_file: z.string().optional(),
+  policy: z.string().optional(),
+  protocol: z.enum(['strict', 'trusted']).default('strict'),
+  accept_privileges: z.array(z.string()).default([]),
+  logins: z
+    .strictObject({ 'read-only': login.optional(), 'read-write': login.optional(), admin: login.optional() })
+    .optional(),
+  catalog_login: login.optional(),
+});
+export const schema = z.strictObject({
+  data: z.string().optional(),
+  gateway: z
+    .strictObject({
+      listen: address.optional(),
+      tls: z.strictObject({ cert_file: z.string(), key_file: z.string() }).optional(),
+    })
+    .optional(),
+  console: z.strictObject({ listen: address.optional(), public_url: z.url().optional() }).optional(),
+  store: z.strictObject({ url: url(urlProblem) }).optional(),
+  policy: z.string().optional(),
+  targets: z
+    .record(
+      z.string().regex(/^[a-z][a-z0-9_-]{0,40}$/, 'a target name is lower case letters, digits, - and _'),
+      target,
+    )
+    .optional(),
+  identity: z
+    .strictObject({
+      issuers: z
+        .array(
+          z.strictObject({
+            issuer: z.url(),
+            audience: z.string().min(1),
+            algorithms: z.array(z.string()).optional(),
+            claims: z
+              .strictObject({
+                groups: z.string().optional(),
+                owner: z.string().optional(),
+                agent: z.string().optional(),
+                email: z.string().optional(),
+              })
+              .optional(),
+          }),
+        )
+        .default([]),
+      levels: z.record(z.string(), level).default({}),
+      approvers: z
+        .array(
+          z.strictObject({
+            email: z.email().optional(),
+            slack: z
+              .string()
+              .regex(/^[UW][A-Z0-9]{2,20}$/, 'a Slack user id starts with U or W')
+              .optional(),
+            name: z.string().min(1).max(80),
+            groups: z.array(z.string()).default([]),
+          }),
+        )
+        .default([]),
+    })
+    .optional(),
+  slack: z
+    .strictObject({
+      bot_token: z.string().optional(),
+      app_token: z.string().optional(),
+      signing_secret: z.string().optional(),
+      channel: z.string().optional(),
+      api_url: z.url().optional(),
+      listen: address.optional(),
+    })
+    .optional(),
+  hold: z
+    .strictObject({
+      agent_wait: duration.optional(),
+      person_wait: duration.optional(),
+      max_wait: duration.optional(),
+    })
+    .optional(),
+});
+export type FileConfig = z.infer<typeof schema>;

@@ -1,0 +1,61 @@
+/** What the configuration comes to, and what can be wrong with it. */
+import type { Target } from '../gateway/types.ts';
+import type { IssuerConfig } from '../identity/issuer.ts';
+import type { AccessLevel, ApproverRecord } from '../identity/types.ts';
+
+export interface SlackSettings {
+  readonly botToken: string;
+  readonly appToken: string | null;
+  readonly signingSecret: string | null;
+  readonly channel: string;
+  readonly apiUrl: string | null;
+  readonly host: string;
+  readonly port: number;
+}
+export interface Listen {
+  readonly host: string;
+  readonly port: number;
+  /** The user named this port: when it is busy that is an error; a default port moves on to the next free one. */
+  readonly configured: boolean;
+}
+export interface TargetSettings extends Target {
+  /** Absolute path of its policy; null: the built-in defaults, said aloud at start. */
+  readonly policyPath: string | null;
+}
+export interface Config {
+  readonly dataDir: string;
+  readonly gateway: Listen & { readonly tls: { readonly cert: string; readonly key: string } | null };
+  readonly console: Listen;
+  readonly publicUrl: string | null;
+  /** null: the embedded PostgreSQL. */
+  readonly storeUrl: string | null;
+  readonly targets: readonly TargetSettings[];
+  /** No target of the user's: the demo shop is started and put behind the gateway. */
+  readonly demo: boolean;
+  readonly issuers: readonly IssuerConfig[];
+  readonly levels: ReadonlyMap<string, AccessLevel>;
+  readonly approvers: readonly ApproverRecord[];
+  readonly slack: SlackSettings | null;
+  readonly hold: { readonly agentWaitMs: number; readonly personWaitMs: number; readonly maxWaitMs: number };
+  readonly logLevel: string;
+}
+
+/** One mistake and where it is: `holdpoint.yaml:4:3`, `SLACK_CHANNEL`, `--target`. */
+export interface Problem {
+  readonly place: string;
+  readonly message: string;
+}
+export class ConfigError extends Error {
+  readonly problems: readonly Problem[];
+  constructor(problems: readonly Problem[]) {
+    super(problems.map((p) => `${p.place}: ${p.message}`).join('\n'));
+    this.name = 'ConfigError';
+    this.problems = problems;
+  }
+}
+
+export interface Flags {
+  readonly target?: readonly string[] | undefined;
+  readonly config?: string | undefined;
+  readonly data?: string | undefined;
+}

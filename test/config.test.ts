@@ -1,0 +1,103 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { ConfigError, type Flags, loadConfig } from '../src/config.ts';
+
+let dir: string;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'holdpoint-config-'));
+});
+afterEach(() => rmSync(dir, { recursive: true }));
+
+const load = (yaml: string, env: NodeJS.ProcessEnv = {}, flags: Flags = {}) => {
+  writeFileSync(join(dir, 'holdpoint.yaml'), yaml);
+  return loadConfig(flags, env, dir);
+};
+function mistakes(...args: Parameters<typeof load>): string[] {
+  try {
+    load(...args);
+  } catch (error) {
+    if (error instanceof ConfigError)
+      return error.problems.map(({ place, message }) => `${place.replace(`${dir}/`, '')} ${message}`);
+    throw error;
+  }
+  return [];
+}
+
+describe('mistakes are told all at once, each with its place', () => {
+  test('of the shape, of the meaning, of the environment and of the command line', () => {
+    const yaml = `gateway: { listen: nowhere, tls: { cert_file: a.pem, key_file: b.pem } }
+targets:
+  app:
+    url: mysql://db/app
+    logins: { admin: { user: a, password: "\${NOT_SET}" } }
+  Main: { url: "postgres://u:p@db/app" }
+  lax:
+    url: postgres://u:p@db/app
+    protocol: trusted
+  nobody:
+    url: postgres://db/app?sslmode=require
+    ca_file: none.pem
+  modes: { url: "postgres://u:p@db:5432/app?sslmode=prefer" }
+identity:
+  levels: { dba: god }
+hold: { agent_wait: soon, patience: 1, haste: 2 }
+console: { listen: 0.0.0.0:7480 }
+colour: blue
+`;
+    const env = {
+      SLACK_BOT_TOKEN: 'xoxb-x',
+      HOLDPOINT_APPROVERS: 'nobody at all',
+      HOLDPOINT_STORE_URL: 'mysql://s',
+      HOLDPOINT_LOG: 'loud',
+      HOLDPOINT_LISTEN: 'x:70000',
+    };
+    const said = mistakes(yaml, env, { target: ['x', 'y=postgres://h:99999/d', 'lax=postgres://u@h/d'] });
+    const places = said.map((one) => /^(--target \w+(?= is)|\S+)/.exec(one)?.[0] ?? '');
+    expect(places.sort()).toEqual(
+      [
+        ...['1:12', '1:36', '1:54', '4:5', '5:33', '6:3', '9:5', '10:3', '12:5', '13:12', '15:13', '16:9'],
+        ...['16:27', '16:40', '17:12', '18:1'],
+      ]
+        .map((at) => `holdpoint.yaml:${at}`)
+        .concat('--target', '--target y', '--target', 'HOLDPOINT_APPROVERS', 'HOLDPOINT_LISTEN')
+        .concat('HOLDPOINT_LOG', 'HOLDPOINT_STORE_URL', 'SLACK_APP_TOKEN', 'SLACK_CHANNEL')
+        .sort(),
+    );
+    expect(said.join('\n')).not.toContain('u:p@');
+  });
+
+  test('of YAML itself, of a file that is not there or is a directory', () => {
+    expect(mistakes('targets: { app: [ }\n')[0]).toMatch(/^holdpoint\.yaml:1:\d+ /);
+    expect(mistakes('just words')).toEqual([expect.stringMatching(/^holdpoint\.yaml:1:1 the file: /)]);
+    expect(mistakes('', {}, { config: 'none.yaml' })).toEqual(['--config there is no file none.yaml']);
+    expect(mistakes('', { HOLDPOINT_CONFIG: '.' })).toEqual([`${dir} the file cannot be read`]);
+  });
+});
+
+test('the command line wins over the environment, that over the file; an empty variable counts as unset', () => {
+  const yaml =
+    'data: kept\nstore: { url: "postgres://file/s" }\ngateway: { listen: "[::1]:1" }\ntargets: { app: { url: "postgres://u:p%40@db/app?sslmode=disable", policy: p.yaml } }\n';
+  const unset = { HOLDPOINT_DATA: '', HOLDPOINT_STORE_URL: '', HOLDPOINT_LISTEN: '' };
+  const plain = load(yaml, unset);
+  expect(plain).toMatchObject({
+    dataDir: join(dir, 'kept'),
+    storeUrl: 'postgres://file/s',
+    gateway: { host: '::1', port: 1, configured: true },
+    console: { host: '127.0.0.1', port: 7480, configured: false },
+    demo: false,
+  });
+  expect(plain.targets[0]).toMatchObject({
+    tls: 'disable',
+    policyPath: join(dir, 'p.yaml'),
+    logins: { 'read-only': { user: 'u', password: 'p@' } },
+  });
+  const env = { HOLDPOINT_DATA: '/e', HOLDPOINT_STORE_URL: 'postgres://env/s', HOLDPOINT_LISTEN: 'h:2' };
+  expect(load(yaml, env)).toMatchObject({
+    dataDir: '/e',
+    storeUrl: 'postgres://env/s',
+    gateway: { host: 'h', port: 2 },
+  });
+  expect(load(yaml, env, { data: '/f' }).dataDir).toBe('/f');
+});
