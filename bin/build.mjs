@@ -2,7 +2,7 @@
 // Builds dist/ and the Prisma client; run by `npm ci` (prepare). Where the build tools are not installed
 // (NODE_ENV=production, --omit=dev) it says so in one sentence and lets the installation succeed.
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, renameSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -54,7 +54,12 @@ if (
 ) {
   run('prisma generate', prisma, ['generate']);
 }
-rmSync(join(root, 'dist'), { recursive: true, force: true });
-run('the TypeScript build', tsc, ['-p', 'tsconfig.build.json']);
+// Built beside and put in place at the end: a build that fails leaves the last one.
+const fresh = join(root, `dist.${process.pid}.new`);
+const dist = join(root, 'dist');
+process.on('exit', () => rmSync(fresh, { recursive: true, force: true }));
+run('the TypeScript build', tsc, ['-p', 'tsconfig.build.json', '--outDir', fresh]);
 if (existsSync(join(root, 'src/console/assets')))
-  cpSync(join(root, 'src/console/assets'), join(root, 'dist/console/assets'), { recursive: true });
+  cpSync(join(root, 'src/console/assets'), join(fresh, 'console/assets'), { recursive: true });
+rmSync(dist, { recursive: true, force: true });
+renameSync(fresh, dist);

@@ -2,7 +2,6 @@
  * The composition root: one frozen Config in, a running Holdpoint out. Everything that the parts need of each other is handed over here;
  * the order of starting is the order of dependence, the order of stopping its reverse.
  */
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Logger, pino } from 'pino';
 import { createDesk } from './approvals/desk.ts';
@@ -10,34 +9,27 @@ import type { Desk } from './approvals/types.ts';
 import { createBot } from './bot/index.ts';
 import type { Config, TargetSettings } from './config.ts';
 import { createConsole } from './console/server.ts';
-import { type ShopLogins, seedShop } from './embedded/demo-shop.ts';
+import { DEMO_APPROVER, DEMO_GROUP, demoAgent, endDemoAgent, startShop } from './demo.ts';
 import { keepPostgres } from './embedded/keep.ts';
+import { lock } from './embedded/lock.ts';
 import { createJudge } from './gateway/judge/judge.ts';
 import { watchPolicyFile } from './gateway/judge/policy-file.ts';
 import { createGateway } from './gateway/listener.ts';
 import type { Judge } from './gateway/types.ts';
-import { createAccess, createIdentity, type IdentityService } from './identity/index.ts';
+import { createAccess, createIdentity } from './identity/index.ts';
 import type { AccessLevel, ApproverRecord } from './identity/types.ts';
 import { explainObject } from './policy/explain.ts';
 import { defaultPolicyText, demoPolicyText } from './policy/rules/default.ts';
 import { createPolicyHolder, type PolicyHolder } from './policy/rules/holder.ts';
-import { choosePort } from './ports.ts';
+import { checkListen, listenFrom } from './ports.ts';
 import { loadSigningKey } from './recordings/keys.ts';
 import { createRecorder } from './recordings/recorder.ts';
-import { keptSecret, readPrivate, secretText, writePrivate } from './secrets.ts';
+import { keptSecret, makeDirectory, secretText, writePrivate } from './secrets.ts';
 import { openStore } from './store/store.ts';
 
+/** The one that the printed `credential mint` names. */
+const FIRST_GROUP = 'developers';
 const LEVELS: readonly AccessLevel[] = ['none', 'read-only', 'read-write', 'admin'];
-const DAY = 86_400_000;
-export const DEMO_GROUP = 'demo-agents';
-const DEMO_OWNER = { id: 'alice@example.com', name: 'Alice', email: 'alice@example.com' } as const;
-const DEMO_APPROVER: ApproverRecord = {
-  id: 'dana@example.com',
-  name: 'Dana',
-  email: 'dana@example.com',
-  slackId: null,
-  groups: ['approvers'],
-};
 
 /** What `holdpoint start` prints. `agentUrl` holds the demo agent's credential, `link` a one-time console link. */
 export interface Running {
@@ -47,6 +39,8 @@ export interface Running {
   readonly agentUrl: string | null;
   readonly target: string;
   readonly demo: boolean;
+  /** One that has an access level, to mint a first credential with. */
+  readonly group: string | null;
   readonly approver: string;
   readonly link: string;
   /** Links of the other approvers: nobody who may decide may make one for somebody else, the operator hands them out. */
@@ -78,7 +72,9 @@ async function compose(
   stop: () => Promise<void>,
 ): Promise<Running> {
   const notices: string[] = [];
-  mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
+  makeDirectory(config.dataDir);
+  const held = lock(config.dataDir);
+  stops.push(() => held.release());
   const file = (name: string) => join(config.dataDir, name);
   const log = pino({ level: config.logLevel, base: null }, pino.destination({ dest: 2, sync: false }));
 
@@ -86,17 +82,19 @@ async function compose(
   const policies = new Map<string, PolicyHolder>();
   for (const target of config.targets) policies.set(target.name, await policyOf(target, log, stops));
 
-  const gatewayPort = await listenPort(config.gateway, 'the gateway', [], notices);
-  const consolePort = await listenPort(config.console, 'the console', [gatewayPort], notices);
-
+  for (const [name, wanted] of [
+    ['the gateway', config.gateway],
+    ['the console', config.console],
+  ] as const)
+    await checkListen(wanted, name);
   const storeUrl = config.storeUrl ?? (await embeddedStore(file, log, progress, stops));
   progress('opening the store');
   const store = await openStore({ url: storeUrl, log });
   stops.push(() => store.close());
 
-  const targets = config.demo ? [await demoTarget(file, log, progress, stops)] : config.targets;
+  const targets = config.demo ? [await demoTarget(config.dataDir, log, progress, stops)] : config.targets;
   const approvers = config.approvers.length > 0 ? config.approvers : [DEMO_APPROVER];
-  if (!config.demo) notices.push(...targetNotices(config.targets));
+  if (!config.demo) notices.push(...targetNotices(config.targets), ...identityNotices(config));
 
   const recorder = await createRecorder({
     dir: file('recordings'),
@@ -140,15 +138,13 @@ async function compose(
           desk,
           outbox: store.outbox,
           approvers,
-          sessions: store.sessions,
+          sessions: recorder.sessions,
           log,
           now,
         });
   if (bot !== null) stops.push(() => bot.stop());
 
-  const levels = config.demo
-    ? new Map<string, AccessLevel>([[DEMO_GROUP, 'admin'], ...config.levels])
-    : config.levels;
+  const levels = levelsOf(config);
   const gateway = createGateway({
     targets: new Map(placed.map(({ target }) => [target.name, target])),
     judges: new Map(placed.map(({ target, judge }) => [target.name, judge])),
@@ -166,13 +162,15 @@ async function compose(
     log,
     now,
   });
-  const listening = await gateway.listen({ host: config.gateway.host, port: gatewayPort });
   stops.push(() => gateway.close());
+  const listening = await listenFrom(config.gateway, 'the gateway', (port) =>
+    gateway.listen({ host: config.gateway.host, port }),
+  );
 
   const console = createConsole({
     access,
     desk,
-    sessions: store.sessions,
+    sessions: recorder.sessions,
     recorder,
     policy: { current: () => first.policy.current() },
     explain: (sql, name) =>
@@ -186,18 +184,25 @@ async function compose(
       if (done) gateway.endIdentity(id, 'revoked');
       return done;
     },
-    listen: { host: config.console.host, port: consolePort, publicUrl: config.publicUrl, allowedHosts: [] },
+    listen: { ...config.console, publicUrl: config.publicUrl, allowedHosts: [] },
     log,
     now,
   });
   const served = await console.listen();
   stops.push(() => console.close());
+  notices.unshift(
+    ...moved('the gateway', config.gateway, listening.port),
+    ...moved('the console', config.console, served.port),
+  );
 
   const url = `http://${inUrl(served.host)}:${served.port}`;
   const linkFor = async ({ id }: ApproverRecord) =>
     `${config.publicUrl ?? url}/login/${await access.mintLink(id)}`;
   const at = { host: inUrl(config.gateway.host), port: listening.port };
-  const agentUrl = await localAgent(config, identity, file, { ...at, target: first.target.name });
+  const agentUrl = config.demo
+    ? await demoAgent(config.dataDir, identity, { ...at, target: first.target.name }, now())
+    : null;
+  if (!config.demo) await endDemoAgent(config.dataDir, identity);
   writePrivate(file('run.json'), JSON.stringify({ pid: process.pid, console: url, gateway: at }));
   return {
     gateway: at,
@@ -206,6 +211,7 @@ async function compose(
     agentUrl,
     target: first.target.name,
     demo: config.demo,
+    group: levels.keys().next().value ?? null,
     approver: approver.name,
     link: await linkFor(approver),
     otherLinks: await Promise.all(
@@ -246,16 +252,9 @@ async function explainOn(placed: Placed | undefined, sql: string): Promise<objec
   return explainObject({ facts, verdict });
 }
 
-async function listenPort(
-  listen: Config['gateway'] | Config['console'],
-  name: string,
-  taken: readonly number[],
-  notices: string[],
-): Promise<number> {
-  const port = await choosePort(listen.host, listen.port, listen.configured, name, taken);
-  if (port !== listen.port)
-    notices.push(`Port ${listen.port} is in use: ${name} listens on ${port} instead.`);
-  return port;
+function moved(name: string, wanted: Config['gateway'] | Config['console'], port: number): string[] {
+  if (wanted.configured || port === wanted.port) return [];
+  return [`Port ${wanted.port} is in use: ${name} listens on ${port} instead.`];
 }
 
 type File = (name: string) => string;
@@ -280,43 +279,39 @@ async function embeddedStore(
   return `postgres://holdpoint:${encodeURIComponent(password)}@${server.host}:${server.port}/postgres`;
 }
 
-/** A cluster of its own: the store is never in reach of the target (DESIGN.md 18). */
 async function demoTarget(
-  file: File,
+  dataDir: string,
   log: Logger,
   progress: (line: string) => void,
   stops: Stops,
 ): Promise<TargetSettings> {
   progress('starting the demo database "shop"');
-  const password = keptSecret(file('shop.secret'));
-  const server = await keepPostgres({
-    dataDir: file('shop'),
-    port: 0,
-    superuser: 'shop_owner',
-    password,
-    log,
-  });
-  stops.push(() => server.stop());
-  const logins: ShopLogins = {
-    'read-only': { user: 'shop_readonly', password: keptSecret(file('shop-readonly.secret')) },
-    'read-write': { user: 'shop_readwrite', password: keptSecret(file('shop-readwrite.secret')) },
-    admin: { user: 'shop_admin', password: keptSecret(file('shop-admin.secret')) },
-  };
-  await seedShop({ host: server.host, port: server.port, user: 'shop_owner', password }, logins);
-  return {
-    name: 'shop',
-    environment: 'demo',
-    host: server.host,
-    port: server.port,
-    database: 'shop',
-    tls: 'disable',
-    ca: null,
-    logins,
-    catalogLogin: null,
-    acceptPrivileges: [],
-    protocol: 'strict',
-    policyPath: null,
-  };
+  const shop = await startShop(dataDir, log);
+  stops.push(() => shop.stop());
+  return shop.target;
+}
+
+/** A first look (`--target`, no file) has one group, which only an approver can put into a credential; an issuer's groups never count unnamed. */
+function levelsOf({ demo, levels, issuers }: Config): ReadonlyMap<string, AccessLevel> {
+  if (demo) return new Map<string, AccessLevel>([[DEMO_GROUP, 'admin'], ...levels]);
+  if (levels.size > 0 || issuers.length > 0) return levels;
+  return new Map([[FIRST_GROUP, 'read-write']]);
+}
+
+function identityNotices(config: Config): string[] {
+  const [level] = config.levels.size > 0 ? [] : levelsOf(config);
+  return [
+    ...(config.approvers.length > 0
+      ? []
+      : [
+          `No approver is named, so the demo's decides (${DEMO_APPROVER.name}). Name yours in holdpoint.yaml (identity.approvers) or HOLDPOINT_APPROVERS.`,
+        ]),
+    ...(config.levels.size > 0
+      ? []
+      : [
+          `No group has an access level, so ${level === undefined ? 'nobody gets in' : `"${level[0]}" has ${level[1]} and nobody else gets in`}. Name levels in holdpoint.yaml (identity.levels).`,
+        ]),
+  ];
 }
 
 function targetNotices(targets: readonly TargetSettings[]): string[] {
@@ -373,29 +368,4 @@ async function startBot(
 function highest(groups: readonly string[], levels: ReadonlyMap<string, AccessLevel>): AccessLevel {
   const ranks = groups.map((group) => LEVELS.indexOf(levels.get(group) ?? 'none'));
   return LEVELS[Math.max(0, ...ranks)] ?? 'none';
-}
-
-/**
- * The demo agent's connection URL, kept in the data directory (0600) for `holdpoint sql`. It is an agent's credential: it can ask, never decide.
- * Only in the demo: a real target's credentials are minted by an approver (`holdpoint credential mint`).
- */
-async function localAgent(
-  config: Config,
-  identity: IdentityService,
-  file: File,
-  at: { readonly host: string; readonly port: number; readonly target: string },
-): Promise<string | null> {
-  const path = file('demo-agent.url');
-  if (!config.demo) return null;
-  const kept = readPrivate(path);
-  const known = kept !== null && URL.canParse(kept) ? new URL(kept) : null;
-  const stored = known === null ? null : await identity.findCredential(known.username);
-  const usable = stored !== null && stored.revokedAt === null && stored.expiresAt > Date.now() + DAY;
-  const login =
-    usable && known !== null
-      ? { id: known.username, secret: decodeURIComponent(known.password) }
-      : await identity.mint({ owner: DEMO_OWNER, agent: 'Cursor', groups: [DEMO_GROUP], ttlMs: 30 * DAY });
-  const url = `postgres://${login.id}:${encodeURIComponent(login.secret)}@${at.host}:${at.port}/${at.target}`;
-  writePrivate(path, url);
-  return url;
 }

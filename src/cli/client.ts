@@ -1,6 +1,7 @@
 /** The API as the commands call it, with the approver's token. No agent credential is ever sent as one. */
-import { chmodSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { makeDirectory } from '../secrets.ts';
 import { type Cli, CommandError, tokenFile } from './context.ts';
 
 const TIMEOUT_MS = 30_000;
@@ -72,13 +73,15 @@ function savedLogin(cli: Cli): { readonly console: string; readonly token: strin
   throw new CommandError(`The file ${path} is damaged; run \`holdpoint login LINK\` again.`);
 }
 
-export function saveLogin(cli: Cli, login: { readonly console: string; readonly token: string }): string {
+/** Where a login will be kept. Made sure of before the one-time link is spent. */
+export function loginPlace(cli: Cli): string {
   const path = tokenFile(cli);
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  const draft = `${path}.${process.pid}`;
-  writeFileSync(draft, `${JSON.stringify(login)}\n`, { mode: 0o600 });
-  chmodSync(draft, 0o600);
-  renameSync(draft, path);
+  try {
+    makeDirectory(dirname(path));
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new CommandError(`${why} XDG_CONFIG_HOME says where logins are kept.`);
+  }
   return path;
 }
 

@@ -1,5 +1,6 @@
 /** `holdpoint login LINK`: trades the one-time link for a token of 30 days. */
-import { call, connect, consoleUrl, saveLogin } from './client.ts';
+import { writePrivate } from '../secrets.ts';
+import { call, connect, consoleUrl, loginPlace } from './client.ts';
 import { type Cli, CommandError } from './context.ts';
 import { clock } from './text.ts';
 
@@ -11,10 +12,11 @@ export async function login(cli: Cli, link: string): Promise<void> {
     );
   }
   const console = consoleUrl(match[1] ?? '');
+  const path = loginPlace(cli);
   const grant = await call<{ token: string; expiresAt: number; approver: string }>(console, '/login', null, {
     link: match[2],
   });
-  const path = saveLogin(cli, { console, token: grant.token });
+  writePrivate(path, `${JSON.stringify({ console, token: grant.token })}\n`);
   cli.out(`Logged in as ${grant.approver} until ${clock(grant.expiresAt)}; the token is in ${path}.`);
 }
 

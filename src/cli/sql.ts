@@ -51,7 +51,7 @@ function savedUrl(data: string): string {
     return readFileSync(join(data, 'demo-agent.url'), 'utf8').trim();
   } catch {
     throw new CommandError(
-      'There is no demo agent here; run `holdpoint start` first, or pass --url with a connection URL of the gateway.',
+      'There is no demo agent here: `holdpoint start` without a target of your own makes one, else pass --url with a connection URL of the gateway.',
     );
   }
 }

@@ -88,7 +88,7 @@ export function banner(running: Running, ms: number): string {
     lines.push(
       `Agents and people connect with credentials of their own to database "${running.target}":`,
       `  npx holdpoint login ${running.link}`,
-      '  npx holdpoint credential mint --owner alice@example.com --agent Cursor --group developers',
+      `  npx holdpoint credential mint --owner alice@example.com --agent Cursor --group ${running.group ?? 'GROUP'}`,
     );
   }
   lines.push('', 'Ctrl-C stops everything.');
