@@ -75,9 +75,15 @@ function build(cli: Cli, version: string, done: (code: number) => void): Command
     .description('show what a session sent and what came back')
     .action(async (id: string) => (await import('./session.ts')).session(cli, id));
   program
-    .command('verify <id>')
-    .description('check that a session’s recording is as it was written')
-    .action(async (id: string) => (await import('./verify.ts')).verify(cli, id));
+    .command('verify [what...]')
+    .description(
+      'check that recordings are as they were written: sessions of the running gateway, or files, offline',
+    )
+    .option('--dir <dir>', 'every recording in this directory, offline')
+    .option('--key <file>', 'public key for files (default: keys/ of their directory)')
+    .action(async (what: string[], options: { dir?: string; key?: string }) =>
+      (await import('./verify.ts')).verify(cli, what, options),
+    );
 
   const credential = program.command('credential').description('credentials of agents and people');
   credential

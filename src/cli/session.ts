@@ -3,7 +3,7 @@ import type { RecordedEvent, SessionSummary } from '../recordings/types.ts';
 import { connect } from './client.ts';
 import type { Cli } from './context.ts';
 import { whoOf } from './sessions.ts';
-import { clock, indented, oneLine, safe, table } from './text.ts';
+import { clock, count, indented, oneLine, safe, table } from './text.ts';
 
 const EFFECTS = { allow: 'allowed', hold: 'held', deny: 'denied', probe: 'probed' } as const;
 
@@ -13,13 +13,12 @@ export async function session(cli: Cli, id: string): Promise<void> {
   );
   cli.out(`${answer.session.id}  ${safe(whoOf(answer.session))} on ${answer.session.target}`);
   for (const event of answer.events) {
-    const text = eventText(event);
-    if (text !== null) cli.out(text);
+    cli.out(eventText(event));
   }
   if (answer.more) cli.out('… more events than can be shown here.');
 }
 
-function eventText(event: RecordedEvent): string | null {
+function eventText(event: RecordedEvent): string {
   switch (event.kind) {
     case 'session':
       return `${clock(event.t)}  started from ${safe(event.session.clientAddress)}`;
@@ -40,33 +39,41 @@ function eventText(event: RecordedEvent): string | null {
     case 'notice':
       return `   notice: ${oneLine(event.text, 300)}`;
     case 'policy':
-      return null;
+      return `\n${clock(event.t)}  policy ${safe(event.version.slice(0, 12))}: ${safe(event.note)}`;
     case 'end':
       return `\n${clock(event.t)}  ended: ${safe(event.why)}`;
   }
 }
 
 function resultText(event: Extract<RecordedEvent, { readonly kind: 'result' }>): string {
+  const { columns, values, error, tag, rows } = event;
   const lines: string[] = [];
-  if (event.values.length > 0) {
+  if (values.length > 0) {
+    // A driver that never asks for the result's layout leaves its columns without names.
+    const head = columns.length > 0 ? columns : (values[0] ?? []).map((_, i) => `(column ${i + 1})`);
     lines.push(
-      table(
-        event.columns,
-        event.values.map((row) => row.map((value) => value ?? 'NULL')),
-      )
-        .split('\n')
-        .map((line) => `   ${line}`)
-        .join('\n'),
+      indented(
+        table(
+          head,
+          values.map((row) => row.map((value) => value ?? 'NULL')),
+        ),
+        '   ',
+      ),
     );
   }
-  if (event.withheld) lines.push('   rows not kept: a column holds personal data');
+  if (event.withheld && rows !== null && rows > 0)
+    lines.push('   rows not kept: a column holds personal data');
   else if (event.truncated) lines.push('   more rows than are kept');
-  if (event.error !== null) lines.push(`   ERROR ${event.error.code}: ${safe(event.error.message)}`);
+  if (error !== null) lines.push(`   ERROR ${safe(error.code)}: ${safe(error.message)}`);
   const summary = [
-    event.tag ?? '',
-    event.rows === null ? '' : `${event.rows} rows`,
-    `${event.ms.toFixed(1)} ms`,
-  ];
-  lines.push(`   → ${summary.filter((part) => part !== '').join(', ')}`);
+    safe(tag ?? ''),
+    // `SELECT 3` says it already.
+    rows === null || (error !== null && rows === 0) || tag?.endsWith(` ${rows}`) === true
+      ? ''
+      : count(rows, 'row'),
+    // A refusal took no time of the server's.
+    event.ms > 0 ? `${Math.round(event.ms)} ms` : tag === null ? '' : 'under 1 ms',
+  ].filter((part) => part !== '');
+  if (summary.length > 0) lines.push(`   → ${summary.join(', ')}`);
   return lines.join('\n');
 }

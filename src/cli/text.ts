@@ -57,6 +57,9 @@ export function table(
   return [` ${line(first)}`, `-${rule}-`, ...others.map((row) => ` ${line(row)}`)].join('\n');
 }
 
+/** `1 row`, `3 rows`. */
+export const count = (n: number, one: string): string => `${n} ${n === 1 ? one : `${one}s`}`;
+
 /** `12 s`, `4 min`, `3 h`, `2 d`. */
 export function span(ms: number): string {
   const seconds = Math.max(0, Math.round(ms / 1000));

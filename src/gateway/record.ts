@@ -11,6 +11,13 @@ const MAX_BIND = 4096;
 /** Events kept while the disk takes none; statements are refused meanwhile, so that only what was under way adds to them. */
 const MAX_KEPT = 1000;
 
+/** What the state alone does not tell. */
+const NOTES: Readonly<Record<string, string>> = {
+  pending: 'the wait is over, the request stays open',
+  cancelled: 'withdrawn: canceled by the client',
+  superseded: 'another connection of the same request runs it',
+};
+
 type Shown = Pick<
   Extract<RecordedEvent, { kind: 'statement' }>,
   'sql' | 'class' | 'relations' | 'taggedColumns'
@@ -22,6 +29,8 @@ export class SessionRecord {
   readonly #onLost: () => void;
   #n = 0;
   #pending: RecordedEvent[] = [];
+  /** The version under which the last recorded statement was judged. */
+  #policy: string | null = null;
   /** Refused because they could not be recorded, and results given up meanwhile: told once it works again. */
   #missed = 0;
 
@@ -47,12 +56,16 @@ export class SessionRecord {
       reason: plan.verdict.reason,
       protocol: subject.protocol,
     };
-    if (this.#write(event)) return this.#n;
-    this.#missed += 1;
-    return null;
+    const version = plan.judged[0]?.policyVersion ?? '';
+    if (!this.#write(this.#policy === version ? [event] : [this.#judgedBy(version), event])) {
+      this.#missed += 1;
+      return null;
+    }
+    this.#policy = version;
+    return this.#n;
   }
 
-  approval(n: number, request: ApprovalRequest, note: string | null = null): void {
+  approval(n: number, request: ApprovalRequest, why = ''): void {
     const decision = request.decisions.at(-1);
     this.#later({
       kind: 'approval',
@@ -62,7 +75,7 @@ export class SessionRecord {
       state: request.state,
       by: decision?.approverName ?? null,
       surface: decision?.surface ?? null,
-      note: note ?? decision?.reason ?? request.note,
+      note: NOTES[why] ?? decision?.reason ?? request.note,
     });
     // No reply of the server need follow it: it must not wait in memory for the next statement.
     this.flush();
@@ -92,7 +105,7 @@ export class SessionRecord {
 
   /** Written in batches: at the end of a read, and before the next statement. false: the recording takes nothing now. */
   flush(): boolean {
-    return this.#write(null);
+    return this.#write([]);
   }
 
   close(why: string): void {
@@ -109,23 +122,27 @@ export class SessionRecord {
     if (this.#pending.length >= 100) this.flush();
   }
 
-  /** What waits and then `statement`: all of it is written or none, and what waited waits on. */
-  #write(statement: RecordedEvent | null): boolean {
-    const events = this.#missed === 0 ? this.#pending : [this.#gap(this.#missed), ...this.#pending];
-    if (statement !== null) events.push(statement);
-    if (events.length === 0) return true;
+  /** What waits and then `now`: all of it is written or none, and what waited waits on. */
+  #write(now: readonly RecordedEvent[]): boolean {
+    const waiting = this.#pending;
+    const gap = this.#missed === 0 ? [] : [this.#gap(this.#missed)];
+    if (gap.length + waiting.length + now.length === 0) return true;
     try {
-      this.#recording.append(events);
+      this.#recording.append([...gap, ...waiting, ...now]);
     } catch (error) {
-      const kept = events.filter((event) => event !== statement && event.kind !== 'notice').map(withoutRows);
-      this.#pending = kept.slice(0, MAX_KEPT);
-      this.#missed += kept.length - this.#pending.length;
+      this.#pending = waiting.slice(0, MAX_KEPT).map(withoutRows);
+      this.#missed += waiting.length - this.#pending.length;
       if (error instanceof RecordingFault && error.code === 'closed') this.#onLost();
       return false;
     }
     this.#pending = [];
     this.#missed = 0;
     return true;
+  }
+
+  #judgedBy(version: string): RecordedEvent {
+    const note = this.#policy === null ? 'in force' : 'changed: what follows is judged by this version';
+    return { kind: 'policy', t: this.#now(), version, note };
   }
 
   #gap(missed: number): RecordedEvent {

@@ -39,11 +39,17 @@ export interface RecorderOptions {
   readonly fs?: FileSystem;
 }
 
-export function createRecorder(options: RecorderOptions): Recorder {
+export interface IndexedRecorder extends Recorder {
+  /** The index, brought up to date before it is read: a session is found from its first moment on. */
+  readonly sessions: SessionIndex;
+}
+
+export function createRecorder(options: RecorderOptions): IndexedRecorder {
   return new FileRecorder(options);
 }
 
-class FileRecorder implements Recorder {
+class FileRecorder implements IndexedRecorder {
+  readonly sessions: SessionIndex;
   readonly #options: RecorderOptions;
   readonly #fs: FileSystem;
   readonly #host: SessionHost;
@@ -70,6 +76,13 @@ class FileRecorder implements Recorder {
       onFault: (session, fault) => this.#fault(session.id, fault),
       onMended: ({ id }) => options.log.info({ session: id }, 'The session is being recorded again.'),
       onClosed: (session) => this.#sessionClosed(session),
+    };
+    const { index } = options;
+    const upToDate = (): Promise<void> => this.#index.flush();
+    this.sessions = {
+      upsert: (rows) => index.upsert(rows),
+      get: (id) => upToDate().then(() => index.get(id)),
+      list: (filter) => upToDate().then(() => index.list(filter)),
     };
     mkdirSync(openMarkers(options.dir), { recursive: true, mode: 0o700 });
     this.#timer = setInterval(() => void this.#tick(), TICK_MS);

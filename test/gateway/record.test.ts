@@ -26,12 +26,11 @@ function start() {
       lost += 1;
     },
   );
-  const kinds = (): string[] =>
-    events.map((event) => ('n' in event ? `${event.kind} ${event.n}` : event.kind));
+  const kinds = (): string[] => events.flatMap((event) => ('n' in event ? [`${event.kind} ${event.n}`] : []));
   return { disk, events, record, kinds, lost: () => lost };
 }
 
-const subject = (sql: string): Subject =>
+const subject = (sql: string, policyVersion = '1'): Subject =>
   simple(
     plan(sql, [
       {
@@ -53,7 +52,7 @@ const subject = (sql: string): Subject =>
           terms: { approverGroups: [], quorum: 1, waitMs: null, expiresMs: null, reasonRequired: false },
         },
         probe: 'none',
-        policyVersion: '1',
+        policyVersion,
         catalogVersion: null,
       },
     ]),
@@ -101,8 +100,8 @@ describe('while the disk is full', () => {
     disk.full = false;
     expect(record.statement(subject('SELECT 4'), 'allow')).toBe(4);
     expect(kinds()).toEqual(['statement 1', 'notice 4', 'result 1', 'statement 4']);
-    expect(events[1]).toMatchObject({ text: expect.stringContaining(' 2 ') });
-    expect(events[2]).toMatchObject({ rows: 1, values: [], truncated: true });
+    expect(events[2]).toMatchObject({ text: expect.stringContaining(' 2 ') });
+    expect(events[3]).toMatchObject({ rows: 1, values: [], truncated: true });
     record.statement(subject('SELECT 5'), 'allow');
     expect(kinds().at(-1)).toBe('statement 5');
   });
@@ -124,4 +123,20 @@ it('a recording that is lost for good ends the session, which gets a new one wit
   disk.gone = true;
   expect(record.statement(subject('SELECT 2'), 'allow')).toBeNull();
   expect(lost()).toBe(1);
+});
+
+it('the version of the policy stands before the first statement that it judged', () => {
+  const { disk, record, events } = start();
+  const said = (): string[] =>
+    events.map((event) =>
+      event.kind === 'policy' ? event.version : event.kind === 'statement' ? event.sql : '',
+    );
+  record.statement(subject('a'), 'allow');
+  record.statement(subject('b'), 'allow');
+  disk.full = true;
+  record.statement(subject('c', '2'), 'allow');
+  disk.full = false;
+  record.statement(subject('d', '2'), 'allow');
+  record.statement(subject('e', '1'), 'allow');
+  expect(said().filter((text) => text !== '')).toEqual(['1', 'a', 'b', '2', 'd', '1', 'e']);
 });

@@ -98,6 +98,15 @@ describe('the index', () => {
     expect(readdirSync(join(dir, 'open'))).toEqual([]);
   });
 
+  test('a session is found and listed from its first moment on', async () => {
+    const made = recorder(temporaryDir());
+    const session = made.open(meta('s1'));
+    expect(await made.sessions.get('s1')).toMatchObject({ statements: 0, endedAt: null });
+    session.append([statement(1, 'SELECT 1')]);
+    expect(await made.sessions.list({})).toMatchObject([{ id: 's1', statements: 1 }]);
+    expect(await made.sessions.get('s2')).toBeNull();
+  });
+
   test('an outage is ridden out: recording goes on and the rows arrive later', async () => {
     const index = new MemoryIndex();
     const made = recorder(temporaryDir(), index);

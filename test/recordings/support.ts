@@ -3,15 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach } from 'vitest';
 import { loadSigningKey } from '../../src/recordings/keys.ts';
-import type { RecorderOptions } from '../../src/recordings/recorder.ts';
+import type { IndexedRecorder, RecorderOptions } from '../../src/recordings/recorder.ts';
 import { createRecorder } from '../../src/recordings/recorder.ts';
-import type {
-  RecordedEvent,
-  Recorder,
-  SessionIndex,
-  SessionMeta,
-  SessionSummary,
-} from '../../src/recordings/types.ts';
+import type { RecordedEvent, SessionIndex, SessionMeta, SessionSummary } from '../../src/recordings/types.ts';
 
 const cleanups: (() => Promise<void> | void)[] = [];
 afterEach(async () => {
@@ -53,7 +47,7 @@ export function recorder(
   dir: string,
   index: SessionIndex = new MemoryIndex(),
   more: Partial<RecorderOptions> = {},
-): Recorder {
+): IndexedRecorder {
   let clock = 1_780_000_000_000;
   const made = createRecorder({
     dir,
