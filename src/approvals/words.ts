@@ -1,6 +1,6 @@
 /**
- * The sentences about a request that people and models read, the same in SQL errors, Slack, console and CLI. Plain text, one
- * line, at most 300 characters; what to do next is never what gets cut.
+ * The sentences about a request that people read, the same in Slack, console and CLI. Plain text, one line, at most 300
+ * characters; what to do next is never what gets cut. What clients are told is in gateway/errors.ts.
  */
 import { clock, named, plain } from './text.ts';
 import type { ApprovalRequest, Decision, Outcome, RefusedWhy, RequestState, Surface } from './types.ts';
@@ -160,44 +160,4 @@ export function refusalSentence(why: RefusedWhy, request: ApprovalRequest | null
 
 export function unavailableSentence(): string {
   return 'Holdpoint cannot reach its store, so this may not have been counted. Look at the request and try again in a moment.';
-}
-
-// ── for the client, in MESSAGE of an SQL error (DESIGN.md 7) ────────────────────────────────────────────────────
-
-/** `HP001`. `place` is where approvers look, such as `#db`; null when there is no such place. */
-export function pendingError(request: ApprovalRequest, place: string | null, retrySeconds = 60): string {
-  const rules = named(request.rules.join(', '), 'policy', 50);
-  const where = place === null ? '' : ` in ${named(place, 'Slack', 30)}`;
-  const what = `${verb(request)} on ${named(objects(request), named(request.target.database, 'the database', 40), 60)}`;
-  return `${request.id} pending approval${where}: ${what} (rule ${rules}). Not run. Resend exactly this statement in ${retrySeconds} s; do not rewrite it.`;
-}
-
-export function deniedError(request: ApprovalRequest): string {
-  const decision = denial(request);
-  const name = decision === null ? '' : ` by ${named(decision.approverName, decision.approverId)}`;
-  const reason = plain(decision?.reason ?? '', 110);
-  const said = reason === '' ? '.' : `: ${reason.replace(/[.…]+$/u, '')}.`;
-  return `${request.id} denied${name}${said} Not run. Do not retry or work around it; tell the user.`;
-}
-
-export function expiredError(request: ApprovalRequest): string {
-  return `${request.id} expired: nobody approved it in time. Not run. Tell the user; resend this statement only if they still want it.`;
-}
-
-export function withdrawnError(request: ApprovalRequest): string {
-  return `${request.id} was withdrawn${noted(request)}. Not run. Tell the user; resend this statement only if they still want it.`;
-}
-
-export function supersededError(request: ApprovalRequest): string {
-  return `${request.id} superseded: the same statement was sent again and that newer one waits instead. Not run here. Do not send it from several connections.`;
-}
-
-export function tooManyError(open: readonly string[]): string {
-  const ids = open.slice(0, 10).join(', ');
-  const more = open.length > 10 ? ` and ${open.length - 10} more` : '';
-  return `Too many requests are open: ${ids}${more}. No new one was made, not run. Wait until they are decided, or ask the user to have them decided.`;
-}
-
-export function unavailableError(): string {
-  return 'Approval cannot be asked for at the moment: Holdpoint cannot reach its store. Not run. Retry this statement in 60 s; if it persists, tell the user.';
 }
