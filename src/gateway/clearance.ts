@@ -103,6 +103,15 @@ export const own = {
           'WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema())',
       ),
     ),
+  /** Is there a relation of that name? Fails in analysis if not. A name of its own keeps the client's unnamed statement. */
+  relation: (schema: string | null, name: string): Cleared => {
+    const quoted = (part: string): string => `"${part.replaceAll('"', '""')}"`;
+    const text =
+      schema === null
+        ? `SELECT ${literal(quoted(name))}::pg_catalog.regclass`
+        : `SELECT ${literal(quoted(schema))}::pg_catalog.regnamespace, ${literal(`${quoted(schema)}.${quoted(name)}`)}::pg_catalog.regclass`;
+    return new Cleared(mint, serialize.parse({ name: PROBE, text }));
+  },
   /** Fails in the parser: in a transaction block it leaves the server in the failed state that the client is told of (DESIGN.md 10). */
   failingQuery: (): Cleared =>
     new Cleared(mint, serialize.query('holdpoint refused the statement sent here')),
@@ -119,6 +128,8 @@ export const own = {
     new Cleared(mint, serialize.parse({ name, text: table(rows) })),
 } as const;
 
+/** The prepared statement of a probe, closed right behind it. Should it stay, the next probe finds its name taken: an error, never a pass. */
+export const PROBE = 'holdpoint_probe';
 const REQUEST_COLUMNS = ['id', 'state', 'expires', 'what_next'];
 const literal = (text: string): string => `'${text.replaceAll('\0', '').replaceAll("'", "''")}'`;
 

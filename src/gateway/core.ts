@@ -12,7 +12,7 @@ import type { Gate } from './gate.ts';
 import type { Judging } from './judging.ts';
 import type { Names, Portal, Prepared, Settle } from './names.ts';
 import type { Outcomes } from './outcomes.ts';
-import { outerStatements, type Plan, statementsOf } from './plan.ts';
+import { neededRelations, outerStatements, type Plan, statementsOf, verbOf } from './plan.ts';
 import type { GatewayDeps, GatewayLimits } from './ports.ts';
 import type { SessionRecord } from './record.ts';
 import { type Expected, expected } from './replies.ts';
@@ -20,6 +20,7 @@ import { Run } from './run.ts';
 import type { Judge, Target } from './types.ts';
 import type { UpstreamLink } from './upstream/connect.ts';
 import { FLUSH, type ServerLink, SYNC } from './upstream/link.ts';
+import { decodeError } from './wire/backend.ts';
 import { FRONTEND } from './wire/frame.ts';
 
 export interface SessionOptions {
@@ -242,6 +243,27 @@ export class Core {
     if (ends) this.link.control(SYNC, expected('sync'));
   }
 
+  /**
+   * A utility statement is not looked into at Parse, so that the server is asked for its names in a text of the gateway's own: nobody
+   * is asked about a typo (DESIGN.md 4). The statement itself does not go out.
+   */
+  async missing(it: Plan): Promise<Failure | null> {
+    const verb = verbOf(it);
+    for (const { schema, name } of neededRelations(it)) {
+      const { error } = await this.link.probe(own.relation(schema, name), this.unsynced);
+      if (error === null) continue;
+      this.unsynced = false;
+      const { code, message } = decodeError(error);
+      const dropped = /^DROP (.+)$/.exec(verb)?.[1]?.toLowerCase() ?? 'relation';
+      return {
+        kind: 'as-server',
+        code: code === '42P01' && dropped === 'index' ? '42704' : code,
+        message: message.replace(/^relation/, RELATION_KINDS.has(dropped) ? dropped : 'relation'),
+      };
+    }
+    return null;
+  }
+
   transaction(): 'idle' | 'open' | 'failed' {
     if (this.link.status === 'E') return 'failed';
     return this.link.status === 'T' || (this.unsynced && this.worked) ? 'open' : 'idle';
@@ -277,5 +299,8 @@ export class Core {
   }
 }
 
+const RELATION_KINDS: ReadonlySet<string> = new Set([
+  ...['table', 'view', 'materialized view', 'foreign table', 'sequence', 'index'],
+]);
 const LOCKLESS: ReadonlySet<string> = new Set(['empty', 'transaction', 'session', 'prepare']);
 const takesLocks = (it: Plan): boolean => statementsOf(it).some((one) => !LOCKLESS.has(one.class));

@@ -28,8 +28,8 @@ export type Failure =
   | { readonly kind: 'no-statement'; readonly name: string }
   | { readonly kind: 'no-portal'; readonly name: string }
   | { readonly kind: 'too-many-names' }
-  /** A message that the server would not take either. */
-  | { readonly kind: 'malformed'; readonly code: string; readonly message: string }
+  /** What the server would say itself: to a malformed message, or to a name that it does not have. */
+  | { readonly kind: 'as-server'; readonly code: string; readonly message: string }
   | { readonly kind: 'internal' };
 
 /** Ends the connection, hence FATAL. */
@@ -180,7 +180,7 @@ export function toReport(failure: Failure): Report {
         '54000',
         'Too many prepared statements or portals in this session. Close some and send it again.',
       );
-    case 'malformed':
+    case 'as-server':
       return error(failure.code, failure.message);
     case 'internal':
       return error(

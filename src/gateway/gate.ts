@@ -29,6 +29,8 @@ export interface GateHost {
   transaction(): 'idle' | 'open' | 'failed';
   /** Earlier work in the transaction may hold locks. */
   hasWorked(): boolean;
+  /** Why it would fail for want of a relation, asked of the server now. */
+  missing(it: Plan): Promise<Failure | null>;
   asking(): Asking;
   /** The wait begins: resolves when the client cancels or is gone. */
   holding(): Promise<Interruption>;
@@ -98,6 +100,9 @@ export class Gate {
     if (subject.plan.verdict.effect === 'allow') return this.#go(subject);
     if (!(await this.#host.settleEarlier())) return { kind: 'stop' };
     if (this.#host.transaction() === 'failed' && !endsTransaction(subject.plan)) return { kind: 'in-failed' };
+    const missing = await this.#host.missing(subject.plan);
+    if (!this.#host.stands()) return { kind: 'stop' };
+    if (missing !== null) return this.refuse(subject, missing);
     if (subject.plan.verdict.terms.reasonRequired && !this.#context.settings.get('holdpoint.reason'))
       return this.refuse(subject, { kind: 'reason-needed' });
     if (this.#host.cancelled()) return this.refuse(subject, { kind: 'cancelled', requestId: null });

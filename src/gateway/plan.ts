@@ -2,6 +2,7 @@
 import {
   type Effect,
   type Facts,
+  type RelationUse,
   STATEMENT_CLASSES,
   type StatementClass,
   type StatementFacts,
@@ -69,6 +70,18 @@ export function heaviest(it: Plan): StatementFacts | null {
 
 export const verbOf = (it: Plan): string => heaviest(it)?.verb ?? 'statement';
 export const relationsOf = (it: Plan): string[] => [...new Set(statementsOf(it).flatMap(relationNames))];
+/** With these every relation named is there already, or they fail. What they make carries a name of another kind. */
+const NEEDS_ALL =
+  /^(DROP|ALTER|TRUNCATE|COMMENT|VACUUM|ANALYZE|CLUSTER|REINDEX|REFRESH|GRANT|REVOKE|COPY|PREPARE|DECLARE|CREATE (INDEX|TRIGGER|RULE|POLICY))\b/;
+const IF_EXISTS = /\bif\b[^;]*\bexists\b/i;
+/** Relations that nobody knows of and without which the statement fails. Of a string of several any may make what another needs. */
+export function neededRelations(it: Plan): readonly RelationUse[] {
+  const [only, ...more] = statementsOf(it);
+  if (only === undefined || more.length > 0 || !NEEDS_ALL.test(only.verb) || IF_EXISTS.test(it.sql))
+    return [];
+  return only.relations.filter(({ known, indirect }) => !known && !indirect).slice(0, 10);
+}
+
 export const taggedColumnsOf = (it: Plan): string[] => [
   ...new Set(
     statementsOf(it).flatMap((one) =>

@@ -93,6 +93,7 @@ export class Session {
         settleEarlier: () => this.#core.settleEarlier(),
         transaction: () => this.#core.transaction(),
         hasWorked: () => this.#core.worked,
+        missing: (it) => this.#core.missing(it),
         asking: () => this.#core.asking(),
         holding: () => this.#holding(),
         held: () => this.#held(),
@@ -200,7 +201,7 @@ export class Session {
     } catch (error) {
       if (!(error instanceof MessageFault)) throw error;
       const { code, message } = error;
-      return this.#core.refuseMessage(frame.type, { kind: 'malformed', code, message });
+      return this.#core.refuseMessage(frame.type, { kind: 'as-server', code, message });
     }
   }
 

@@ -1,6 +1,6 @@
 /** The simple query protocol: one string, judged whole before any of it runs (WIRE.md "Query flow"). */
 import { serialize } from 'pg-protocol';
-import { clear, clearParse, own, type Permit } from './clearance.ts';
+import { clear, clearParse, own, type Permit, PROBE } from './clearance.ts';
 import { type Core, NO_TYPES, type Work } from './core.ts';
 import { simple } from './draft.ts';
 import { type Failure, toReport } from './errors.ts';
@@ -82,7 +82,8 @@ export class SimpleQuery {
       return 'answered';
     }
     const within = this.#c.unsynced;
-    const probe = clearParse(serialize.parse({ name: '', text: it.sql }));
+    // Never as the unnamed statement: a Bind would run it as what the client had prepared under that name.
+    const probe = clearParse(serialize.parse({ name: PROBE, text: it.sql }));
     const answer = await this.#c.link.probe(probe, within);
     if (answer.error !== null) this.#c.unsynced = false;
     if (answer.error === null || this.#c.over) return this.#c.over ? 'answered' : 'accepted';

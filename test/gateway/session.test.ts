@@ -151,6 +151,78 @@ describe('a session', () => {
     expect((await client.query('select 1 as one')).rows).toEqual([{ one: 1 }]);
   });
 
+  it('leaves no probed text behind that a Bind could run', async () => {
+    const client = await WireClient.login(it_.port, AGENT);
+    // So new that the gateway asks the server whether there is such a table.
+    client.send(
+      serialize.query("set holdpoint.wait = '0'"),
+      serialize.parse({ text: 'select 1' }),
+      serialize.sync(),
+    );
+    await client.ready(2);
+    await server.query('shop', 'create table brand_new as select 1 as id; grant all on brand_new to app');
+    client.send(serialize.query('delete from brand_new'));
+    expect(await client.ready()).toEqual(['E:HP001', 'Z:I']);
+    client.send(serialize.bind({}), serialize.execute({}), serialize.sync());
+    expect(await client.ready()).toEqual(['2', 'D', 'C:SELECT 1', 'Z:I']);
+    expect(await rows('select from brand_new')).toHaveLength(1);
+    client.close();
+  });
+
+  it('answers as the server would where a statement names what is not there, without a card', async () => {
+    const client = await connect();
+    const direct = new pg.Client({ connectionString: server.url('shop') });
+    clients.push(direct);
+    await direct.connect();
+    const cards = it_.desk.drafts.length;
+    for (const sql of [
+      'drop table nope',
+      'drop table orders, "Nope"',
+      'drop table nosuch.nope',
+      'drop view nope',
+      'drop index nope',
+      'drop sequence nope cascade',
+      'drop trigger t on nope',
+      'alter table nope add column x int',
+      'alter table public.nope rename to x',
+      'alter table orders inherit nope',
+      'truncate nope',
+      'create index on nope (id)',
+      'copy nope from stdin',
+      'prepare p as delete from nope',
+    ])
+      for (const values of [undefined, []]) {
+        const real = await refusal(direct.query(sql, values));
+        expect(await refusal(client.query(sql, values)), sql).toEqual(real);
+      }
+    expect(it_.desk.drafts.length).toBe(cards);
+    await client.query('begin');
+    expect((await refusal(client.query('drop table nope'))).code).toBe('42P01');
+    expect((await refusal(client.query('select 1'))).code).toBe('25P02');
+    await client.query('rollback');
+  });
+
+  it('asks where what is named may be there after all', async () => {
+    const client = await connect();
+    it_.desk.auto = 'deny';
+    await server.query('shop', 'create table "Mixed ""Case" (id int)');
+    for (const sql of [
+      'drop table "Mixed ""Case"',
+      'drop table if exists nope',
+      'drop table if/**/exists nope',
+      'create table neu (id int)',
+      'create table neu as select 1 as one',
+      'create view neu as select 1 as one',
+      'create table late (id int); drop table late',
+    ]) {
+      const cards = it_.desk.drafts.length;
+      expect((await refusal(client.query(sql))).message, sql).toMatch(/denied by/);
+      expect(it_.desk.drafts.length, sql).toBe(cards + 1);
+    }
+    it_.desk.auto = null;
+    await server.query('shop', 'drop table "Mixed ""Case"');
+  });
+
   it('withdraws the request when the client cancels, and keeps the connection', async () => {
     const client = await WireClient.login(it_.port, AGENT);
     client.send(serialize.query('delete from orders where id = 5'));

@@ -1,6 +1,7 @@
 /** The server's side of a session: what goes out is cleared, what comes in is walked and matched with the replies that are owed. */
 import type { Socket } from 'node:net';
-import type { Cleared } from '../clearance.ts';
+import { serialize } from 'pg-protocol';
+import { type Cleared, PROBE } from '../clearance.ts';
 import { toReport } from '../errors.ts';
 import { type Answer, type Expected, expected, Replies } from '../replies.ts';
 import type { Run } from '../run.ts';
@@ -168,6 +169,7 @@ export class ServerLink {
   async probe(cleared: Cleared, within: boolean): Promise<Answer> {
     const answer: Answer = { rows: [], error: null };
     this.send(cleared, expected('parse', { answer }));
+    this.control(CLOSE_PROBE, expected('close', { answer }));
     this.control(within ? FLUSH : SYNC, within ? null : expected('sync', { answer }));
     this.flush();
     await this.quiet();
@@ -378,6 +380,7 @@ const D = 0x44;
 const C = 0x43;
 const COPY_ROW = 0x64;
 const NOTICE = 0x4e;
+const CLOSE_PROBE = serialize.close({ type: 'S', name: PROBE });
 export const SYNC = Buffer.from([FRONTEND.sync, 0, 0, 0, 4]);
 export const FLUSH = Buffer.from([FRONTEND.flush, 0, 0, 0, 4]);
 const TERMINATE = Buffer.from([FRONTEND.terminate, 0, 0, 0, 4]);
