@@ -16,6 +16,7 @@ import { createJudge } from './gateway/judge/judge.ts';
 import { watchPolicyFile } from './gateway/judge/policy-file.ts';
 import { createGateway } from './gateway/listener.ts';
 import type { Judge } from './gateway/types.ts';
+import { probeTarget } from './gateway/upstream/probe.ts';
 import { createAccess, createIdentity } from './identity/index.ts';
 import type { AccessLevel, ApproverRecord } from './identity/types.ts';
 import { explainObject } from './policy/explain.ts';
@@ -87,6 +88,7 @@ async function compose(
     ['the console', config.console],
   ] as const)
     await checkListen(wanted, name);
+  const probed = Promise.all(config.targets.map(faultNotices));
   const storeUrl = config.storeUrl ?? (await embeddedStore(file, log, progress, stops));
   progress('opening the store');
   const store = await openStore({ url: storeUrl, log });
@@ -190,6 +192,7 @@ async function compose(
   });
   const served = await console.listen();
   stops.push(() => console.close());
+  notices.push(...(await probed).flat());
   notices.unshift(
     ...moved('the gateway', config.gateway, listening.port),
     ...moved('the console', config.console, served.port),
@@ -312,6 +315,13 @@ function identityNotices(config: Config): string[] {
           `No group has an access level, so ${level === undefined ? 'nobody gets in' : `"${level[0]}" has ${level[1]} and nobody else gets in`}. Name levels in holdpoint.yaml (identity.levels).`,
         ]),
   ];
+}
+
+async function faultNotices(target: TargetSettings): Promise<string[]> {
+  const faults = await probeTarget(target);
+  return faults.map(
+    (fault) => `Target ${target.name} cannot be used now: ${fault}. Its statements are refused until it can.`,
+  );
 }
 
 function targetNotices(targets: readonly TargetSettings[]): string[] {

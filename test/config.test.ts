@@ -68,6 +68,14 @@ colour: blue
     expect(said.join('\n')).not.toContain('u:p@');
   });
 
+  test('of a console beyond this machine', () => {
+    expect(mistakes('', { HOLDPOINT_CONSOLE_LISTEN: '0.0.0.0:0' })).toEqual([
+      expect.stringMatching(
+        /^HOLDPOINT_CONSOLE_LISTEN the console does not listen on 0\.0\.0\.0 without a login configured/,
+      ),
+    ]);
+  });
+
   test('of YAML itself, of a file that is not there or is a directory', () => {
     expect(mistakes('targets: { app: [ }\n')[0]).toMatch(/^holdpoint\.yaml:1:\d+ /);
     expect(mistakes('just words')).toEqual([expect.stringMatching(/^holdpoint\.yaml:1:1 the file: /)]);

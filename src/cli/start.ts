@@ -1,5 +1,5 @@
 /** `holdpoint start`: everything up, then what to paste. */
-import { type Running, startApp } from '../app.ts';
+import type { Running } from '../app.ts';
 import { ConfigError, environment, type Flags, loadConfig } from '../config.ts';
 import { unsupported } from '../embedded/platform.ts';
 
@@ -21,6 +21,8 @@ export async function start(flags: Flags): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
   try {
     const config = loadConfig(flags, environment(), process.cwd());
+    // Loaded when the configuration is right: a mistake is told at once.
+    const { startApp } = await import('../app.ts');
     running = await startApp(config, (line) => process.stderr.write(`  … ${line}\n`));
     if (stopping.signal.aborted) return await end(running);
     process.stdout.write(`${banner(running, Date.now() - began)}\n`);
