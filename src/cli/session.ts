@@ -7,6 +7,9 @@ import { clock, count, indented, oneLine, safe, table } from './text.ts';
 
 const EFFECTS = { allow: 'allowed', hold: 'held', deny: 'denied', probe: 'probed' } as const;
 
+/** An approval is told as one, whichever way it was used. */
+const STATES: Readonly<Record<string, string>> = { granted: 'approved', executing: 'approved' };
+
 export async function session(cli: Cli, id: string): Promise<void> {
   const answer = await connect(cli).get<{ session: SessionSummary; events: RecordedEvent[]; more: boolean }>(
     `/sessions/${encodeURIComponent(id)}`,
@@ -32,7 +35,9 @@ function eventText(event: RecordedEvent): string {
     case 'approval': {
       const by =
         event.by === null ? '' : ` by ${event.by}${event.surface === null ? '' : ` (${event.surface})`}`;
-      return safe(`   ${event.request} ${event.state}${by}${event.note === null ? '' : `: ${event.note}`}`);
+      return safe(
+        `   ${event.request} ${STATES[event.state] ?? event.state}${by}${event.note === null ? '' : `: ${event.note}`}`,
+      );
     }
     case 'result':
       return resultText(event);

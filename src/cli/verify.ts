@@ -23,7 +23,7 @@ export async function verify(cli: Cli, what: readonly string[], options: VerifyO
   let broken = 0;
   const tell = (name: string, result: VerifyResult): void => {
     if (result.kind === 'broken') broken += 1;
-    cli.out(`${safe(name)}: ${told(result)}`);
+    cli.out(`${safe(name)}: ${told(name, result)}`);
   };
   for (const one of what) {
     if (isFile(one)) {
@@ -55,13 +55,14 @@ export async function verify(cli: Cli, what: readonly string[], options: VerifyO
 
 const isFile = (what: string): boolean => what.endsWith('.jsonl') || /[/\\]/.test(what);
 
-function told(result: VerifyResult): string {
+function told(name: string, result: VerifyResult): string {
   if (result.kind === 'broken') return `BROKEN at line ${result.at}: ${safe(result.why)}`;
   const { events, signed, ended, from, sessionId } = result;
   const part = from > 1 ? ` from line ${from} on (what came before is not vouched for)` : '';
   const covered = signed === events ? 'all signed' : `the last ${events - signed} not signed yet`;
   const end = ended ? '' : '; it has no end: still open, killed, or cut off there';
-  return `session ${safe(sessionId)} intact${part}, ${count(events, 'event')}, ${covered}${end}`;
+  const whose = name === sessionId ? '' : `session ${safe(sessionId)} `;
+  return `${whose}intact${part}, ${count(events, 'event')}, ${covered}${end}`;
 }
 
 /** First segments; those that follow are verified with them. */

@@ -11,7 +11,7 @@ import { type Caller, cookieName, csrfMatches, type Env, type Places, sourceOf }
 import { type Frame, layout, loginPage, noticePage, signInNeeded } from './html/layout.ts';
 import { pendingPage, requestPage } from './html/requests.ts';
 import { sessionPage, sessionsPage } from './html/sessions.ts';
-import type { Html } from './html/sql.ts';
+import { type Html, plain } from './html/sql.ts';
 import type { ConsoleOptions } from './types.ts';
 
 type Flash = NonNullable<Frame['flash']>;
@@ -188,9 +188,9 @@ export function createPages(
 
   app.get('/policy', (c) => {
     const { text, version } = options.policy.current();
-    const body = html`<div class="head"><h1>Policy</h1><span class="badge dim">version ${version.slice(0, 12)}</span></div>
+    const body = html`<div class="head"><h1>Policy</h1><span class="badge dim">version ${plain(version.slice(0, 12))}</span></div>
       <p class="dim">In force now. It is changed in its file; a mistake in the file leaves this one in force.</p>
-      <pre class="sql" tabindex="0"><code>${text}</code></pre>`;
+      <pre class="sql" tabindex="0"><code>${plain(text)}</code></pre>`;
     return show(c, { title: 'Policy', tab: 'policy' }, body);
   });
 

@@ -27,7 +27,22 @@ export function ago(at: number, now: number): string {
 }
 
 export function took(ms: number): string {
-  return ms < 10_000 ? `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
+  if (ms < 1) return 'under 1 ms';
+  return ms < 10_000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
+}
+
+/** What the server did: its tag, rows where the tag does not name them, and time. A refusal took none and did nothing. */
+export function work(end: {
+  readonly tag: string | null;
+  readonly rows: number | null;
+  readonly ms: number;
+}): string[] {
+  const { tag, rows, ms } = end;
+  return [
+    ...(tag === null ? [] : [tag]),
+    ...(!rows || tag?.endsWith(` ${rows}`) === true ? [] : [count(rows, 'row')]),
+    ...(tag === null && ms === 0 ? [] : [took(ms)]),
+  ];
 }
 
 export function count(n: number, one: string, many = `${one}s`): string {

@@ -1,7 +1,7 @@
 /** The frame around every page. No inline script or style: the content security policy allows none. */
 import { html } from 'hono/html';
 import type { Caller } from '../guard.ts';
-import type { Html } from './sql.ts';
+import { bare, type Html, plain } from './sql.ts';
 
 export type Tab = 'pending' | 'sessions' | 'policy' | null;
 const TABS = [
@@ -33,7 +33,7 @@ export function layout(frame: Frame, body: Html): Html {
       ? ''
       : html`<form class="user" method="post" action="/logout">
           <input type="hidden" name="csrf" value="${caller.csrf}">
-          <span>${caller.approver.name}</span>
+          <span>${plain(caller.approver.name)}</span>
           <button class="quiet" type="submit">Log out</button>
         </form>`;
   return html`<!doctype html>
@@ -43,7 +43,7 @@ export function layout(frame: Frame, body: Html): Html {
   <meta name="viewport" content="width=device-width, initial-scale=1">
   <meta name="color-scheme" content="light dark">
   <meta name="robots" content="noindex, nofollow">
-  <title>${frame.title} · Holdpoint</title>
+  <title>${bare(frame.title)} · Holdpoint</title>
   <link rel="icon" href="/assets/mark.svg" type="image/svg+xml">
   <link rel="stylesheet" href="/assets/console.css">
   <script src="/assets/console.js" defer></script>
@@ -59,7 +59,7 @@ export function layout(frame: Frame, body: Html): Html {
     </div>
   </header>
   <main id="main">
-    ${flash ? html`<p class="flash ${flash.tone}" role="status">${flash.text}</p>` : ''}
+    ${flash ? html`<p class="flash ${flash.tone}" role="status">${plain(flash.text)}</p>` : ''}
     ${body}
   </main>
 </body>

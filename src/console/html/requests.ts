@@ -4,7 +4,7 @@ import type { ApprovalRequest, Decision } from '../../approvals/types.ts';
 import { stateSentence, who } from '../../approvals/words.ts';
 import { MAX_REASON } from '../deciding.ts';
 import type { Caller } from '../guard.ts';
-import { ago, count, moment, size, span, stateBadge, took, what } from './format.ts';
+import { ago, count, moment, size, span, stateBadge, what, work } from './format.ts';
 import { type Html, plain, sqlBlock } from './sql.ts';
 
 const chips = (items: readonly string[], kind = ''): Html[] =>
@@ -127,7 +127,7 @@ export function pendingPage(
   const past =
     recent.length === 0
       ? ''
-      : html`<section><h2 class="section">Recent</h2><div class="scroll"><table>
+      : html`<section><h2 class="section">Recent</h2><div class="scroll"><table class="list">
           <thead><tr><th>Request</th><th>State</th><th>Statement</th><th>Who</th><th>Decided by</th><th>When</th></tr></thead>
           <tbody>${recent.map((request) => settledRow(request, now))}</tbody></table></div></section>`;
   return html`<h1>${pending.length === 0 ? 'Requests' : `${pending.length} waiting for a decision`}</h1>
@@ -144,13 +144,11 @@ function outcome(request: ApprovalRequest): Html | string {
   const end = request.outcome;
   if (end === null) return '';
   const parts = [
-    end.tag ?? '',
-    end.rows === null ? '' : count(end.rows, 'row'),
-    took(end.ms),
+    ...work(end),
     end.code === null ? '' : `SQLSTATE ${end.code}`,
     end.transactionOpen ? 'the transaction is still open' : '',
   ];
-  return row('Outcome', parts.filter((part) => part !== '').join(' · '));
+  return row('Outcome', plain(parts.filter((part) => part !== '').join(' · ')));
 }
 
 export function requestPage(request: ApprovalRequest, caller: Caller, now: number): Html {
@@ -178,14 +176,20 @@ export function requestPage(request: ApprovalRequest, caller: Caller, now: numbe
     row('Held by', html`<span class="chips">${chips(request.rules, 'rule')}</span>`),
     row('Why', plain(request.reason)),
     row(
-      'Decided by',
-      `${terms.approverGroups.length === 0 ? 'any approver' : `an approver of ${terms.approverGroups.join(' or ')}`}${
-        terms.quorum > 1 ? `, ${terms.quorum} of them` : ''
-      }`,
+      request.state === 'pending' ? 'May decide' : 'Could decide',
+      plain(
+        `${terms.approverGroups.length === 0 ? 'any approver' : `an approver of ${terms.approverGroups.join(' or ')}`}${
+          terms.quorum > 1 ? `, ${terms.quorum} of them` : ''
+        }`,
+      ),
     ),
     row('Asked', moment(request.createdAt, now)),
-    row('Expires', moment(request.expiresAt, now)),
-    ...(request.grantExpiresAt === null ? [] : [row('Grant until', moment(request.grantExpiresAt, now))]),
+    ...(request.state === 'pending' || request.state === 'expired'
+      ? [row(request.state === 'pending' ? 'Expires' : 'Expired', moment(request.expiresAt, now))]
+      : []),
+    ...(request.grantExpiresAt === null || request.state !== 'granted'
+      ? []
+      : [row('Grant until', moment(request.grantExpiresAt, now))]),
     outcome(request),
     ...(request.note === null ? [] : [row('Note', plain(request.note))]),
     row('Session', html`<a href="/sessions/${request.sessionId}"><code>${request.sessionId}</code></a>`),

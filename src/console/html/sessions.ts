@@ -1,8 +1,8 @@
 /** Sessions: the list, and one session as a timeline of statements with what came back. */
 import { html } from 'hono/html';
 import type { RecordedEvent, SessionSummary, VerifyResult } from '../../recordings/types.ts';
-import { count, moment, span, took } from './format.ts';
-import { type Html, plain, sqlBlock } from './sql.ts';
+import { count, moment, span, work } from './format.ts';
+import { bare, type Html, plain, sqlBlock } from './sql.ts';
 
 /** Statements a page. */
 export const PAGE = 100;
@@ -43,8 +43,8 @@ export function sessionsPage(
       <td><a href="/sessions/${session.id}">${moment(session.startedAt, now)}</a></td>
       <td class="grow">${plain(whoOf(session))}</td>
       <td>${plain(session.target)}</td>
-      <td class="num">${session.statements.toLocaleString('en')}</td>
-      <td class="num">${session.rows.toLocaleString('en')}</td>
+      <td class="num" data-label="${session.statements === 1 ? 'statement' : 'statements'}">${session.statements.toLocaleString('en')}</td>
+      <td class="num" data-label="${session.rows === 1 ? 'row' : 'rows'}">${session.rows.toLocaleString('en')}</td>
       <td>${tallies(session)}</td>
       <td class="dim">${session.endedAt === null ? html`<span class="badge good">open</span>` : span(session.endedAt - session.startedAt)}</td>
     </tr>`,
@@ -61,7 +61,7 @@ export function sessionsPage(
     ${
       list.length === 0
         ? html`<div class="empty"><h2>No sessions</h2><p class="dim">Each connection through the gateway is listed here.</p></div>`
-        : html`<div class="scroll"><table>
+        : html`<div class="scroll"><table class="list">
             <thead><tr><th>Started</th><th>Who</th><th>Target</th><th class="num">Statements</th><th class="num">Rows</th><th></th><th>Length</th></tr></thead>
             <tbody>${rows}</tbody></table></div>`
     }`;
@@ -74,36 +74,38 @@ const EFFECT = {
   probe: ['dim', 'probed'],
 } as const;
 
+/** A driver that never asks for the result's layout leaves its columns without names. */
+const columnsOf = ({ columns, values }: Of<'result'>): readonly string[] =>
+  columns.length > 0 ? columns : (values[0] ?? []).map((_, i) => `(column ${i + 1})`);
+
 function resultOf(result: Of<'result'>): Html {
-  const summary = [
-    result.tag ?? '',
-    result.rows === null || result.tag?.endsWith(` ${result.rows}`) === true ? '' : count(result.rows, 'row'),
-    took(result.ms),
-  ].filter((part) => part !== '');
+  const summary = work(result);
   const error =
     result.error === null
       ? ''
-      : html`<p class="fault"><code>${result.error.code}</code> ${plain(result.error.message)}</p>`;
-  const hidden = result.withheld
-    ? 'The rows are not kept: a column holds personal data.'
-    : result.truncated
-      ? `The first ${count(result.values.length, 'row')} of the result ${result.values.length === 1 ? 'is' : 'are'} kept.`
-      : '';
+      : html`<p class="fault"><code>${plain(result.error.code)}</code> ${plain(result.error.message)}</p>`;
+  const hidden =
+    result.withheld && result.rows
+      ? 'The rows are not kept: a column holds personal data.'
+      : result.truncated
+        ? `The first ${count(result.values.length, 'row')} of the result ${result.values.length === 1 ? 'is' : 'are'} kept.`
+        : '';
   const table =
-    result.columns.length === 0 || result.values.length === 0
+    result.values.length === 0
       ? ''
       : html`<div class="scroll"><table class="data">
-          <thead><tr>${result.columns.map((column) => html`<th>${plain(column)}</th>`)}</tr></thead>
+          <thead><tr>${columnsOf(result).map((column) => html`<th>${plain(column)}</th>`)}</tr></thead>
           <tbody>${result.values.map(
             (values) =>
               html`<tr>${values.map((value) => html`<td>${value === null ? html`<i>NULL</i>` : plain(value)}</td>`)}</tr>`,
           )}</tbody></table></div>`;
-  return html`<p class="sum">${summary.join(' · ')}</p>${error}${table}${hidden === '' ? '' : html`<p class="dim small">${hidden}</p>`}`;
+  return html`${summary.length === 0 ? '' : html`<p class="sum">${plain(summary.join(' · '))}</p>`}${error}${table}${hidden === '' ? '' : html`<p class="dim small">${hidden}</p>`}`;
 }
 
 function stepOf({ statement, approvals, results, notices }: Step, now: number): Html {
   const [tone, label] = EFFECT[statement.effect];
-  const failed = results.some((result) => result.error !== null);
+  // Pending is no failure.
+  const failed = results.some((result) => result.error !== null && result.error.code !== 'HP001');
   return html`<li class="step ${failed ? 'failed' : tone}" id="s${statement.n}">
     <header><a class="id" href="#s${statement.n}">${statement.n}</a> <span class="badge ${tone}">${label}</span>
       <span class="dim">${statement.class}</span>
@@ -121,7 +123,7 @@ function stepOf({ statement, approvals, results, notices }: Step, now: number): 
     }
     ${approvals.map(
       (approval) =>
-        html`<p class="approval"><a class="id" href="/requests/${approval.request}">${approval.request}</a> ${plain(approval.state)}${
+        html`<p class="approval"><a class="id" href="/requests/${approval.request}">${approval.request}</a> ${plain(STATES[approval.state] ?? approval.state)}${
           approval.by === null ? '' : html` by <strong>${plain(approval.by)}</strong>`
         }${approval.surface === null ? '' : html` <span class="dim">in ${plain(approval.surface)}</span>`}${
           approval.note === null ? '' : html` <q>${plain(approval.note)}</q>`
@@ -132,6 +134,9 @@ function stepOf({ statement, approvals, results, notices }: Step, now: number): 
     ${statement.effect === 'deny' ? html`<p class="why">${plain(statement.reason)}</p>` : ''}
   </li>`;
 }
+
+/** An approval is told as one, whichever way it was used. */
+const STATES: Readonly<Record<string, string>> = { granted: 'approved', executing: 'approved' };
 
 /** Statements with what belongs to them, in order. */
 export function stepsOf(events: readonly RecordedEvent[]): readonly Step[] {
@@ -150,7 +155,7 @@ function proof(result: VerifyResult | null): Html {
   if (result === null) return html`<span class="badge dim">not verified</span>`;
   return result.kind === 'intact'
     ? html`<span class="badge good" title="${result.events} events chained, ${result.signed} of them covered by a signature">record intact</span>`
-    : html`<span class="badge bad" title="${result.why}">record broken at event ${result.at}</span>`;
+    : html`<span class="badge bad" title="${bare(result.why)}">record broken at event ${result.at}</span>`;
 }
 
 export function sessionPage(

@@ -62,6 +62,9 @@ export function plain(text: string): Html {
   return raw(shown(text));
 }
 
+/** The same for places that take no markup (titles, attributes): deceptive characters are left out; escaped by the template. */
+export const bare = (text: string): string => text.replace(DECEPTIVE, '');
+
 /** Beyond this a text is shown without colours, all of it. */
 const COLOUR_LIMIT = 100_000;
 
