@@ -274,35 +274,6 @@ describe('the demo', () => {
   );
 });
 
-describe('an unprivileged user', () => {
-  it.skipIf(!ROOT || !LINUX)('starts it too, next to busy default ports, and Ctrl-C stops it', async () => {
-    const account = readFileSync('/etc/passwd', 'utf8')
-      .split('\n')
-      .find((line) => line.startsWith('nobody:'));
-    const uid = Number(account?.split(':')[2]);
-    const dataDir = scratch();
-    chmodSync(dataDir, 0o755);
-    chownSync(dataDir, uid, uid);
-    // Whether it is this or another program that has them does not matter.
-    const busy = await Promise.all([7432, 7480].map(occupy));
-    const product = await startProduct({
-      dataDir,
-      uid,
-      env: { HOME: dataDir, HOLDPOINT_LISTEN: undefined, HOLDPOINT_CONSOLE_LISTEN: undefined },
-    });
-    try {
-      expect(product.output()).toMatch(/Port 7432 is in use: the gateway listens on 74\d\d instead\./);
-      expect(product.output()).toMatch(/Port 7480 is in use: the console listens on 74\d\d|75\d\d instead\./);
-      expect(await outcome(product.agentUrl, 'SELECT 1 AS one')).toEqual({ rows: [{ one: 1 }] });
-    } finally {
-      expect(await product.stop()).toBe(0);
-      for (const close of busy) close();
-    }
-    expect(left(dataDir)).toEqual([]);
-    product.remove();
-  });
-});
-
 function occupy(port: number): Promise<() => void> {
   return new Promise((resolve) => {
     const server = createServer();
@@ -345,10 +316,20 @@ describe('what cannot work is refused before anything starts', () => {
   });
 });
 
-describe('a target of one’s own', () => {
+/** Root starts it as somebody without rights; others are that already. */
+function unprivileged(): { uid?: number } {
+  if (!ROOT || !LINUX) return {};
+  const account = readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .find((line) => line.startsWith('nobody:'));
+  return { uid: Number(account?.split(':')[2]) };
+}
+
+describe('a target of one’s own, for an unprivileged user, next to busy default ports', () => {
   it('may be down at start, go away and come back; its policy is replaced by a good file only', async () => {
+    const as = unprivileged();
     const dataDir = scratch();
-    chmodSync(dataDir, 0o711);
+    chmodSync(dataDir, 0o755);
     const options = {
       dataDir: join(dataDir, 'target'),
       superuser: 'postgres',
@@ -370,8 +351,15 @@ describe('a target of one’s own', () => {
     // Left by a demo on this data directory.
     mkdirSync(join(dataDir, 'data'));
     writeFileSync(join(dataDir, 'data/demo-agent.url'), 'postgres://cred_0:hpc_0@127.0.0.1:1/shop');
-    const product = await startProduct({ dataDir });
+    for (const path of ['', 'data', 'data/demo-agent.url'])
+      if (as.uid !== undefined) chownSync(join(dataDir, path), as.uid, as.uid);
+    // Whether it is this or another program that has them does not matter.
+    const busy = await Promise.all([7432, 7480].map(occupy));
+    const env = { HOME: dataDir, HOLDPOINT_LISTEN: undefined, HOLDPOINT_CONSOLE_LISTEN: undefined };
+    const product = await startProduct({ dataDir, env, ...as });
     try {
+      expect(product.output()).toMatch(/Port 7432 is in use: the gateway listens on 74\d\d instead\./);
+      expect(product.output()).toMatch(/Port 7480 is in use: the console listens on 7[45]\d\d instead\./);
       expect(product.output()).toContain('one upstream login for every access level');
       expect(product.output()).toContain(
         'Target app cannot be used now: it cannot be reached (ECONNREFUSED).',
@@ -404,8 +392,10 @@ describe('a target of one’s own', () => {
       target = await startPostgres({ ...options, port });
       await expect.poll(insert).toEqual({ rows: [{ a: 1 }] });
     } finally {
-      await product.stop();
+      for (const close of busy) close();
+      expect(await product.stop()).toBe(0);
       await target.stop();
+      expect(left(dataDir)).toEqual([]);
       product.remove();
     }
   });
