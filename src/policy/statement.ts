@@ -300,6 +300,14 @@ const ON_RELATION = new Set([
 
 function dropped(node: Tree, context: Context): void {
   const type = asText(node['removeType']);
+  if (type === 'OBJECT_SCHEMA') {
+    for (const schema of names(node['objects']))
+      for (const relation of context.env.inSchema(schema ?? '')) {
+        const { schema: within, name } = relation;
+        context.out.relation({ schema: within, name, access: 'ddl', indirect: true, known: true });
+      }
+    return;
+  }
   for (const object of asList(node['objects'])) {
     const parts = names(nodeOf(object, 'List')?.['items']).map((part) => part ?? '');
     const dotted = ON_RELATION.has(type) ? parts.slice(0, -1) : RELATION_TYPES.has(type) ? parts : [];

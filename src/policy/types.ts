@@ -205,6 +205,8 @@ export interface CatalogFunction {
   readonly securityDefiner: boolean;
   /** The extension it belongs to. */
   readonly extension: string | null;
+  /** What calling it runs besides: defaults of its arguments, implicit casts to them. */
+  readonly calls: readonly string[];
 }
 /** An operator, domain or type with casts outside pg_catalog, and the functions (`schema.name`) that it runs. */
 export interface CatalogOperator {

@@ -61,6 +61,7 @@ function fn(
     config: [],
     securityDefiner: false,
     extension: null,
+    calls: [],
     ...more,
   };
 }

@@ -4,12 +4,16 @@
  */
 import { z } from 'zod';
 
-/** `lock_timeout`: deparsing a view locks its tables; somebody's open DDL must not make the gateway wait. */
+/**
+ * `lock_timeout`: deparsing a view locks its tables; somebody's open DDL must not make the gateway wait. `jit`: compiling these
+ * queries takes a hundred times as long as running them.
+ */
 export const BEGIN = `begin isolation level repeatable read read only;
 set local search_path = '';
 set local statement_timeout = '10s';
 set local lock_timeout = '300ms';
-set local idle_in_transaction_session_timeout = '30s'`;
+set local idle_in_transaction_session_timeout = '30s';
+set local jit = off`;
 
 /** Rows of users: also what a superuser put into pg_catalog. 16384 is the first oid after initdb. */
 const OURS = `(n.nspname <> 'information_schema' and n.nspname <> 'pg_catalog' and n.nspname not like 'pg\\_toast%' and n.nspname not like 'pg\\_temp\\_%')`;
@@ -57,7 +61,7 @@ const CALLS = `
     union all select k.conrelid, 'write', k.conbin::text from pg_constraint k where k.contype = 'c' and k.conrelid >= 16384
     union all select a.attrelid, 'write', k.conbin::text from pg_attribute a join pg_type t on t.oid = a.atttypid
       join pg_type e on e.oid = case when t.typtype = 'd' then t.oid else t.typelem end
-      join pg_constraint k on k.contypid in (e.oid, e.typbasetype) where a.attrelid >= 16384 and a.attnum > 0
+      join pg_constraint k on k.contypid <> 0 and k.contypid in (e.oid, e.typbasetype) where a.attrelid >= 16384 and a.attnum > 0
     union all select p.polrelid, 'any', pg_catalog.concat(p.polqual::text, p.polwithcheck::text) from pg_policy p
     union all select i.indrelid, 'write', pg_catalog.concat(i.indexprs::text, i.indpred::text) from pg_index i where i.indrelid >= 16384
     union all select p.partrelid, 'write', p.partexprs::text from pg_partitioned_table p
@@ -133,6 +137,11 @@ export const FUNCTIONS = list(`
     p.provolatile::text as volatility, coalesce(p.proconfig, '{}') as config, p.prosecdef as "securityDefiner",
     (select e.extname from pg_depend d join pg_extension e on e.oid = d.refobjid and d.refclassid = 'pg_extension'::regclass
       where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e' limit 1) as extension,
+    coalesce((select pg_catalog.json_agg(distinct hn.nspname || '.' || h.proname) from (
+        select m[1]::oid from pg_catalog.regexp_matches(p.proargdefaults::text, ':(?:funcid|opfuncid) ([0-9]+)', 'g') m
+        union select k.castfunc from pg_cast k where k.oid >= 16384 and k.castcontext = 'i' and k.casttarget = any (p.proargtypes)
+      ) u(fn) join pg_proc h on h.oid = u.fn join pg_namespace hn on hn.oid = h.pronamespace
+      where h.oid >= 16384 or h.provolatile = 'v'), '[]') as calls,
     case when l.lanname not in ('internal', 'c') and p.prosrc <> '' then p.prosrc end as body
   from pg_proc p join pg_namespace n on n.oid = p.pronamespace join pg_language l on l.oid = p.prolang
   where ${ours('p.oid')} order by p.oid`);
@@ -147,6 +156,7 @@ export const functionShape = z.array(
     config: z.array(z.string()),
     securityDefiner: z.boolean(),
     extension: z.string().nullable(),
+    calls: z.array(z.string()),
     body: z.string().nullable(),
   }),
 );
@@ -168,18 +178,25 @@ export const foreignKeyShape = z.array(
 );
 
 /**
- * What runs functions without calling them by name: operators, casts (named by both types), domains with constraints. A planner's
- * estimator (oprrest, oprjoin) runs too.
+ * What runs functions without calling them by name: operators, casts (named by the type they make; those of users' own types by that
+ * type too), domains with constraints, row types with such columns. Estimators need `internal` arguments, so users cannot write them.
  */
 export const OPERATORS = list(`
-  with called(schema, name, fn) as (
+  with checked(type, fn) as (
+    select t.oid, m[1]::oid from pg_type t join pg_constraint k on k.contypid <> 0 and k.contypid in (t.oid, t.typbasetype),
+      pg_catalog.regexp_matches(k.conbin::text, ':(?:funcid|opfuncid) ([0-9]+)', 'g') m where t.typtype = 'd'
+  ), called(schema, name, fn) as (
     select n.nspname, o.oprname, f.fn from pg_operator o join pg_namespace n on n.oid = o.oprnamespace,
-      lateral (values (o.oprcode::oid), (o.oprrest::oid), (o.oprjoin::oid)) f(fn) where ${ours('o.oid')} and f.fn <> 0
-    union all select n.nspname, t.typname, k.castfunc from pg_cast k join pg_type t on t.oid in (k.castsource, k.casttarget)
+      lateral (select o.oprcode::oid union select k.castfunc from pg_cast k where k.oid >= 16384 and k.castcontext = 'i'
+        and k.casttarget in (o.oprleft, o.oprright)) f(fn) where ${ours('o.oid')} and f.fn <> 0
+    union all select n.nspname, t.typname, k.castfunc from pg_cast k
+      join pg_type t on t.oid = k.casttarget or (t.oid = k.castsource and t.oid >= 16384)
       join pg_namespace n on n.oid = t.typnamespace where k.oid >= 16384 and k.castfunc <> 0
-    union all select n.nspname, t.typname, m[1]::oid from pg_type t join pg_namespace n on n.oid = t.typnamespace
-      join pg_constraint k on k.contypid in (t.oid, t.typbasetype),
-      pg_catalog.regexp_matches(k.conbin::text, ':(?:funcid|opfuncid) ([0-9]+)', 'g') m where t.typtype = 'd' and ${ours('t.oid')}
+    union all select n.nspname, t.typname, c.fn from pg_type t join pg_namespace n on n.oid = t.typnamespace
+      join checked c on c.type = t.oid where ${ours('t.oid')}
+    union all select n.nspname, t.typname, c.fn from pg_type t join pg_namespace n on n.oid = t.typnamespace
+      join pg_attribute a on a.attrelid = t.typrelid and a.attnum > 0 join pg_type e on e.oid = a.atttypid
+      join checked c on c.type in (e.oid, e.typelem) where t.typtype = 'c' and ${ours('t.oid')}
   )
   select c.schema, c.name, pg_catalog.json_agg(distinct n.nspname || '.' || p.proname order by n.nspname || '.' || p.proname) as calls
   from called c join pg_proc p on p.oid = c.fn join pg_namespace n on n.oid = p.pronamespace

@@ -63,6 +63,7 @@ function callNamed(schema: string | null, name: string, context: Context): void 
     const full = `${fn.schema}.${fn.name}`;
     out.functions.add(full);
     out.definitions.set(`f${fn.oid}`, env.functionDigest(fn));
+    for (const called of fn.calls) if (called !== full) callHidden(called, context);
     const summary = functionSummary(fn, context);
     if (summary !== null) out.absorb(summary.facts, 'function');
     else if (!onlyComputes(fn) && !context.trusted(fn.schema, fn.name)) out.unknowns.add(`function ${full}`);

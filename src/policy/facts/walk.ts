@@ -229,8 +229,9 @@ function relationLock(node: Tree, place: Place, context: Context): void {
 
 /** CREATE TABLE …, SELECT INTO: the name comes into being. */
 export function createdBy(node: Tree, context: Context): void {
+  if (!context.executing) return;
   const name = relationName(node);
-  if (context.executing) context.out.raise('ddl');
+  context.out.raise('ddl');
   context.out.relation({
     schema: name.temporary ? 'pg_temp' : name.schema,
     name: name.name,

@@ -45,6 +45,7 @@ export class Env {
   readonly #byOid = new Map<number, CatalogRelation>();
   readonly #children = new Map<number, CatalogRelation[]>();
   readonly #referencing = new Map<number, CatalogForeignKey[]>();
+  readonly #bySchema = new Map<string, CatalogRelation[]>();
   readonly #functions = new Map<string, CatalogFunction[]>();
   readonly #operators = new Map<string, CatalogOperator[]>();
   readonly #interned = new Map<string, Tagged>();
@@ -57,6 +58,7 @@ export class Env {
     if (catalog === null) return;
     for (const relation of catalog.relations) {
       push(this.#byName, relation.name, relation);
+      push(this.#bySchema, relation.schema, relation);
       this.#byOid.set(relation.oid, relation);
       for (const parent of relation.parents) push(this.#children, parent, relation);
     }
@@ -71,6 +73,10 @@ export class Env {
 
   childrenOf(oid: number): readonly CatalogRelation[] {
     return this.#children.get(oid) ?? [];
+  }
+
+  inSchema(schema: string): readonly CatalogRelation[] {
+    return this.#bySchema.get(schema) ?? [];
   }
 
   referencing(oid: number): readonly CatalogForeignKey[] {
@@ -202,7 +208,7 @@ export class Env {
       fn.kind,
       fn.volatility,
       fn.body ?? '',
-      JSON.stringify([fn.config, fn.securityDefiner]),
+      JSON.stringify([fn.config, fn.securityDefiner, fn.calls, fn.extension]),
     ]);
   }
 

@@ -1,0 +1,114 @@
+/** The corpora's ground: a real PostgreSQL with the schema of this folder, its catalog as the gateway reads it, verdicts over it. */
+import { readFileSync } from 'node:fs';
+import pg from 'pg';
+import { createCatalog } from '../../../src/gateway/judge/catalog.ts';
+import { connectCatalog } from '../../../src/gateway/judge/catalog-connection.ts';
+import { analyse, loadParser } from '../../../src/policy/analyse.ts';
+import { createPolicyHolder, createTagLookup } from '../../../src/policy/rules/index.ts';
+import type { CatalogSnapshot, Facts, Verdict } from '../../../src/policy/types.ts';
+import { evaluate } from '../../../src/policy/verdict.ts';
+import { type TestPostgres, testPostgres } from '../../support/postgres.ts';
+import { context } from '../facts-of.ts';
+
+const file = (name: string): string => readFileSync(new URL(name, import.meta.url), 'utf8');
+
+/** One case a line: `["expected", "SQL"]`, or with statements that go before it and are not judged. */
+export type Case = readonly [expected: string, sql: string, setup: string];
+export function cases(name: string): readonly Case[] {
+  return file(name)
+    .split('\n')
+    .filter((line) => line.startsWith('['))
+    .map((line): Case => {
+      const [expected = '', sql = '', setup = ''] = JSON.parse(line) as string[];
+      return [expected, sql, setup];
+    });
+}
+
+export interface Judgement {
+  readonly facts: Facts | null;
+  readonly verdict: Verdict;
+}
+
+export interface Ground {
+  readonly server: TestPostgres;
+  client(database: string): Promise<pg.Client>;
+  /** `policy`: more of a policy file, after the tags. */
+  judge(sql: string, setup?: string): Judgement;
+  stop(): Promise<void>;
+}
+
+/** `values`: what the tagged columns of each database are filled with. */
+export async function ground(values: Readonly<Record<string, string>>): Promise<Ground> {
+  await loadParser();
+  const server = await testPostgres({ shared_preload_libraries: 'pg_stat_statements' });
+  try {
+    return await filled(server, values);
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
+}
+
+async function filled(server: TestPostgres, values: Readonly<Record<string, string>>): Promise<Ground> {
+  const clients: pg.Client[] = [];
+  for (const [database, value] of Object.entries(values)) {
+    await server.createDatabase(database);
+    await server.query(database, file('schema.sql'));
+    await server.query(database, file('data.sql').replaceAll(':v', value));
+  }
+  const [first = ''] = Object.keys(values);
+  const snapshot = await catalogOf(server, first);
+  const { policy } = createPolicyHolder(file('pii.yaml')).current();
+  const tagsOf = createTagLookup(policy);
+  return {
+    server,
+    async client(database) {
+      const client = new pg.Client({ connectionString: server.url(database) });
+      client.on('error', () => undefined);
+      await client.connect();
+      clients.push(client);
+      return client;
+    },
+    judge(sql, setup = '') {
+      const path = /search_path\s*=\s*([\w, ]+)/.exec(setup)?.[1]?.split(/\s*,\s*/);
+      const temporary = [...setup.matchAll(/TEMP TABLE (\w+)/g)].map((match) => match[1] ?? '');
+      const analysis = analyse(sql, {
+        catalog: snapshot,
+        resolution: { searchPath: path ?? ['public'], tempRelations: temporary },
+        tagsOf,
+        trustedFunctions: policy.trustedFunctions,
+      });
+      return {
+        facts: analysis.kind === 'facts' ? analysis : null,
+        verdict: evaluate(policy, analysis, context()),
+      };
+    },
+    async stop() {
+      await Promise.all(clients.map((client) => client.end().catch(() => undefined)));
+      await server.stop();
+    },
+  };
+}
+
+async function catalogOf(server: TestPostgres, database: string): Promise<CatalogSnapshot> {
+  const login = { user: server.superuser, password: server.password };
+  const target = {
+    name: database,
+    environment: 'test',
+    host: server.host,
+    port: server.port,
+    database,
+    tls: 'disable',
+    ca: null,
+    logins: { admin: login },
+    catalogLogin: login,
+    acceptPrivileges: [],
+    protocol: 'strict',
+  } as const;
+  const catalog = createCatalog({ now: Date.now, connect: () => connectCatalog(target, login) });
+  try {
+    return (await catalog.ensure()).snapshot;
+  } finally {
+    await catalog.close();
+  }
+}
