@@ -3,7 +3,7 @@
 import type { Socket } from 'node:net';
 import type { AccessLevel, Identity } from '../identity/types.ts';
 import type { SessionRecording } from '../recordings/types.ts';
-import { type Approval, own, type Permit } from './clearance.ts';
+import { own, type Permit } from './clearance.ts';
 import type { ClientLink } from './client.ts';
 import { affectsContext, type SessionContext } from './context.ts';
 import type { Asking, Subject } from './draft.ts';
@@ -189,14 +189,6 @@ export class Core {
   /** A refused Parse leaves no unnamed statement behind (WIRE.md). */
   dropUnnamed(): void {
     this.statements.closing('')('done');
-  }
-
-  /** An approval that will not be used here: the permission goes back. */
-  giveUp(approval: Approval | null): void {
-    if (approval === null || approval.spent) return;
-    approval
-      .finish('unused', null)
-      .catch((error: unknown) => this.o.deps.log.error({ err: error }, 'a grant was not given back'));
   }
 
   mustSettleFirst(): boolean {

@@ -99,7 +99,7 @@ export class ExtendedQuery {
       expected('parse', {
         settle: (end) => {
           settle(end);
-          if (end !== 'done') this.#c.giveUp(prepared.early?.approval ?? null);
+          if (end !== 'done') this.#c.outcomes.giveUp(prepared.early?.approval ?? null);
         },
       }),
     );
@@ -191,7 +191,7 @@ export class ExtendedQuery {
       expected('bind', {
         settle: (end) => {
           settle(end);
-          for (const one of end === 'done' ? replaced : [portal]) this.#c.giveUp(one.approval);
+          for (const one of end === 'done' ? replaced : [portal]) this.#c.outcomes.giveUp(one.approval);
         },
       }),
     );
@@ -248,7 +248,7 @@ export class ExtendedQuery {
       const blocked = this.#c.gate.blocked(it);
       if (blocked !== null) {
         portal.approval = null;
-        this.#c.giveUp(approval);
+        this.#c.outcomes.giveUp(approval);
         const decision = this.#c.gate.refuse(subject, blocked);
         return decision.kind === 'refuse' ? this.#refuseExtended(decision.failure) : undefined;
       }
@@ -317,7 +317,7 @@ export class ExtendedQuery {
         expected('close', {
           settle: (end) => {
             close(end);
-            if (end === 'done') for (const portal of given) this.#c.giveUp(portal.approval);
+            if (end === 'done') for (const portal of given) this.#c.outcomes.giveUp(portal.approval);
           },
         }),
       );

@@ -31,6 +31,8 @@ export interface GateHost {
   hasWorked(): boolean;
   /** Why it would fail for want of a relation, asked of the server now. */
   missing(it: Plan): Promise<Failure | null>;
+  /** What became of earlier approvals is known at the desk. */
+  outcomesKept(): Promise<void>;
   asking(): Asking;
   /** The wait begins: resolves when the client cancels or is gone. */
   holding(): Promise<Interruption>;
@@ -160,6 +162,7 @@ export class Gate {
     const { deps, host } = { deps: this.#deps, host: this.#host };
     const interrupted = host.holding();
     try {
+      await host.outcomesKept();
       return await hold({
         desk: deps.desk,
         draft: await draft(subject, host.asking(), (sql) => this.#judge.tidy(sql)),

@@ -15,15 +15,26 @@ const COMMITS_ITSELF: ReadonlySet<string> = new Set(['admin', 'call', 'do', 'unk
 
 export class Outcomes {
   readonly #now: () => number;
-  readonly #report: (work: Promise<void>) => void;
+  readonly #unkept: (error: unknown) => void;
+  readonly #pending = new Set<Promise<void>>();
   #marks: Mark[] = [];
   #failed = false;
   /** Shown as done, with the transaction still open. */
   readonly #shown = new WeakSet<Run>();
 
-  constructor(now: () => number, report: (work: Promise<void>) => void) {
+  constructor(now: () => number, unkept: (error: unknown) => void) {
     this.#now = now;
-    this.#report = report;
+    this.#unkept = unkept;
+  }
+
+  /** What was said so far is with the desk: a permission given back by a rollback is there for the retry that follows it. */
+  async kept(): Promise<void> {
+    await Promise.all(this.#pending);
+  }
+
+  /** An approval that will not be used here: the permission goes back. */
+  giveUp(approval: Approval | null): void {
+    if (approval !== null && !approval.spent) this.#report(approval.finish('unused', null));
   }
 
   /** The server completed it. Whether that lasts is known when the transaction ends. */
@@ -82,6 +93,11 @@ export class Outcomes {
     for (const run of running) if (run.approval !== null) this.#end(run.approval, run, 'lost');
     const how = committing || running.length > 0 ? 'lost' : 'rolled-back';
     for (const mark of this.#take()) if (mark.kind === 'run') this.#close(mark.run, how);
+  }
+
+  #report(work: Promise<void>): void {
+    const kept = work.catch(this.#unkept).finally(() => this.#pending.delete(kept));
+    this.#pending.add(kept);
   }
 
   #take(): Mark[] {

@@ -78,9 +78,7 @@ export class Session {
       queueMicrotask(() => this.end({ kind: 'not-recordable' })),
     );
     const judging = new Judging({ ...options, statements, portals, context });
-    const outcomes = new Outcomes(deps.now, (work) => {
-      work.catch((error: unknown) => log.error({ err: error }, 'an outcome was not kept'));
-    });
+    const outcomes = new Outcomes(deps.now, (error) => log.error({ err: error }, 'an outcome was not kept'));
     const gate = new Gate({
       deps,
       judge: options.judge,
@@ -94,6 +92,7 @@ export class Session {
         transaction: () => this.#core.transaction(),
         hasWorked: () => this.#core.worked,
         missing: (it) => this.#core.missing(it),
+        outcomesKept: () => outcomes.kept(),
         asking: () => this.#core.asking(),
         holding: () => this.#holding(),
         held: () => this.#held(),
@@ -350,7 +349,7 @@ export class Session {
       this.#core.worked = this.#link.replies.size > 0;
       // Portals end with their transaction; cursors WITH HOLD do not.
       for (const portal of this.#core.portals.forget((one) => one.prepared !== null))
-        this.#core.giveUp(portal.approval);
+        this.#core.outcomes.giveUp(portal.approval);
     }
   }
 
@@ -463,9 +462,9 @@ export class Session {
     this.#held();
     if (before.kind === 'holding') before.interrupt('gone');
     this.#client.end(last);
-    for (const portal of this.#core.portals.forget(() => true)) this.#core.giveUp(portal.approval);
+    for (const portal of this.#core.portals.forget(() => true)) this.#core.outcomes.giveUp(portal.approval);
     for (const one of this.#core.statements.forget(() => true))
-      this.#core.giveUp(one.early?.approval ?? null);
+      this.#core.outcomes.giveUp(one.early?.approval ?? null);
     void this.#leaveUpstream();
     this.#o.onEnd();
   }

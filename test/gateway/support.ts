@@ -39,6 +39,8 @@ export class FakeDesk implements Desk {
   /** Answers at once instead of waiting. */
   auto: 'approve' | 'deny' | null = null;
   down = false;
+  /** What became of a statement is kept only after a while. */
+  slow = false;
   tooMany: readonly string[] | null = null;
   readonly #requests = new Map<string, ApprovalRequest>();
   readonly #waiters = new Map<string, (settlement: Settlement) => void>();
@@ -159,6 +161,7 @@ export class FakeDesk implements Desk {
         this.#changed();
       },
       finish: async ({ kind, outcome }) => {
+        if (this.slow) await new Promise((resolve) => setTimeout(resolve, 100));
         this.finishes.push({ id, kind, outcome });
         this.#set(id, { state: kind === 'rolled-back' || kind === 'unused' ? 'granted' : 'executed' });
         this.#changed();
