@@ -108,6 +108,9 @@ export function createCommands(
     const id = parseRequestId(call.words[0] ?? '');
     if (id === null) return await answer(call.to, `Which request? For example: /hoop ${effect} HP-7Q2F`);
     const reason = call.words.slice(1).join(' ').trim();
+    // Before anything is said of the request; asked once more when it is decided.
+    const who = await approver(call);
+    if (who.kind === 'refused') return await answer(call.to, who.sentence);
     const request = await desk.get(id);
     if (request === null) return await answer(call.to, `There is no request ${id}.`);
     // What asks twice on the card, or cannot be shown whole, is not approved by a line of text.

@@ -2,6 +2,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { HTTPReceiver } from '@slack/bolt';
 import { slackLogger } from './slack-api.ts';
+import { isRecord } from './tapper.ts';
 import type { BotConfig, BotLog } from './types.ts';
 
 export interface HttpLink {
@@ -26,10 +27,11 @@ export function createHttpLink(
   const receiver = new HTTPReceiver({
     signingSecret,
     endpoints: [PATH],
-    bodyLimit: BODY_LIMIT,
     logger: slackLogger(log),
   });
-  const server = createServer((request, response) => front(receiver, request, response, now()));
+  const server = createServer((request, response) => {
+    front(receiver, request, response, now()).catch(() => refuse(response, 400));
+  });
   server.headersTimeout = 10_000;
   server.requestTimeout = 15_000;
   server.maxConnections = 200;
@@ -59,27 +61,46 @@ function start(server: Server, listen: { readonly host: string; readonly port: n
   });
 }
 
-function front(
+async function front(
   receiver: InstanceType<typeof HTTPReceiver>,
   request: IncomingMessage,
   response: ServerResponse,
   at: number,
-): void {
+): Promise<void> {
   const status = refusal(request, at);
-  if (status !== null) {
-    response.writeHead(status, { connection: 'close' });
-    response.end();
-    return;
-  }
+  if (status !== null) return refuse(response, status);
   // Bolt compares the content type with its bare form and answers 400 to a charset.
   const type = request.headers['content-type'] ?? '';
   if (type.split(';')[0]?.trim().toLowerCase() === FORM) request.headers['content-type'] = FORM;
-  try {
-    receiver.requestListener(request, response);
-  } catch {
-    response.writeHead(400, { connection: 'close' });
-    response.end();
+  const rawBody = await bodyOf(request);
+  if (rawBody === null) return refuse(response, 413);
+  // Outside Bolt's own try: a body of `null` would end the process.
+  if (!isAnObject(rawBody.toString(), request.headers['content-type'] === FORM)) return refuse(response, 400);
+  receiver.requestListener(Object.assign(request, { rawBody }), response);
+}
+
+function refuse(response: ServerResponse, status: number): void {
+  if (!response.headersSent) response.writeHead(status, { connection: 'close' });
+  response.end();
+}
+
+/** null: over the limit. Bolt takes what is in `rawBody` and reads no more. */
+async function bodyOf(request: IncomingMessage): Promise<Buffer | null> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of request) {
+    if (!Buffer.isBuffer(chunk)) return null;
+    size += chunk.length;
+    if (size > BODY_LIMIT) return null;
+    chunks.push(chunk);
   }
+  return Buffer.concat(chunks);
+}
+
+/** A form without a payload is a command, an object by itself. */
+function isAnObject(body: string, form: boolean): boolean {
+  const json = form ? new URLSearchParams(body).get('payload') : body;
+  return json === null || isRecord(JSON.parse(json));
 }
 
 /** What never reaches the receiver, as a status; null: let it through. */

@@ -299,6 +299,8 @@ describe.each(['socket', 'http'] as const)('over %s', (mode) => {
     expect(await said(`approve ${approved}`)).toContain(`${approved}: Approved by Dana in Slack`);
     desk.put(makeRequest({ id: grave, statement: { class: 'ddl' } }));
     expect(await said(`approve ${grave}`)).toContain('needs a second look');
+    for (const one of [grave, 'HP-NONE'])
+      expect(await said(`approve ${one}`, 'UMALLORY')).toContain('not registered');
     expect(await said(`deny ${id} not on a Friday`)).toContain(id);
     expect(desk.decided).toMatchObject([
       { id: approved, effect: 'approve', approver: 'dana@example.com' },
@@ -327,6 +329,20 @@ describe('HTTP requests', () => {
     });
     expect(got?.status).toBe(status);
     expect(rig.desk.decided).toEqual([]);
+  });
+
+  it.each([
+    ['null', 'null', 400],
+    ['a list', '[]', 400],
+    ['half an object', '{', 400],
+    ['actions that are no list', '{"type":"block_actions","actions":{"0":1}}', 500],
+    ['300 KB', 'x'.repeat(300_000), 413],
+  ])('that are signed and carry %s are refused, and the bot goes on', async (_what, payload, status) => {
+    rig = await startRig(slack, { mode: 'http' });
+    const [got] = await slack.raw({ form: { payload }, how: rig.how });
+    expect(got?.status).toBe(status);
+    const [help] = await slack.command({ text: 'help', user: 'UDANA', how: rig.how });
+    expect(help?.status).toBe(200);
   });
 
   it('with a charset in the content type are understood', async () => {
