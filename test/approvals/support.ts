@@ -1,5 +1,6 @@
 import { createDesk, type DeskOptions } from '../../src/approvals/desk.ts';
 import type { Approver, DeskStore, HoldDraft } from '../../src/approvals/types.ts';
+import { type DraftChange, draftOf } from '../support/request.ts';
 
 /** A clock that a test moves. */
 export function testClock(start = Date.UTC(2026, 10, 20, 14, 2)): {
@@ -21,56 +22,14 @@ export function testDesk(store: DeskStore, now: () => number, more: Partial<Desk
   return createDesk({ store, now, log: quiet, pollMs: 20, ...more });
 }
 
-type DraftChange = Partial<Omit<HoldDraft, 'requester' | 'terms' | 'statement'>> & {
-  readonly requester?: Partial<HoldDraft['requester']>;
-  readonly terms?: Partial<HoldDraft['terms']>;
-  readonly statement?: Partial<HoldDraft['statement']>;
-};
-
 export function draft(fingerprint: string, change: DraftChange = {}): HoldDraft {
-  return {
+  return draftOf({
     fingerprint,
     sessionId: 'session-1',
     target: { name: 'prod', environment: 'production', database: 'shop', role: 'hp_rw' },
-    rules: ['deletes'],
-    reason: 'Deletes wait for a human.',
     ...change,
-    requester: {
-      ownerId: 'alice@example.com',
-      ownerName: 'Alice',
-      ownerEmail: 'alice@example.com',
-      agent: 'Cursor',
-      credentialId: 'cred_1',
-      subject: 'cred_1',
-      mintedBy: null,
-      ...change.requester,
-    },
-    statement: {
-      sql: 'DELETE FROM orders WHERE id = 1',
-      tidied: null,
-      class: 'delete',
-      verb: 'DELETE',
-      relations: ['public.orders'],
-      taggedColumns: [],
-      missingWhere: false,
-      binds: [],
-      statementCount: 1,
-      bytes: 31,
-      sha256: '00',
-      transaction: 'idle',
-      snapshotPredates: false,
-      clientSays: null,
-      ...change.statement,
-    },
-    terms: {
-      approverGroups: [],
-      quorum: 1,
-      waitMs: null,
-      expiresMs: null,
-      reasonRequired: false,
-      ...change.terms,
-    },
-  };
+    requester: { credentialId: 'cred_1', subject: 'cred_1', mintedBy: null, ...change.requester },
+  });
 }
 
 export function approver(name: string, change: Partial<Approver> = {}): Approver {

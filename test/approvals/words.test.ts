@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { plain } from '../../src/approvals/text.ts';
 import { type ApprovalRequest, type Decision, REQUEST_STATES } from '../../src/approvals/types.ts';
 import * as words from '../../src/approvals/words.ts';
+import { requestOf } from '../support/request.ts';
 import { draft } from './support.ts';
 
 const NOW = Date.UTC(2026, 10, 20, 14, 10);
@@ -15,21 +16,7 @@ const dana: Decision = {
   at: NOW - 8 * 60_000,
 };
 function request(change: Partial<ApprovalRequest> = {}): ApprovalRequest {
-  return {
-    ...draft('f'),
-    id: 'HP-7Q2F',
-    version: 1,
-    state: 'pending',
-    createdAt: NOW,
-    expiresAt: NOW + 60_000,
-    decisions: [],
-    waiterLive: false,
-    grantExpiresAt: null,
-    outcome: null,
-    note: null,
-    endedAt: null,
-    ...change,
-  };
+  return requestOf(draft('f'), NOW, { waiterLive: false, ...change });
 }
 
 describe('the words', () => {

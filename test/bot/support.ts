@@ -16,65 +16,20 @@ import type {
   Outbox,
   SessionRow,
 } from '../../src/bot/types.ts';
+import { draftOf, requestOf } from '../support/request.ts';
 import { APP_TOKEN, BOT_TOKEN, SIGNING_SECRET, type SlackStandIn } from '../support/slack/index.ts';
 
 export const NOW = Date.UTC(2026, 10, 21, 10, 0, 0);
 
 type Overrides = Partial<Omit<ApprovalRequest, 'statement'>> & { statement?: Partial<RequestStatement> };
 
-export function makeRequest(overrides: Overrides = {}): ApprovalRequest {
-  const { statement, ...rest } = overrides;
-  return {
-    id: 'HP-7Q2F',
-    version: 1,
-    state: 'pending',
-    fingerprint: 'f'.repeat(64),
-    sessionId: 'ses_01',
-    requester: {
-      ownerId: 'alice@example.com',
-      ownerName: 'Alice',
-      ownerEmail: 'alice@example.com',
-      agent: 'Cursor',
-      credentialId: 'cred_1',
-      subject: 'cred_1',
-    },
+export function makeRequest({ statement = {}, ...rest }: Overrides = {}): ApprovalRequest {
+  const draft = draftOf({
     target: { name: 'shop', environment: 'prod', database: 'shop', role: 'holdpoint_rw' },
-    statement: {
-      sql: 'DELETE FROM orders WHERE id = 7',
-      tidied: null,
-      class: 'delete',
-      verb: 'DELETE',
-      relations: ['public.orders'],
-      taggedColumns: [],
-      missingWhere: false,
-      binds: [],
-      statementCount: 1,
-      bytes: 31,
-      sha256: 'a'.repeat(64),
-      transaction: 'idle',
-      snapshotPredates: false,
-      clientSays: null,
-      ...statement,
-    },
-    rules: ['deletes'],
-    reason: 'DELETE needs approval',
-    terms: {
-      approverGroups: ['dba'],
-      quorum: 1,
-      waitMs: null,
-      expiresMs: null,
-      reasonRequired: false,
-    },
-    createdAt: NOW,
-    expiresAt: NOW + 8 * 3_600_000,
-    decisions: [],
-    waiterLive: true,
-    grantExpiresAt: null,
-    outcome: null,
-    note: null,
-    endedAt: null,
-    ...rest,
-  };
+    statement: { sha256: 'a'.repeat(64), ...statement },
+    terms: { approverGroups: ['dba'] },
+  });
+  return requestOf(draft, NOW, rest);
 }
 
 export interface TestDesk extends Desk {

@@ -1,5 +1,4 @@
 /** In-memory stand-ins of the console's ports, for tests only. */
-import { createHash } from 'node:crypto';
 import type { ApprovalRequest, DecideResult, Desk } from '../../src/approvals/types.ts';
 import type {
   ApproverRecord,
@@ -8,6 +7,7 @@ import type {
   StoredCredential,
 } from '../../src/identity/types.ts';
 import type { RecordedEvent, Recorder, SessionIndex, SessionSummary } from '../../src/recordings/types.ts';
+import { draftOf, requestOf } from '../support/request.ts';
 
 export const DANA: ApproverRecord = {
   id: 'dana@example.com',
@@ -63,50 +63,8 @@ export function aRequest(
   patch: Partial<ApprovalRequest> = {},
   sql = 'DELETE FROM orders WHERE id = 7',
 ): ApprovalRequest {
-  return {
-    id: 'HP-7Q2F',
-    version: 1,
-    state: 'pending',
-    fingerprint: 'f',
-    sessionId: 'ses_1',
-    requester: {
-      ownerId: 'alice@example.com',
-      ownerName: 'Alice',
-      ownerEmail: 'alice@example.com',
-      agent: 'Cursor',
-      credentialId: 'cred_0123456789abcdef01234567',
-      subject: 'cred_0123456789abcdef01234567',
-    },
-    target: { name: 'shop', environment: 'demo', database: 'shop', role: 'shop_rw' },
-    statement: {
-      sql,
-      tidied: null,
-      class: 'delete',
-      verb: 'DELETE',
-      relations: ['public.orders'],
-      taggedColumns: [],
-      missingWhere: false,
-      binds: [],
-      statementCount: 1,
-      bytes: Buffer.byteLength(sql),
-      sha256: createHash('sha256').update(sql).digest('hex'),
-      transaction: 'idle',
-      snapshotPredates: false,
-      clientSays: null,
-    },
-    rules: ['deletes'],
-    reason: 'Rows would be deleted.',
-    terms: { approverGroups: [], quorum: 1, waitMs: null, expiresMs: null, reasonRequired: false },
-    createdAt: T0 - 12_000,
-    expiresAt: T0 + 8 * 3_600_000,
-    decisions: [],
-    waiterLive: true,
-    grantExpiresAt: null,
-    outcome: null,
-    note: null,
-    endedAt: null,
-    ...patch,
-  };
+  const expiresAt = T0 + 8 * 3_600_000;
+  return requestOf(draftOf({ statement: { sql } }), T0 - 12_000, { expiresAt, ...patch });
 }
 
 export interface MemoryDesk extends Desk {

@@ -6,6 +6,7 @@ import type { SessionSummary } from '../../src/recordings/types.ts';
 import { openStore, type Store, StoreFailure } from '../../src/store/store.ts';
 import { draft, quiet } from '../approvals/support.ts';
 import { type TestPostgres, testPostgres } from '../support/postgres.ts';
+import { requestOf } from '../support/request.ts';
 
 let postgres: TestPostgres;
 let store: Store;
@@ -23,22 +24,7 @@ afterAll(async () => {
 });
 
 function request(id: string, change: Partial<ApprovalRequest> = {}): ApprovalRequest {
-  return {
-    ...draft(id),
-    id,
-    version: 1,
-    state: 'pending',
-    createdAt: T,
-    expiresAt: T + 1000,
-    decisions: [],
-    waiterLive: true,
-    grantExpiresAt: null,
-    outcome: null,
-    note: null,
-    endedAt: null,
-    holder: null,
-    ...change,
-  };
+  return requestOf(draft(id), T, { id, expiresAt: T + 1000, holder: null, ...change });
 }
 
 describe('a request', () => {
