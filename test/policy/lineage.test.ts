@@ -86,7 +86,7 @@ const corpus: readonly (readonly [string, string])[] = [
   ['SELECT greatest(email, name) FROM customers', 'v:email'],
   ['SELECT ARRAY[email] FROM customers', 'v:email'],
   ['SELECT (ARRAY[email])[1] FROM customers', 'v:email'],
-  ['SELECT DISTINCT email FROM customers', 'v:email'],
+  ['SELECT DISTINCT email FROM customers', 'p:email v:email'],
   ['SELECT first_value(email) OVER (ORDER BY id) FROM customers', 'v:email'],
   ['SELECT rank() OVER (PARTITION BY email) FROM customers', 'p:email'],
   ['SELECT mail FROM customer_emails', 'v:email'],

@@ -1,6 +1,7 @@
 /** A function is called: built in and harmless, trusted by the policy, readable, or unknown. */
 import type { Context } from '../lineage/context.ts';
 import { functionSummary, triggerSummary } from '../lineage/definitions.ts';
+import { whole } from '../lineage/deps.ts';
 import type { Tree } from '../parse/node.ts';
 import { asList, literalText, nodeOf, qualified } from '../parse/node.ts';
 import type { CatalogRelation } from '../types.ts';
@@ -17,9 +18,14 @@ export function callFunction(node: Tree, context: Context): void {
 }
 
 /** What runs `schema.name` without naming it: an operator, a domain's CHECK, a default. */
-export function callHidden(full: string, context: Context): void {
+export function callHidden(full: string, context: Context, use: 'value' | 'predicate' = 'predicate'): void {
   const dot = full.indexOf('.');
-  callNamed(full.slice(0, dot), full.slice(dot + 1), context);
+  const [schema, name] = [full.slice(0, dot), full.slice(dot + 1)];
+  callNamed(schema, name, context);
+  for (const fn of context.env.functionsNamed(schema, name, context.resolution)) {
+    const summary = functionSummary(fn, context);
+    if (summary !== null) context.out.use(use, whole(summary.shape));
+  }
 }
 
 /** An operator, a type that is a domain or has casts. Null: nothing of that name runs functions of users. */

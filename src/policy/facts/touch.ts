@@ -75,7 +75,10 @@ function touchRelation(
 /** Functions that reading or writing its rows runs, named by nobody. */
 function hidden(relation: CatalogRelation, access: Access, context: Context): void {
   const writes = WRITES.has(access);
-  for (const call of relation.calls) if (call.on === 'any' || writes) callHidden(call.function, context);
+  for (const { function: called, on } of relation.calls) {
+    // A default may put what it read into the row.
+    if (on === 'any' || writes) callHidden(called, context, on === 'any' ? 'predicate' : 'value');
+  }
   if (writes && relation.relkind !== 'v') callTriggers(relation, context);
 }
 

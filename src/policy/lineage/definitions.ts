@@ -15,7 +15,7 @@ import type { Summary, TriggerSummary } from './env.ts';
 import { select } from './select.ts';
 
 /** The catalog may print names qualified or not: every relation of that name counts. */
-const ANYWHERE: ResolutionContext = { searchPath: null, tempRelations: [] };
+export const ANYWHERE: ResolutionContext = { searchPath: null, tempRelations: [] };
 
 export function viewSummary(view: CatalogRelation, context: Context): Summary {
   const { env } = context;
@@ -80,7 +80,9 @@ export function triggerSummary(fn: CatalogFunction, context: Context): TriggerSu
   if (body !== null) {
     const facts = new Collector();
     const inner = inside(context, facts, path, seen, true);
-    for (const statement of body.statements) analyseStatement(statement, inner, 'facts');
+    // What it reads may go into the row, and from there out.
+    for (const statement of body.statements)
+      facts.use('value', whole(analyseStatement(statement, inner, 'body')));
     for (const type of body.types)
       if (context.env.operatorsNamed(null, type, ANYWHERE).length > 0) facts.unknowns.add(`type ${type}`);
     if (facts.settings.length > 0) facts.unknowns.add(`settings in ${fn.schema}.${fn.name}`);

@@ -37,10 +37,10 @@ export interface Resolved {
 export class Env {
   readonly catalog: CatalogSnapshot | null;
   readonly tagsOf: TagLookup;
-  readonly views = new Map<number, Summary>();
   readonly bodies = new Map<string, Summary>();
   readonly triggers = new Map<string, TriggerSummary | null>();
   readonly shapes = new Map<number, Shape>();
+  readonly generated = new Map<number, Shape>();
   readonly #byName = new Map<string, CatalogRelation[]>();
   readonly #byOid = new Map<number, CatalogRelation>();
   readonly #children = new Map<number, CatalogRelation[]>();

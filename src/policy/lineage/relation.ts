@@ -1,11 +1,15 @@
 /** Columns of a relation named in FROM or as a target, with what they may carry. */
+import { Collector } from '../facts/collector.ts';
 import type { RelationName } from '../parse/node.ts';
+import { parse } from '../parse/parser.ts';
 import type { CatalogRelation } from '../types.ts';
 import type { Context } from './context.ts';
-import { viewSummary } from './definitions.ts';
+import { ANYWHERE, viewSummary } from './definitions.ts';
 import type { Column, Deps, Shape, Tagged } from './deps.ts';
-import { NONE, union } from './deps.ts';
+import { NONE, union, whole } from './deps.ts';
 import type { Env } from './env.ts';
+import { expression } from './expression.ts';
+import { scopeOf } from './scope.ts';
 import { reveals, SYSTEM_COLUMNS } from './system.ts';
 
 export function relationShape(name: RelationName, context: Context): Shape {
@@ -26,7 +30,7 @@ export function relationShape(name: RelationName, context: Context): Shape {
 
 export function shapeOf(relation: CatalogRelation, context: Context): Shape {
   const { env } = context;
-  const own = ownShape(relation, env);
+  const own = withGenerated(ownShape(relation, env), relation, context);
   if (relation.relkind !== 'v' && relation.relkind !== 'm') return own;
   const through = viewSummary(relation, context).shape;
   return {
@@ -36,6 +40,29 @@ export function shapeOf(relation: CatalogRelation, context: Context): Shape {
     })),
     open: through.open,
   };
+}
+
+/** A generated column carries what its expression does. */
+function withGenerated(own: Shape, relation: CatalogRelation, context: Context): Shape {
+  if (relation.columns.every(({ generated }) => generated === null)) return own;
+  const known = context.env.generated.get(relation.oid);
+  if (known !== undefined) return known;
+  const scope = scopeOf([{ alias: relation.name, schema: '', shape: own }], null);
+  const apart: Context = { ...context, out: new Collector(), resolution: ANYWHERE, indirect: true };
+  const shape: Shape = {
+    ...own,
+    columns: own.columns.map((column, i) => {
+      const text = relation.columns[i]?.generated ?? null;
+      if (text === null) return column;
+      const parsed = parse(`SELECT ${text}`);
+      const [statement] = parsed.kind === 'parsed' ? parsed.statements : [];
+      const deps =
+        statement === undefined ? whole(own) : expression(statement.node['targetList'], scope, apart);
+      return { name: column.name, deps: union(column.deps, deps) };
+    }),
+  };
+  context.env.generated.set(relation.oid, shape);
+  return shape;
 }
 
 function ownShape(relation: CatalogRelation, env: Env): Shape {

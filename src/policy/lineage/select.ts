@@ -3,7 +3,7 @@ import type { Tree } from '../parse/node.ts';
 import { asList, asText, asTree, bare, names, nodeOf, qualified, unwrap } from '../parse/node.ts';
 import type { Context } from './context.ts';
 import { TooComplex } from './context.ts';
-import type { Column, Shape } from './deps.ts';
+import type { Column, Deps, Shape } from './deps.ts';
 import { merge, NONE, rename, union, whole } from './deps.ts';
 import { expression, predicate } from './expression.ts';
 import { from } from './from.ts';
@@ -37,10 +37,17 @@ export function select(node: Tree, parent: Scope | null, context: Context): Shap
   const scope = scopeOf(items.sources, outer);
   predicate(node['whereClause'], scope, context);
   const shape = targets(node['targetList'], scope, items.star, context);
+  // Plain DISTINCT compares every column of the output.
+  if (Array.isArray(node['distinctClause']))
+    context.out.use('predicate', distinct(node['distinctClause'], shape));
   for (const item of asList(node['windowClause'])) predicate(item, scope, context);
   predicate(node['havingClause'], scope, context);
   ordering(node, shape, scope, context);
   return shape;
+}
+
+function distinct(clause: readonly unknown[], shape: Shape): Deps {
+  return clause.some((item) => unwrap(item) !== null) ? NONE : whole(shape);
 }
 
 /** GROUP BY, ORDER BY and DISTINCT ON may name an output column; LIMIT may not. */

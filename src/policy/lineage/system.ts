@@ -76,6 +76,12 @@ const SOURCES: ReadonlyMap<string, SystemSource> = new Map<string, SystemSource>
     { sensitive: null, safe: ['stxoid', 'stxdinherit', 'stxdndistinct', 'stxddependencies'] },
   ],
   ['pg_largeobject', { sensitive: null, safe: ['loid', 'pageno'] }],
+  // Credentials.
+  ['pg_authid', { sensitive: ['rolpassword'], safe: [] }],
+  ['pg_shadow', { sensitive: ['passwd'], safe: [] }],
+  ['pg_user_mapping', { sensitive: ['umoptions'], safe: [] }],
+  ['pg_user_mappings', { sensitive: ['umoptions'], safe: [] }],
+  ['pg_subscription', { sensitive: ['subconninfo'], safe: [] }],
   ['pg_stat_activity', { sensitive: ['query'], safe: [] }],
   ['pg_stat_statements', { sensitive: ['query'], safe: [] }],
   ['pg_prepared_statements', { sensitive: ['statement'], safe: [] }],

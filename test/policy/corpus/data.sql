@@ -20,3 +20,4 @@ INSERT INTO rls VALUES (1, 'postgres'), (2, 'bob'); INSERT INTO evil.plain VALUE
 ALTER TABLE trig_purge DISABLE TRIGGER t; INSERT INTO trig_purge VALUES (1, 'a'), (2, 'b'); ALTER TABLE trig_purge ENABLE TRIGGER t;
 REFRESH MATERIALIZED VIEW customer_summary; REFRESH MATERIALIZED VIEW city_summary;
 ANALYZE;
+INSERT INTO virtual (id, email) VALUES (1, 'virtual@:v.example');

@@ -132,3 +132,8 @@ CREATE TABLE part_child PARTITION OF part_parent FOR VALUES IN (1, 2, 3);
 CREATE TRIGGER t AFTER INSERT ON part_child FOR EACH ROW EXECUTE FUNCTION trigger_purge();
 CREATE TABLE key_child (id int PRIMARY KEY, plain_id int REFERENCES plain ON DELETE CASCADE ON UPDATE CASCADE);
 CREATE SEQUENCE numbers;
+CREATE TABLE def_leak (id int PRIMARY KEY, label text DEFAULT get_email(1));
+CREATE FUNCTION trigger_leak() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.label := (SELECT email FROM public.customers WHERE id = NEW.id); RETURN NEW; END';
+CREATE TABLE trig_leak (id int PRIMARY KEY, label text); CREATE TRIGGER t BEFORE INSERT ON trig_leak FOR EACH ROW EXECUTE FUNCTION trigger_leak();
+CREATE TABLE virtual (id int, email text, shown text GENERATED ALWAYS AS (upper(email)) VIRTUAL); COMMENT ON COLUMN virtual.email IS 'pii';
+CREATE VIEW virtual_view AS SELECT id, shown FROM virtual;
