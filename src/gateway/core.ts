@@ -45,20 +45,19 @@ export type Work = Promise<void> | null;
 
 export const NO_TYPES: readonly number[] = [];
 
-interface Parts {
-  readonly o: SessionOptions;
-  readonly client: ClientLink;
-  readonly link: ServerLink;
-  readonly context: SessionContext;
-  readonly statements: Names<Prepared>;
-  readonly portals: Names<Portal>;
-  readonly judging: Judging;
-  readonly gate: Gate;
-  readonly record: SessionRecord;
-  readonly outcomes: Outcomes;
-  /** The session has ended. */
-  isOver(): boolean;
-}
+type Field =
+  | 'o'
+  | 'client'
+  | 'link'
+  | 'context'
+  | 'statements'
+  | 'portals'
+  | 'judging'
+  | 'gate'
+  | 'record'
+  | 'outcomes';
+/** `isOver`: the session has ended. */
+type Parts = Pick<Core, Field> & { isOver(): boolean };
 
 export class Core {
   readonly o: SessionOptions;

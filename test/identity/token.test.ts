@@ -1,5 +1,7 @@
+import { createServer } from 'node:http';
+import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { OAuth2Server } from 'oauth2-mock-server';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createIdentity, type IdentityOptions } from '../../src/identity/index.ts';
 import { memoryCredentials } from '../console/fakes.ts';
 
@@ -161,4 +163,55 @@ test('issuers that cannot be trusted are refused at start', () => {
   expect(make({ algorithms: ['HS256'] })).toThrow(/HS256/);
   expect(make({ algorithms: [] })).toThrow();
   expect(make({ audience: '' })).toThrow(/audience/);
+});
+
+test('a new signing key is fetched when its first token comes, an old one counts no longer, and unknown ones do not hammer the issuer', async () => {
+  const made = async (kid: string) => {
+    const pair = await generateKeyPair('RS256');
+    const jwk = { ...(await exportJWK(pair.publicKey)), kid, alg: 'RS256', use: 'sig' };
+    const sign = () =>
+      new SignJWT({ sub: 'u1', aud: 'holdpoint', iss: rotating })
+        .setProtectedHeader({ alg: 'RS256', kid })
+        .setIssuedAt()
+        .setExpirationTime('1h')
+        .sign(pair.privateKey);
+    return { jwk, sign };
+  };
+  let asked = 0;
+  let published: object[] = [];
+  const server = createServer((request, response) => {
+    const keys = request.url === '/keys';
+    if (keys) asked += 1;
+    response.setHeader('content-type', 'application/json');
+    response.end(
+      JSON.stringify(keys ? { keys: published } : { issuer: rotating, jwks_uri: `${rotating}/keys` }),
+    );
+  }).listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const address = server.address();
+  const rotating = `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`;
+  const [first, second, foreign] = [await made('first'), await made('second'), await made('foreign')];
+  published = [first.jwk];
+  const service = createIdentity({
+    issuers: [{ issuer: rotating, audience: 'holdpoint' }],
+    credentials: memoryCredentials(),
+    now: Date.now,
+    log,
+  });
+  open.push(service);
+  try {
+    expect(await service.verifyToken(await first.sign())).toMatchObject({ subject: 'u1' });
+    published = [second.jwk];
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 60_000 });
+    expect(await service.verifyToken(await second.sign())).toMatchObject({ subject: 'u1' });
+    expect(asked).toBe(2);
+    const told = { refused: expect.stringMatching(/no such signing key/) };
+    for (const sign of [first.sign, ...Array.from({ length: 20 }, () => foreign.sign)])
+      expect(await service.verifyToken(await sign())).toEqual(told);
+    expect(asked).toBe(2);
+  } finally {
+    vi.useRealTimers();
+    server.close();
+    server.closeAllConnections();
+  }
 });
