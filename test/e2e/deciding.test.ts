@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { testPostgres } from '../support/postgres.ts';
 import { holdpoint, type Product, scratch, startProduct } from '../support/product.ts';
 import { type Approver, agentAt, approverOf, textOf } from './support.ts';
 
@@ -20,13 +21,39 @@ beforeAll(async () => {
   );
   product = await startProduct({ dataDir });
   dana = await approverOf(product);
-  const link = /For Eve:\s+(\S+)/.exec(product.output())?.[1] ?? '';
-  eve = await approverOf({ ...product, link });
+  eve = await approverOf({ ...product, link: linkOf(product, 'Eve') });
 });
 afterAll(async () => {
   await product?.stop();
   product?.remove();
 });
+
+function linkOf(at: Product, name: string): string {
+  return new RegExp(`For ${name}:\\s+(\\S+)`).exec(at.output())?.[1] ?? '';
+}
+
+/** The console as a browser uses it: one-time link, cookie, forms with their CSRF token. */
+async function signIn(at: Product, link: string) {
+  const headers = { origin: at.console };
+  const post = (path: string, fields: Record<string, string>, cookie = '') =>
+    fetch(new URL(path, at.console), {
+      method: 'POST',
+      redirect: 'manual',
+      headers: { ...headers, cookie },
+      body: new URLSearchParams(fields),
+    });
+  const signedIn = await post('/login', { link: link.slice(link.lastIndexOf('/') + 1) });
+  const cookie = signedIn.headers.get('set-cookie')?.split(';')[0] ?? '';
+  const text = async (id: string) =>
+    await (await fetch(`${at.console}/requests/${id}`, { headers: { cookie } })).text();
+  return {
+    text,
+    async decide(id: string, effect: 'approve' | 'deny') {
+      const csrf = /name="csrf" value="([^"]+)"/.exec(await text(id))?.[1] ?? '';
+      return (await post(`/requests/${id}/decision`, { effect, csrf }, cookie)).status;
+    },
+  };
+}
 
 const data = () => join(product.dataDir, 'data');
 
@@ -136,6 +163,74 @@ test('of sixty decisions at once one settles; sixty statements are settled each 
   for (const answer of await Promise.all(told)) expect(answer).toMatchObject({ code: null, tag: 'DELETE 0' });
   for (const { id } of held) await dana.reaches(id, 'executed');
   await Promise.all(agents.map((agent) => agent.end()));
+});
+
+test('where two must agree, one person counts once on however many surfaces, and the second runs it', async () => {
+  const target = await testPostgres();
+  await target.query(
+    'postgres',
+    "CREATE ROLE app LOGIN PASSWORD 'app'; CREATE TABLE t AS SELECT 1 AS a; GRANT ALL ON t TO app",
+  );
+  const dataDir = scratch();
+  const rule = 'name: two, match: { classes: [delete] }, effect: hold, approvers: { quorum: 2 }';
+  writeFileSync(join(dataDir, 'policy.yaml'), `version: 1\nrules: [{ ${rule} }]\n`);
+  writeFileSync(
+    join(dataDir, 'holdpoint.yaml'),
+    `policy: policy.yaml
+targets: { app: { url: "${target.url('postgres', { user: 'app', password: 'app' })}" } }
+identity:
+  levels: { devs: read-write }
+  approvers:
+    - { name: Max, email: max@example.com }
+    - { name: Dana, email: dana@example.com }
+    - { name: Eve, email: eve@example.com }
+`,
+  );
+  const two = await startProduct({ dataDir });
+  try {
+    // Whoever mints a credential does not approve what it asks for.
+    const max = await approverOf(two);
+    const [one, other] = [
+      await approverOf({ ...two, link: linkOf(two, 'Dana') }),
+      await approverOf({ ...two, link: linkOf(two, 'Eve') }),
+    ];
+    const { body } = await max.post('/credentials', {
+      owner: { email: 'alice@example.com' },
+      agent: 'Cursor',
+      groups: ['devs'],
+      ttlMs: 600_000,
+    });
+    const at = /gateway (\S+),/.exec(two.output())?.[1] ?? '';
+    const agent = await agentAt(`postgres://${textOf(body, 'id')}:${textOf(body, 'secret')}@${at}/app`);
+    const told = agent.run('DELETE FROM t');
+    const { id } = await one.held('DELETE FROM t');
+    const cli = (token: string, effect: string) =>
+      holdpoint({ ...two, env: { ...two.env, HOLDPOINT_TOKEN: token, HOLDPOINT_CONSOLE_URL: two.console } }, [
+        effect,
+        id,
+      ]);
+    const page = await signIn(two, textOf((await other.post('/links', {})).body, 'url'));
+    expect(await page.decide(id, 'approve')).toBe(303);
+    const [request] = await one.requestsFor('DELETE FROM t');
+    expect(request).toMatchObject({ state: 'pending', waiterLive: true });
+    expect(request?.decisions).toMatchObject([{ approverName: 'Eve', surface: 'console' }]);
+    expect(await page.text(id)).toContain('1 of 2');
+    const again = await cli(other.token, 'approve');
+    expect(again).toMatchObject({ code: 1, out: '' });
+    expect(again.err).toMatch(/already/i);
+    expect((await one.requestsFor('DELETE FROM t'))[0]?.decisions).toHaveLength(1);
+    expect((await target.query('postgres', 'SELECT FROM t')).rowCount).toBe(1);
+    const second = await cli(one.token, 'approve');
+    expect(second).toMatchObject({ code: 0, err: '' });
+    expect(await told).toMatchObject({ code: null, tag: 'DELETE 1' });
+    const done = await one.reaches(id, 'executed');
+    expect(done.decisions).toMatchObject([{ surface: 'console' }, { surface: 'cli' }]);
+    await agent.end();
+  } finally {
+    await two.stop();
+    two.remove();
+    await target.stop();
+  }
 });
 
 test('what is recorded is complete and holds no personal data, no secret, and an edit shows', async () => {
