@@ -23,7 +23,10 @@ export async function start(flags: Flags): Promise<void> {
     const config = loadConfig(flags, environment(), process.cwd());
     // Loaded when the configuration is right: a mistake is told at once.
     const { startApp } = await import('../app.ts');
-    running = await startApp(config, (line) => process.stderr.write(`  … ${line}\n`));
+    running = await startApp(config, (line) => {
+      stopping.signal.throwIfAborted();
+      process.stderr.write(`  … ${line}\n`);
+    });
     if (stopping.signal.aborted) return await end(running);
     process.stdout.write(`${banner(running, Date.now() - began)}\n`);
   } catch (error) {
