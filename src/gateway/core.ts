@@ -8,7 +8,7 @@ import type { ClientLink } from './client.ts';
 import { affectsContext, type SessionContext } from './context.ts';
 import type { Asking, Subject } from './draft.ts';
 import type { Failure } from './errors.ts';
-import type { Gate } from './gate.ts';
+import type { Gate, GateHost } from './gate.ts';
 import type { Judging } from './judging.ts';
 import type { Names, Portal, Prepared, Settle } from './names.ts';
 import type { Outcomes } from './outcomes.ts';
@@ -19,7 +19,7 @@ import { type Expected, expected } from './replies.ts';
 import { Run } from './run.ts';
 import type { Judge, Target } from './types.ts';
 import type { UpstreamLink } from './upstream/connect.ts';
-import { FLUSH, type ServerLink, SYNC } from './upstream/link.ts';
+import { FLUSH, type ServerLink, SYNC, type TransactionStatus } from './upstream/link.ts';
 import { decodeError } from './wire/backend.ts';
 import { FRONTEND } from './wire/frame.ts';
 
@@ -72,8 +72,10 @@ export class Core {
   readonly outcomes: Outcomes;
   /** Sent, unanswered, and able to change how what follows is read. */
   unsettled = 0;
-  /** Extended messages went out since the last Sync: an implicit transaction may be open. */
-  unsynced = false;
+  /** When extended messages began to go out since the last Sync. */
+  #pipelineAt: number | null = null;
+  #idleAt: number;
+  #transactionAt: number | null = null;
   /** Work in the transaction may hold locks. */
   worked = false;
   readonly #isOver: () => boolean;
@@ -90,6 +92,31 @@ export class Core {
     this.record = parts.record;
     this.outcomes = parts.outcomes;
     this.#isOver = parts.isOver;
+    this.#idleAt = this.o.deps.now();
+  }
+
+  /** Extended messages went out since the last Sync: an implicit transaction may be open. */
+  get unsynced(): boolean {
+    return this.#pipelineAt !== null;
+  }
+  set unsynced(yes: boolean) {
+    this.#pipelineAt = yes ? (this.#pipelineAt ?? this.o.deps.now()) : null;
+  }
+
+  /** ReadyForQuery. */
+  ready(status: TransactionStatus): void {
+    this.#idleAt = this.o.deps.now();
+    this.#transactionAt = status === 'I' ? null : (this.#transactionAt ?? this.#idleAt);
+  }
+
+  ages(): ReturnType<GateHost['ages']> {
+    const now = this.o.deps.now();
+    const since = (at: number | null): number => (at === null ? 0 : Math.max(0, now - at));
+    return {
+      idle: since(this.#idleAt),
+      transaction: since(this.#transactionAt),
+      pipeline: this.#pipelineAt === null ? null : since(this.#pipelineAt),
+    };
   }
 
   get over(): boolean {

@@ -29,6 +29,8 @@ export interface GateHost {
   transaction(): 'idle' | 'open' | 'failed';
   /** Earlier work in the transaction may hold locks. */
   hasWorked(): boolean;
+  /** For how long the server's own clocks have run (ms). `pipeline`: since its first message, null after a Sync. */
+  ages(): { readonly idle: number; readonly transaction: number; readonly pipeline: number | null };
   /** Why it would fail for want of a relation, asked of the server now. */
   missing(it: Plan): Promise<Failure | null>;
   /** What became of earlier approvals is known at the desk. */
@@ -191,16 +193,21 @@ export class Gate {
     const caps = [own ?? usual, holdTerms.maxWaitMs];
     // What policy says is the most that may be asked for.
     if (it.verdict.terms.waitMs !== null) caps.push(it.verdict.terms.waitMs);
-    const server = (name: string): void => {
+    const ages = this.#host.ages();
+    const server = (name: string, age: number): void => {
       const limit = readDuration(settings.get(name) ?? '0') ?? 0;
-      if (limit > 0) caps.push(Math.max(0, limit - Math.min(2000, limit / 2)));
+      if (limit > 0) caps.push(limit - Math.min(2000, limit / 2) - age);
     };
-    if (this.#host.transaction() === 'idle') server('idle_session_timeout');
+    if (ages.pipeline !== null) {
+      // Between the messages of a pipeline the server is at work, not idle.
+      server('statement_timeout', ages.pipeline);
+      server('transaction_timeout', Math.max(ages.pipeline, ages.transaction));
+    } else if (this.#host.transaction() === 'idle') server('idle_session_timeout', ages.idle);
     else {
-      server('idle_in_transaction_session_timeout');
-      server('transaction_timeout');
-      if (this.#host.hasWorked()) caps.push(holdTerms.lockedWaitMs);
+      server('idle_in_transaction_session_timeout', ages.idle);
+      server('transaction_timeout', ages.transaction);
     }
+    if (this.#host.transaction() !== 'idle' && this.#host.hasWorked()) caps.push(holdTerms.lockedWaitMs);
     return Math.max(0, Math.min(...caps));
   }
 }

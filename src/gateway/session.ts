@@ -61,7 +61,7 @@ export class Session {
   #pieces: 'send' | 'drop' = 'drop';
 
   constructor(options: SessionOptions) {
-    const { deps, identity, target, upstream } = options;
+    const { deps, identity, upstream } = options;
     this.#o = options;
     this.id = options.id;
     this.closed = new Promise((resolve) => {
@@ -85,12 +85,13 @@ export class Session {
       judging,
       record,
       context,
-      trusted: target.protocol === 'trusted' && target.environment === 'test',
+      trusted: this.#trusted,
       agent: identity.agent !== null,
       host: {
         settleEarlier: () => this.#core.settleEarlier(),
         transaction: () => this.#core.transaction(),
         hasWorked: () => this.#core.worked,
+        ages: () => this.#core.ages(),
         missing: (it) => this.#core.missing(it),
         outcomesKept: () => outcomes.kept(),
         asking: () => this.#core.asking(),
@@ -116,6 +117,7 @@ export class Session {
         record.refused(run.n, { code: '25000', message: 'skipped by the server after an earlier error' });
       },
       finished: (run) => record.result(run),
+      tags: () => this.#o.judge.tags(),
       ready: (status) => this.#ready(status),
       fields: (run, fields) => run === null || run.approval !== null || this.#mayShow(run.plan, fields),
       parameter: (name, value) => this.#parameter(name, value),
@@ -342,6 +344,7 @@ export class Session {
 
   #ready(status: TransactionStatus): void {
     this.#core.outcomes.ready(status);
+    this.#core.ready(status);
     if (status === 'I') {
       this.#core.context.transactionEnded(!this.#erred && this.#lastTag !== 'ROLLBACK');
       this.#erred = false;
@@ -371,11 +374,16 @@ export class Session {
     return false;
   }
 
+  get #trusted(): boolean {
+    const { protocol, environment } = this.#o.target;
+    return protocol === 'trusted' && environment === 'test';
+  }
+
   #parameter(name: string, value: string): boolean {
     this.#core.context.reported.set(name, value);
     if (
       (name !== 'client_encoding' || value === 'UTF8') &&
-      (name !== 'standard_conforming_strings' || value === 'on')
+      (name !== 'standard_conforming_strings' || value === 'on' || this.#trusted)
     )
       return true;
     this.end({ kind: 'encoding' });

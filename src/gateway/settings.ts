@@ -29,11 +29,11 @@ export function refuseSetting(change: SettingChange, trusted: boolean): string |
     return change.form === 'reset' || (change.value !== null && UTF8.test(change.value.replaceAll("'", '')))
       ? null
       : 'stays UTF8 behind Holdpoint';
+  if (trusted) return null;
   if (name === 'standard_conforming_strings')
     return change.form === 'reset' || (change.value !== null && ON.test(change.value))
       ? null
       : 'stays on behind Holdpoint';
-  if (trusted) return null;
   // RESET brings back what the gateway set at startup.
   if (change.form === 'reset') return null;
   if (

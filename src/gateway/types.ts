@@ -63,5 +63,7 @@ export interface Judge {
   invalidate(): void;
   /** Types and names of columns that a RowDescription points at carry a tag? Tripwire (LIBRARIES.md): `[tableOid, attnum]` pairs → tagged column names. */
   tagged(fields: readonly (readonly [number, number])[]): readonly string[];
+  /** Has the target any tagged column? True while its catalog is not known. */
+  tags(): boolean;
   close(): Promise<void>;
 }

@@ -24,7 +24,13 @@ import type {
   Verdict,
 } from './types.ts';
 
-export function evaluate(policy: Policy, analysis: Analysis, context: PolicyContext): Verdict {
+/** `unreadable`: what a text is that does not parse; only a `protocol: trusted` target takes it for an unknown statement (DESIGN.md 15). */
+export function evaluate(
+  policy: Policy,
+  analysis: Analysis,
+  context: PolicyContext,
+  unreadable: 'refused' | 'unknown' = 'refused',
+): Verdict {
   try {
     switch (analysis.kind) {
       case 'facts': {
@@ -41,6 +47,7 @@ export function evaluate(policy: Policy, analysis: Analysis, context: PolicyCont
         );
       }
       case 'syntax':
+        if (unreadable === 'unknown') return combine(policy, [byDefault(policy, null, 'unknown')]);
         // The parser's own message may quote a value out of the text: only the place is told.
         return denied(
           'error:syntax',

@@ -187,6 +187,7 @@ describe('the judge', () => {
     const fields = rows.map(({ oid, num }): readonly [number, number] => [oid, num]);
     expect(judge.tagged(fields)).toEqual(['public.customers.email', 'public.customers.phone']);
     expect(judge.tagged([[1, 1]])).toEqual([]);
+    expect(judge.tags()).toBe(true);
   });
 
   it('tidies SQL', async () => {

@@ -48,6 +48,7 @@ describe('the allow-list of settings', () => {
       expect(refuseSetting(set(name, value, 'set_config'), false), name).not.toBeNull();
     expect(refuseSetting(set('client_encoding', 'SJIS'), true)).not.toBeNull();
     expect(refuseSetting(set('role', 'admin'), true)).toBeNull();
+    expect(refuseSetting(set('standard_conforming_strings', 'off'), true)).toBeNull();
   });
 
   it('reads options as the server does', () => {

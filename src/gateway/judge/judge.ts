@@ -64,6 +64,7 @@ const MAX_SQL_LENGTH = 256 * 1024;
 
 export function createJudge(deps: JudgeDeps): Judge {
   const { target, policy, now } = deps;
+  const unreadable = target.protocol === 'trusted' && target.environment === 'test' ? 'unknown' : 'refused';
   const catalog = deps.catalog ?? ownCatalog(target, now);
   const analyseMs = deps.analyseMs ?? 1000;
   const count = deps.cacheCount ?? 20_000;
@@ -114,6 +115,17 @@ export function createJudge(deps: JudgeDeps): Judge {
     context: JudgeContext,
     options?: { readonly fresh?: boolean },
   ): Promise<Judged> {
+    const answer = (analysis: Analysis, held: HeldPolicy, catalogVersion: string | null): Judged => {
+      const verdict = evaluate(held.policy, analysis, context.policy, unreadable);
+      return {
+        sql,
+        facts: analysis.kind === 'facts' ? analysis : null,
+        verdict,
+        probe: probeOf(analysis, verdict),
+        policyVersion: held.version,
+        catalogVersion,
+      };
+    };
     let catalogVersion: string | null = null;
     try {
       if (sql.length > MAX_SQL_LENGTH) {
@@ -121,7 +133,7 @@ export function createJudge(deps: JudgeDeps): Judge {
           kind: 'unjudgeable',
           why: `The statement is larger than ${MAX_SQL_LENGTH / 1024} KB, the most that can be judged. Split it up, or pass values as parameters.`,
         };
-        return answer(sql, analysis, context, policy.current(), null);
+        return answer(analysis, policy.current(), null);
       }
       const reading = await catalog.ensure(options?.fresh === true);
       catalogVersion = reading.snapshot.version;
@@ -130,7 +142,7 @@ export function createJudge(deps: JudgeDeps): Judge {
       const known = verdicts.get(key);
       if (known !== undefined) return known;
       const analysis = await read(sql, context, reading, held);
-      const judged = answer(sql, analysis, context, held, catalogVersion);
+      const judged = answer(analysis, held, catalogVersion);
       if (analysis.kind !== 'unjudgeable') verdicts.set(key, judged, key.length * 2 + 1000);
       return judged;
     } catch (error) {
@@ -229,6 +241,10 @@ export function createJudge(deps: JudgeDeps): Judge {
       }
       return [...found];
     },
+    tags() {
+      const reading = catalog.latest();
+      return reading === null || tagsIn(reading, factsPart(policy.current()).lookup);
+    },
     async close() {
       await Promise.all([workers.close(), tidier.close(), catalog.close()]);
     },
@@ -251,24 +267,6 @@ const FAILED: Readonly<Record<'timeout' | 'crashed' | 'overloaded', (ms: number)
   crashed: () => 'The SQL parser failed on this text. Make it simpler or split it up.',
   overloaded: () => 'The gateway has too many statements to judge at once. Try again shortly.',
 };
-
-function answer(
-  sql: string,
-  analysis: Analysis,
-  context: JudgeContext,
-  held: HeldPolicy,
-  catalogVersion: string | null,
-): Judged {
-  const verdict = evaluate(held.policy, analysis, context.policy);
-  return {
-    sql,
-    facts: analysis.kind === 'facts' ? analysis : null,
-    verdict,
-    probe: probeOf(analysis, verdict),
-    policyVersion: held.version,
-    catalogVersion,
-  };
-}
 
 function probeOf(analysis: Analysis, { effect }: Verdict): Judged['probe'] {
   switch (analysis.kind) {
@@ -295,6 +293,17 @@ function factsKey(sql: string, context: JudgeContext, reading: CatalogReading, h
 
 function verdictKey(sql: string, context: JudgeContext, reading: CatalogReading, held: HeldPolicy): string {
   return `${held.version}\0${policyKey(context.policy)}\0${factsKey(sql, context, reading, held)}`;
+}
+
+const tagged = new WeakMap<CatalogReading, { readonly lookup: TagLookup; readonly any: boolean }>();
+function tagsIn(reading: CatalogReading, lookup: TagLookup): boolean {
+  const known = tagged.get(reading);
+  if (known?.lookup === lookup) return known.any;
+  const any = reading.snapshot.relations.some(({ schema, name, columns }) =>
+    columns.some((column) => lookup(schema, name, column.name, column.comment) !== null),
+  );
+  tagged.set(reading, { lookup, any });
+  return any;
 }
 
 /** Contexts are immutable: a session makes a new one when something changed, so their keys are kept with them. */

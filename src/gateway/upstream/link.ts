@@ -38,6 +38,8 @@ export interface LinkEvents {
   fields(run: Run | null, fields: readonly Field[]): boolean;
   /** false: the session must end. */
   parameter(name: string, value: string): boolean;
+  /** Has the target tagged columns at all? */
+  tags(): boolean;
   ended(why: 'closed' | 'desync'): void;
 }
 
@@ -331,7 +333,7 @@ export class ServerLink {
 
   #error(head: Expected | null, bytes: Buffer): Fate {
     this.#copyIn = false;
-    const told = withheldError(bytes, this.#exposed);
+    const told = withheldError(bytes, this.#exposed, () => this.#events.tags());
     const error = decodeError(told ?? bytes);
     if (head === null || head.kind === 'sync') {
       // A deferred constraint at the implicit commit, or the server is going away.

@@ -26,6 +26,7 @@ SELECT current_user,
   pg_catalog.current_setting('idle_in_transaction_session_timeout', true),
   pg_catalog.current_setting('idle_session_timeout', true),
   pg_catalog.current_setting('transaction_timeout', true),
+  pg_catalog.current_setting('statement_timeout', true),
   pg_catalog.current_setting('default_transaction_isolation', true),
   pg_catalog.current_setting('row_security', true)
 FROM pg_catalog.pg_roles AS r WHERE pg_catalog.pg_has_role(current_user, r.oid, 'MEMBER')`;
@@ -43,6 +44,7 @@ const SETTINGS = [
   'idle_in_transaction_session_timeout',
   'idle_session_timeout',
   'transaction_timeout',
+  'statement_timeout',
   'default_transaction_isolation',
   'row_security',
 ] as const;

@@ -17,13 +17,13 @@ const PLAIN: ReadonlySet<string> = new Set([...'SVCMstcdnFLR']);
 
 /**
  * null: as it is. `exposed`: a statement of this transaction touches tagged columns. A position points into the client's own text: such an
- * error is one of parse analysis, before any value was read.
+ * error is one of parse analysis, before any value was read. `tags`: has the target tagged columns at all?
  */
-export function withheldError(message: Buffer, exposed: boolean): Buffer | null {
+export function withheldError(message: Buffer, exposed: boolean, tags: () => boolean): Buffer | null {
   const fields = decodeFields(message);
   const code = fields.get('C') ?? 'XX000';
   if (!exposed) {
-    if (!PRINTS_ROW.has(code) || !fields.has('D')) return null;
+    if (!PRINTS_ROW.has(code) || !fields.has('D') || !tags()) return null;
     fields.delete('D');
     return reportFields('E', fields);
   }
