@@ -153,6 +153,24 @@ describe('a session', () => {
     expect((await client.query('select 1 as one')).rows).toEqual([{ one: 1 }]);
   });
 
+  it('waits no longer than the server would with a pipeline or a transaction that has run for a while', async () => {
+    const client = await WireClient.login(it_.port, AGENT);
+    const { query, parse, bind, execute, sync, flush } = serialize;
+    client.send(query("set statement_timeout = '2s'"));
+    await client.ready();
+    client.send(parse({ name: 'd', text: 'delete from orders where id = 7' }), flush());
+    await client.until('1');
+    client.send(bind({ statement: 'd' }), execute({}), sync());
+    expect(await client.ready()).toEqual(['E:HP001', 'Z:I']);
+    client.send(query("set statement_timeout = 0; set transaction_timeout = '2s'"));
+    await client.ready();
+    client.send(query('begin'), query('select pg_sleep(1.4)'));
+    await client.ready(2);
+    client.send(query('delete from orders where id = 7'));
+    expect(await client.ready()).toEqual(['E:HP001', 'Z:E']);
+    client.close();
+  });
+
   it('leaves no probed text behind that a Bind could run', async () => {
     const client = await WireClient.login(it_.port, AGENT);
     // So new that the gateway asks the server whether there is such a table.
