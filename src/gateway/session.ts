@@ -92,7 +92,6 @@ export class Session {
         transaction: () => this.#core.transaction(),
         hasWorked: () => this.#core.worked,
         ages: () => this.#core.ages(),
-        ages: () => this.#core.ages(),
         missing: (it) => this.#core.missing(it),
         outcomesKept: () => outcomes.kept(),
         asking: () => this.#core.asking(),
@@ -345,7 +344,6 @@ export class Session {
 
   #ready(status: TransactionStatus): void {
     this.#core.outcomes.ready(status);
-    this.#core.ready(status);
     this.#core.ready(status);
     if (status === 'I') {
       this.#core.context.transactionEnded(!this.#erred && this.#lastTag !== 'ROLLBACK');
