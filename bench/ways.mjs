@@ -107,7 +107,6 @@ export async function startPgBouncer(direct, database, data, stops) {
       'auth_type = scram-sha-256',
       `auth_file = ${users}`,
       'pool_mode = session',
-      'max_prepared_statements = 100',
       '',
     ].join('\n'),
   );
@@ -116,8 +115,17 @@ export async function startPgBouncer(direct, database, data, stops) {
     chmodSync(data, 0o711);
     for (const file of [users, ini]) chownSync(file, account.uid, account.gid);
   }
-  const child = spawn('pgbouncer', ['-q', ini], { stdio: 'ignore', ...account });
+  const child = spawn('pgbouncer', [ini], { stdio: ['ignore', 'ignore', 'pipe'], ...account });
   stops.push(() => child.kill());
+  await new Promise((resolve, reject) => {
+    let output = '';
+    child.stderr.on('data', (chunk) => {
+      output += chunk;
+      if (output.includes('process up')) resolve();
+    });
+    child.once('error', reject);
+    child.once('exit', (code) => reject(new Error(`pgbouncer ended with ${code}:\n${output}`)));
+  });
   return { ...direct, port, pid: child.pid };
 }
 

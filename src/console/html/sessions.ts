@@ -166,6 +166,7 @@ export function sessionPage(
   now: number,
 ): Html {
   const steps = stepsOf(events);
+  const policies = events.flatMap((event) => (event.kind === 'policy' ? [event.version.slice(0, 12)] : []));
   const pages = Math.max(1, Math.ceil(steps.length / PAGE));
   const here = Math.min(Math.max(1, page), pages);
   const shown = steps.slice((here - 1) * PAGE, here * PAGE);
@@ -187,6 +188,7 @@ export function sessionPage(
       ${fact('Database', html`${plain(session.database)} <span class="dim">as ${plain(session.role)}, ${plain(session.environment)}</span>`)}
       ${fact('From', html`${plain(session.clientAddress)} <span class="dim">${plain(session.applicationName ?? '')}</span>`)}
       ${fact('Statements', html`${session.statements.toLocaleString('en')} ${tallies(session)}`)}
+      ${policies.length === 0 ? '' : fact('Policy', html`<code>${plain(policies.join(' → '))}</code>`)}
       ${fact('Ended', session.endedWhy === null ? '–' : plain(session.endedWhy))}
     </dl>
     ${pager}
