@@ -91,7 +91,12 @@ async function compose(
   const probed = Promise.all(config.targets.map(faultNotices));
   const storeUrl = config.storeUrl ?? (await embeddedStore(file, log, progress, stops));
   progress('opening the store');
-  const store = await openStore({ url: storeUrl, log });
+  const store = await openStore({ url: storeUrl, log }).catch((error: Error) => {
+    if (config.storeUrl === null) throw error;
+    throw new Error(
+      `${error.message} Check HOLDPOINT_STORE_URL (store.url), that its server runs and takes this login.`,
+    );
+  });
   stops.push(() => store.close());
 
   const targets = config.demo ? [await demoTarget(config.dataDir, log, progress, stops)] : config.targets;
