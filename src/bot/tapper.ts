@@ -90,6 +90,9 @@ function approverOf(record: ApproverLike, also: ApproverLike | null, who: Member
 
 const outsider = 'Only members of this workspace may decide: you are here from another organisation.';
 
+/** ASCII alone: lower-casing turns the Kelvin sign into a k, and somebody else's address into an approver's. */
+const ADDRESS = /^[!-?A-~]+@[!-?A-~]+$/;
+
 function judge(userId: string, team: string, user: unknown): MemberResult {
   if (!isRecord(user) || user['id'] !== userId) return { kind: 'refused', sentence: UNSURE };
   if (user['deleted'] !== false)
@@ -110,7 +113,7 @@ function judge(userId: string, team: string, user: unknown): MemberResult {
     kind: 'member',
     member: {
       userId,
-      email: confirmed && typeof email === 'string' && email.includes('@') ? email.toLowerCase() : null,
+      email: confirmed && typeof email === 'string' && ADDRESS.test(email) ? email.toLowerCase() : null,
       name: [profile['real_name'], user['real_name'], user['name']].find(isFilled) ?? userId,
     },
   };

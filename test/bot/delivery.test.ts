@@ -215,11 +215,17 @@ describe('who tapped', () => {
     expect((await tapper().approver('UDANA', 'T1')).kind).toBe('refused');
   });
 
-  it('is refused for an e-mail that only resembles', async () => {
+  it.each([
+    'dana@example.com.evil.example',
+    'dana@example.com@evil.example',
+    'Dana@e\u212aample.com',
+    'dana',
+  ])('is refused for the e-mail %s, which only resembles', async (email) => {
     slack()
       .post('/api/users.info')
-      .reply(200, { ok: true, user: { ...whole, profile: { email: 'dana@example.com.evil.example' } } });
-    expect((await tapper().approver('UDANA', 'T1')).kind).toBe('refused');
+      .reply(200, { ok: true, user: { ...whole, profile: { email } } });
+    const listed = [byEmail, { ...byEmail, id: 'k', email: 'dana@ekample.com' }];
+    expect((await tapper(listed).approver('UDANA', 'T1')).kind).toBe('refused');
   });
 
   const says = (user: object) => slack().post('/api/users.info').reply(200, { ok: true, user });
