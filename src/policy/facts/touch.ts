@@ -52,10 +52,9 @@ function touchRelation(
   out.definitions.set(`r${relation.oid}`, env.relationDigest(relation));
 
   if (relation.relkind === 'v' || relation.relkind === 'm') through(relation, access, context);
-  else if (relation.hasRules && (WRITES.has(access) || access === 'read'))
-    out.unknowns.add(`rules on ${schema}.${name}`);
+  else if (relation.hasRules && WRITES.has(access)) out.unknowns.add(`rules on ${schema}.${name}`);
 
-  if (access !== 'ddl' && access !== 'truncate') hidden(relation, access, context);
+  if (access !== 'ddl' && access !== 'truncate' && access !== 'lock') hidden(relation, access, context);
 
   if (inherits || access === 'truncate') {
     for (const child of env.childrenOf(relation.oid)) touchRelation(child, access, context, true, inherits);
