@@ -15,7 +15,7 @@ import { Session } from './session.ts';
 import { startupSettings } from './settings.ts';
 import type { Target, UpstreamLogin } from './types.ts';
 import { connectUpstream, type UpstreamLink } from './upstream/connect.ts';
-import { UpstreamFault } from './upstream/open.ts';
+import { KEEP_ALIVE_MS, UpstreamFault } from './upstream/open.ts';
 import {
   authenticationOk,
   backendKeyData,
@@ -66,9 +66,12 @@ class Listener implements Gateway {
   }
 
   async listen(at: { readonly host: string; readonly port: number }): Promise<{ readonly port: number }> {
-    const server = createServer({ noDelay: true, keepAlive: true, pauseOnConnect: true }, (socket) => {
-      void this.#accept(socket);
-    });
+    const server = createServer(
+      { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS, pauseOnConnect: true },
+      (socket) => {
+        void this.#accept(socket);
+      },
+    );
     this.#server = server;
     server.listen(at.port, at.host);
     await once(server, 'listening');

@@ -12,7 +12,8 @@ import {
   decodeParameterStatus,
 } from '../wire/backend.ts';
 import { ascii } from '../wire/frame.ts';
-import { MECHANISM, ScramClient } from '../wire/scram.ts';
+import { MECHANISM, MECHANISM_PLUS, ScramClient } from '../wire/scram.ts';
+import { serverEndPoint } from './binding.ts';
 import { MessageReader } from './messages.ts';
 import { openSocket, UpstreamFault } from './open.ts';
 import { checkPrivileges, type LoginFacts } from './privileges.ts';
@@ -89,12 +90,21 @@ async function authenticate(
       case 'md5':
         socket.write(serialize.password(md5(login.user, password, request.salt)));
         break;
-      case 'sasl':
-        if (!request.mechanisms.includes(MECHANISM))
+      case 'sasl': {
+        const plus = request.mechanisms.includes(MECHANISM_PLUS);
+        if (!plus && !request.mechanisms.includes(MECHANISM))
           throw new UpstreamFault('it offers no login method we know');
-        scram = new ScramClient(password, randomBytes(18).toString('base64'));
-        socket.write(serialize.sendSASLInitialResponseMessage(MECHANISM, scram.first()));
+        const data = serverEndPoint(socket);
+        const binds = plus && data !== null;
+        scram = new ScramClient(
+          password,
+          randomBytes(18).toString('base64'),
+          binds ? { kind: 'end-point', data } : { kind: data === null ? 'none' : 'unoffered' },
+        );
+        const mechanism = binds ? MECHANISM_PLUS : MECHANISM;
+        socket.write(serialize.sendSASLInitialResponseMessage(mechanism, scram.first()));
         break;
+      }
       case 'sasl-continue': {
         const answer = (await scram?.respond(request.data)) ?? null;
         if (answer === null) throw new UpstreamFault('its login exchange is malformed');

@@ -4,6 +4,9 @@ import { connect as connectTls } from 'node:tls';
 import { serialize } from 'pg-protocol';
 import type { Target } from '../types.ts';
 
+/** A peer that is gone without a word is noticed; the system's own two hours would keep its locks as long. */
+export const KEEP_ALIVE_MS = 60_000;
+
 export class UpstreamFault extends Error {
   constructor(message: string) {
     super(message);
@@ -25,7 +28,13 @@ export async function openSocket(target: Target, timeoutMs: number): Promise<Soc
 
 function dial(target: Target, timeoutMs: number): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const socket = connectTcp({ host: target.host, port: target.port, noDelay: true, keepAlive: true });
+    const socket = connectTcp({
+      host: target.host,
+      port: target.port,
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: KEEP_ALIVE_MS,
+    });
     const timer = setTimeout(() => fail('it did not answer in time'), timeoutMs);
     const fail = (why: string): void => {
       clearTimeout(timer);

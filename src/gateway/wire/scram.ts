@@ -1,7 +1,8 @@
-/** SCRAM-SHA-256 (RFC 5802, 7677), both sides, without channel binding. Pure but for the derivation, which runs on the thread pool. */
+/** SCRAM-SHA-256 (RFC 5802, 7677), both sides; channel binding on the client's. Pure but for the derivation, which runs on the thread pool. */
 import { createHash, createHmac, pbkdf2, timingSafeEqual } from 'node:crypto';
 
 export const MECHANISM = 'SCRAM-SHA-256';
+export const MECHANISM_PLUS = 'SCRAM-SHA-256-PLUS';
 const KEY = 32;
 /** A hostile server must not make us derive for minutes, nor send endless nonces. */
 const MAX_ITERATIONS = 1_000_000;
@@ -128,20 +129,35 @@ export class ScramServer {
 
 // ── the client's side ───────────────────────────────────────────────────────────────────────────────────────────
 
+/**
+ * `none`: no binding is possible. `unoffered`: it would be, but the server is said not to know it; told so, the true server finds out whether
+ * somebody in between took it away.
+ */
+export type Binding =
+  | { readonly kind: 'none' | 'unoffered' }
+  | { readonly kind: 'end-point'; readonly data: Buffer };
+
 export class ScramClient {
   readonly #password: string;
   readonly #nonce: string;
   readonly #bare: string;
+  readonly #gs2: string;
+  /** `c=`: the header, and what binds the channel. */
+  readonly #bound: string;
   #expected: Buffer | null = null;
 
-  constructor(password: string, nonce: string) {
+  constructor(password: string, nonce: string, binding: Binding = { kind: 'none' }) {
     this.#password = password;
     this.#nonce = nonce;
     this.#bare = `n=,r=${nonce}`;
+    const flag = { none: 'n', unoffered: 'y', 'end-point': 'p=tls-server-end-point' }[binding.kind];
+    this.#gs2 = `${flag},,`;
+    const data = binding.kind === 'end-point' ? binding.data : Buffer.alloc(0);
+    this.#bound = Buffer.concat([Buffer.from(this.#gs2), data]).toString('base64');
   }
 
   first(): string {
-    return `n,,${this.#bare}`;
+    return `${this.#gs2}${this.#bare}`;
   }
 
   /** server-first → client-final; null when the server's message is not acceptable. */
@@ -157,7 +173,7 @@ export class ScramClient {
       return null;
     const key = await salted(this.#password, salt, iterations);
     const clientKey = hmac(key, 'Client Key');
-    const withoutProof = `c=biws,r=${nonce}`;
+    const withoutProof = `c=${this.#bound},r=${nonce}`;
     const authMessage = `${this.#bare},${text},${withoutProof}`;
     const proof = xor(clientKey, hmac(sha256(clientKey), authMessage));
     this.#expected = hmac(hmac(key, 'Server Key'), authMessage);
