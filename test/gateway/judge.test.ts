@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { connectCatalog } from '../../src/gateway/judge/catalog-connection.ts';
+import { patched } from '../../src/gateway/judge/catalog-patch.ts';
 import {
   type Catalog,
   createCatalog,
@@ -362,12 +363,10 @@ describe('the catalog', () => {
 
   it('does not wait for a view whose table is locked: it is unknown until it can be read', async () => {
     const catalog = open();
-    await catalog.ensure();
     const client = new pg.Client({ connectionString: server.url('shop') });
     await client.connect();
     try {
       await client.query('begin; lock table customers in access exclusive mode');
-      await server.query('shop', 'create table more (a int)');
       const reading = await catalog.ensure(true);
       expect(reading.snapshot.relations.find(({ name }) => name === 'people')?.definition).toBeNull();
       expect(reading.snapshot.relations.find(({ name }) => name === 'mv')?.definition).toContain('orders');
@@ -379,7 +378,40 @@ describe('the catalog', () => {
       );
     } finally {
       await client.end();
-      await server.query('shop', 'drop table more');
+    }
+  });
+
+  it('reads again only what changed, and comes to the same as one that reads everything', async () => {
+    const catalog = open();
+    let last = (await catalog.ensure()).snapshot;
+    const steps = [
+      'create table step (a int, b text)',
+      'create view stepped as select a, b from step',
+      "comment on column step.b is 'pii:b'",
+      'alter table step rename column b to c',
+      'alter table step rename to stepping',
+      'create table stepped_on () inherits (stepping)',
+      'alter table stepping add check (a > 0), add primary key (a), alter c set not null',
+      'alter table customers add column step int references stepping',
+      'create trigger step before insert on stepping for each row execute function suppress_redundant_updates_trigger()',
+      'alter table stepping enable row level security',
+      'create rule step as on delete to stepping do instead nothing',
+      'alter table stepping alter a type bigint, drop column c cascade',
+      'alter table customers drop column step',
+      'drop table stepping cascade',
+    ];
+    for (const step of steps) {
+      if (step.startsWith('alter table stepping alter')) await server.query('shop', 'drop view stepped');
+      await server.query('shop', step);
+      const { snapshot, patch, attributes } = await catalog.ensure(true);
+      expect(patch, step).not.toBeNull();
+      const whole = open();
+      const afresh = await whole.ensure();
+      await whole.close();
+      expect({ ...snapshot, takenAt: 0 }, step).toEqual({ ...afresh.snapshot, takenAt: 0 });
+      expect(attributes, step).toEqual(afresh.attributes);
+      if (patch?.from === last.version) expect(patched(last, patch.value), step).toEqual(snapshot);
+      last = snapshot;
     }
   });
 

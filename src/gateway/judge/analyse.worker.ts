@@ -1,16 +1,18 @@
 /**
  * Worker thread that reads SQL: hostile text may exhaust the parser's stack or its time, so it never runs where sockets are served.
- * `{ setup }` → `{ ready: true }`; `{ id, job }` → `{ id, result: Analysis, recycle }`.
+ * `{ setup }` or `{ patch }` → `{ ready: true }`; `{ id, job }` → `{ id, result: Analysis, recycle }`.
  */
 import { parentPort } from 'node:worker_threads';
 import { analyse, loadParser } from '../../policy/analyse.ts';
 import { type TagLookup, tagLookup } from '../../policy/rules/tags.ts';
 import type { Analysis, CatalogSnapshot } from '../../policy/types.ts';
 import type { AnalyseJob, AnalyseSetup } from './analyse-job.ts';
+import { type CatalogPatch, patched } from './catalog-patch.ts';
 
 type Message =
-  | { readonly setup: AnalyseSetup; readonly id?: never }
-  | { readonly setup?: never; readonly id: number; readonly job: AnalyseJob };
+  | { readonly setup: AnalyseSetup; readonly patch?: never; readonly id?: never }
+  | { readonly patch: CatalogPatch; readonly setup?: never; readonly id?: never }
+  | { readonly setup?: never; readonly patch?: never; readonly id: number; readonly job: AnalyseJob };
 
 let catalog: CatalogSnapshot | null = null;
 let tagsOf: TagLookup = tagLookup({ pii: [], watched: [] });
@@ -24,6 +26,12 @@ port.on('message', (message: Message) => {
     catalog = message.setup.catalog;
     tagsOf = tagLookup(message.setup.tags);
     trustedFunctions = message.setup.trustedFunctions;
+    port.postMessage({ ready: true });
+    return;
+  }
+  if (message.patch !== undefined) {
+    if (catalog === null) throw new Error('a patch without a catalog');
+    catalog = patched(catalog, message.patch);
     port.postMessage({ ready: true });
     return;
   }

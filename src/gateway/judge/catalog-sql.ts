@@ -23,61 +23,123 @@ const ours = (oid: string) =>
 const sum = (key: string) =>
   `pg_catalog.count(*) || ':' || coalesce(pg_catalog.sum(pg_catalog.hashtext(t.xmin::text || ':' || ${key})::bigint), 0)`;
 
+const parts = (...list: readonly string[]) =>
+  `pg_catalog.md5(pg_catalog.concat_ws(',', ${list.join(',\n  ')}))`;
+const part = (key: string, from: string) => `(select ${sum(key)} from ${from})`;
+const KINDS = `relkind in ('r','v','m','p','f','S') and c.relpersistence <> 't' and c.oid >= 16384`;
+
 /**
- * One short text that changes when any row it reads from did: a changed row has a new xmin, a deleted one changes the count.
- * Temporary relations and in-place updates (VACUUM, ANALYZE) do not change it.
+ * Short texts that change when any row they read from did: a changed row has a new xmin, a deleted one changes the count. Temporary
+ * relations and in-place updates (VACUUM, ANALYZE) do not change them. `relations`: what belongs to one relation each; `shared`: what
+ * any of them may depend on.
  */
-export const DIGEST = `select pg_catalog.md5(pg_catalog.concat_ws(',',
-  pg_catalog.current_database(), pg_catalog.current_setting('server_version_num'),
-  (select ${sum('t.oid::text')} from pg_namespace t where t.nspname not like 'pg\\_temp\\_%' and t.nspname not like 'pg\\_toast%'),
-  (select ${sum('t.oid::text')} from pg_class t where t.relkind in ('r','v','m','p','f','S') and t.relpersistence <> 't' and t.oid >= 16384),
-  (select ${sum("t.attrelid::text || ':' || t.attnum::text")} from pg_attribute t join pg_class c on c.oid = t.attrelid
-     where c.relkind in ('r','v','m','p','f') and c.relpersistence <> 't' and c.oid >= 16384 and t.attnum > 0),
-  (select ${sum('t.oid::text')} from pg_attrdef t where t.adrelid >= 16384),
-  (select ${sum("t.objoid::text || ':' || t.objsubid::text")} from pg_description t where t.objoid >= 16384 and t.classoid = 'pg_class'::regclass),
-  (select ${sum("t.inhrelid::text || ':' || t.inhparent::text")} from pg_inherits t where t.inhrelid >= 16384),
-  (select ${sum('t.oid::text')} from pg_trigger t where not t.tgisinternal),
-  (select ${sum('t.oid::text')} from pg_rewrite t where t.oid >= 16384),
-  (select ${sum('t.oid::text')} from pg_constraint t where t.oid >= 16384),
-  (select ${sum('t.oid::text')} from pg_policy t),
-  (select ${sum('t.indexrelid::text')} from pg_index t where t.indexrelid >= 16384 and (t.indexprs is not null or t.indpred is not null)),
-  (select ${sum('t.oid::text')} from pg_extension t),
-  (select ${sum('t.oid::text')} from pg_proc t where t.oid >= 16384 or t.xmin::text::bigint > 3),
-  (select ${sum('t.oid::text')} from pg_operator t where t.oid >= 16384),
-  (select ${sum('t.oid::text')} from pg_cast t where t.oid >= 16384),
-  (select ${sum('t.oid::text')} from pg_type t where t.oid >= 16384 and t.typtype = 'd')
-)) as value`;
+export const DIGEST = `select json_build_object('shared', ${parts(
+  'pg_catalog.current_database()',
+  "pg_catalog.current_setting('server_version_num')",
+  part(
+    't.oid::text',
+    "pg_namespace t where t.nspname not like 'pg\\_temp\\_%' and t.nspname not like 'pg\\_toast%'",
+  ),
+  part('t.oid::text', 'pg_extension t'),
+  part('t.oid::text', 'pg_proc t where t.oid >= 16384 or t.xmin::text::bigint > 3'),
+  part('t.oid::text', 'pg_operator t where t.oid >= 16384'),
+  part('t.oid::text', 'pg_cast t where t.oid >= 16384'),
+  part('t.oid::text', "pg_type t where t.oid >= 16384 and t.typtype = 'd'"),
+  part('t.oid::text', 'pg_constraint t where t.contypid <> 0 and t.oid >= 16384'),
+)}, 'relations', ${parts(
+  part('t.oid::text', `pg_class t join pg_class c on c.oid = t.oid where c.${KINDS}`),
+  part(
+    "t.attrelid::text || ':' || t.attnum::text",
+    `pg_attribute t join pg_class c on c.oid = t.attrelid where c.${KINDS} and t.attnum > 0`,
+  ),
+  part('t.oid::text', 'pg_attrdef t where t.adrelid >= 16384'),
+  part(
+    "t.objoid::text || ':' || t.objsubid::text",
+    "pg_description t where t.objoid >= 16384 and t.classoid = 'pg_class'::regclass",
+  ),
+  part("t.inhrelid::text || ':' || t.inhparent::text", 'pg_inherits t where t.inhrelid >= 16384'),
+  part('t.oid::text', 'pg_trigger t where not t.tgisinternal'),
+  part('t.oid::text', 'pg_rewrite t where t.oid >= 16384'),
+  part('t.oid::text', 'pg_constraint t where t.oid >= 16384'),
+  part('t.oid::text', 'pg_policy t'),
+  part(
+    't.indexrelid::text',
+    'pg_index t where t.indexrelid >= 16384 and (t.indexprs is not null or t.indpred is not null)',
+  ),
+)}) as value`;
+export const digestShape = z.object({ shared: z.string(), relations: z.string() });
+
+const stamp = (relid: string, key: string, from: string) =>
+  `select ${relid}, ${sum(key)} from ${from} group by ${relid}`;
+/** The `relations` of the digest, for each relation by itself. */
+export const STAMPS = `select coalesce(pg_catalog.json_agg(json_build_array(x.relid::bigint, x.stamp)), '[]') as value from (
+  select s.relid, pg_catalog.md5(pg_catalog.string_agg(s.kind || s.stamp, ',' order by s.kind)) as stamp from (
+    select t.oid as relid, 'c' as kind, t.xmin::text as stamp from pg_class t
+${[
+  ['a', stamp('t.attrelid', 't.attnum::text', 'pg_attribute t where t.attrelid >= 16384 and t.attnum > 0')],
+  ['d', stamp('t.adrelid', 't.oid::text', 'pg_attrdef t where t.adrelid >= 16384')],
+  [
+    'n',
+    stamp(
+      't.objoid',
+      't.objsubid::text',
+      "pg_description t where t.objoid >= 16384 and t.classoid = 'pg_class'::regclass",
+    ),
+  ],
+  ['i', stamp('t.inhrelid', 't.inhparent::text', 'pg_inherits t where t.inhrelid >= 16384')],
+  ['t', stamp('t.tgrelid', 't.oid::text', 'pg_trigger t where not t.tgisinternal')],
+  ['r', stamp('t.ev_class', 't.oid::text', 'pg_rewrite t where t.oid >= 16384')],
+  ['k', stamp('t.conrelid', 't.oid::text', 'pg_constraint t where t.oid >= 16384 and t.conrelid <> 0')],
+  ['p', stamp('t.polrelid', 't.oid::text', 'pg_policy t')],
+  [
+    'x',
+    stamp(
+      't.indrelid',
+      't.indexrelid::text',
+      'pg_index t where t.indexrelid >= 16384 and (t.indexprs is not null or t.indpred is not null)',
+    ),
+  ],
+]
+  .map(([kind, query]) => `    union all select q.relid, '${kind}', q.stamp from (${query}) q(relid, stamp)`)
+  .join('\n')}
+  ) s join pg_class c on c.oid = s.relid join pg_namespace n on n.oid = c.relnamespace
+  where c.relkind in ('r','v','m','p','f','S') and c.relpersistence <> 't' and ${ours('c.oid')} group by s.relid) x`;
+export const stampsShape = z.array(z.tuple([z.number(), z.string()]));
 
 export const SERVER = `select json_build_object('database', pg_catalog.current_database(),
   'serverVersion', pg_catalog.current_setting('server_version_num')::int) as value`;
 export const serverShape = z.object({ database: z.string(), serverVersion: z.number() });
 
+const ids = (oids: readonly number[]) => oids.map((oid) => String(Math.trunc(oid))).join() || '0';
 const list = (query: string) => `select coalesce(pg_catalog.json_agg(x), '[]') as value from (${query}) x`;
 
 /** Functions in a stored expression, read off its node tree: nothing is deparsed, so nobody's lock is waited for. */
-const CALLS = `
+const calls = (of: (column: string) => string) => `
   with tree(relid, "on", node) as (
-    select d.adrelid, 'write', d.adbin::text from pg_attrdef d where d.adrelid >= 16384
-    union all select k.conrelid, 'write', k.conbin::text from pg_constraint k where k.contype = 'c' and k.conrelid >= 16384
+    select d.adrelid, 'write', d.adbin::text from pg_attrdef d where d.adrelid >= 16384${of('d.adrelid')}
+    union all select k.conrelid, 'write', k.conbin::text from pg_constraint k where k.contype = 'c' and k.conrelid >= 16384${of('k.conrelid')}
     union all select a.attrelid, 'write', k.conbin::text from pg_attribute a join pg_type t on t.oid = a.atttypid
       join pg_type e on e.oid = case when t.typtype = 'd' then t.oid else t.typelem end
-      join pg_constraint k on k.contypid <> 0 and k.contypid in (e.oid, e.typbasetype) where a.attrelid >= 16384 and a.attnum > 0
-    union all select p.polrelid, 'any', pg_catalog.concat(p.polqual::text, p.polwithcheck::text) from pg_policy p
-    union all select i.indrelid, 'write', pg_catalog.concat(i.indexprs::text, i.indpred::text) from pg_index i where i.indrelid >= 16384
-    union all select p.partrelid, 'write', p.partexprs::text from pg_partitioned_table p
-    union all select t.tgrelid, 'write', t.tgqual::text from pg_trigger t where not t.tgisinternal
+      join pg_constraint k on k.contypid <> 0 and k.contypid in (e.oid, e.typbasetype) where a.attrelid >= 16384 and a.attnum > 0${of('a.attrelid')}
+    union all select p.polrelid, 'any', pg_catalog.concat(p.polqual::text, p.polwithcheck::text) from pg_policy p where true${of('p.polrelid')}
+    union all select i.indrelid, 'write', pg_catalog.concat(i.indexprs::text, i.indpred::text) from pg_index i where i.indrelid >= 16384${of('i.indrelid')}
+    union all select p.partrelid, 'write', p.partexprs::text from pg_partitioned_table p where true${of('p.partrelid')}
+    union all select t.tgrelid, 'write', t.tgqual::text from pg_trigger t where not t.tgisinternal${of('t.tgrelid')}
   ), called(relid, "on", fn) as (
     select tree.relid, tree."on", m[1]::oid from tree,
       pg_catalog.regexp_matches(tree.node, ':(?:funcid|opfuncid|aggfnoid) ([0-9]+)', 'g') m
     union select a.attrelid, case when k.castcontext = 'i' then 'any' else 'write' end, k.castfunc from pg_cast k
       join pg_attribute a on a.atttypid = k.casttarget or (k.castcontext = 'i' and a.atttypid = k.castsource)
-      where k.oid >= 16384 and k.castfunc <> 0 and k.castcontext in ('i', 'a') and a.attrelid >= 16384
+      where k.oid >= 16384 and k.castfunc <> 0 and k.castcontext in ('i', 'a') and a.attrelid >= 16384${of('a.attrelid')}
   )
   select called.relid, pg_catalog.json_agg(distinct pg_catalog.jsonb_build_object('on', called."on", 'function', n.nspname || '.' || p.proname)) as calls
   from called join pg_proc p on p.oid = called.fn join pg_namespace n on n.oid = p.pronamespace
   where p.oid >= 16384 or p.provolatile <> 'i' group by called.relid`;
 
-export const RELATIONS = list(`
+/** Without `oids`: all of them. */
+export const relations = (oids?: readonly number[]) => {
+  const of = (column: string) => (oids === undefined ? '' : ` and ${column} in (${ids(oids)})`);
+  return list(`
   select c.oid::bigint as oid, n.nspname as schema, c.relname as name, c.relkind::text as relkind, c.reltuples::float8 as rows,
     c.relrowsecurity as "rowSecurity",
     exists (select from pg_rewrite r where r.ev_class = c.oid and r.rulename <> '_RETURN') as "hasRules",
@@ -93,9 +155,10 @@ export const RELATIONS = list(`
       join pg_namespace pn on pn.oid = p.pronamespace
       where t.tgrelid = c.oid and not t.tgisinternal and t.tgenabled <> 'D'), '[]') as triggers,
     coalesce(k.calls, '[]') as calls
-  from pg_class c join pg_namespace n on n.oid = c.relnamespace left join (${CALLS}) k on k.relid = c.oid
-  where c.relkind in ('r','v','m','p','f','S') and c.relpersistence <> 't' and ${ours('c.oid')}
+  from pg_class c join pg_namespace n on n.oid = c.relnamespace left join (${calls(of)}) k on k.relid = c.oid
+  where c.relkind in ('r','v','m','p','f','S') and c.relpersistence <> 't' and ${ours('c.oid')}${of('c.oid')}
   order by c.oid`);
+};
 export const relationShape = z.array(
   z.object({
     oid: z.number(),
@@ -121,15 +184,15 @@ export const relationShape = z.array(
   }),
 );
 
-/** Without `oid`: all views. Null where the view went away while it was read. */
-export const definitions = (oid?: number) =>
+/** Without `oids`: all views. Null where the view went away while it was read. */
+export const definitions = (oids?: readonly number[]) =>
   list(`select c.oid::bigint as oid, pg_catalog.pg_get_viewdef(c.oid) as text
-  from pg_class c where c.relkind in ('v','m') and c.relpersistence <> 't' and c.oid >= 16384 ${oid === undefined ? '' : `and c.oid = ${Math.trunc(oid)}`}`);
+  from pg_class c where c.relkind in ('v','m') and c.relpersistence <> 't' and c.oid >= 16384${oids === undefined ? '' : ` and c.oid in (${ids(oids)})`}`);
 
 /** SQL-standard bodies (BEGIN ATOMIC, PostgreSQL 14) leave prosrc empty. */
-export const sqlBodies = (oid?: number) =>
+export const sqlBodies = (oids?: readonly number[]) =>
   list(`select p.oid::bigint as oid, pg_catalog.pg_get_function_sqlbody(p.oid) as text
-  from pg_proc p where p.prosqlbody is not null and p.oid >= 16384 ${oid === undefined ? '' : `and p.oid = ${Math.trunc(oid)}`}`);
+  from pg_proc p where p.prosqlbody is not null and p.oid >= 16384${oids === undefined ? '' : ` and p.oid in (${ids(oids)})`}`);
 export const textShape = z.array(z.object({ oid: z.number(), text: z.string().nullable() }));
 
 export const FUNCTIONS = list(`

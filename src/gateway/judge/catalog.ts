@@ -1,16 +1,19 @@
 /**
  * The catalog of one target, at most `maxAgeMs` old whenever it is handed out (DESIGN.md 16). A digest of the catalog's xmin tells
- * cheaply whether anything changed; only then everything is read again. Without it nothing is judged: fail closed.
+ * cheaply whether anything changed, stamps tell which relations did; only those are read again. Without it nothing is judged: fail closed.
  */
 import type { z } from 'zod';
-import type { CatalogSnapshot } from '../../policy/types.ts';
+import type { CatalogRelation, CatalogSnapshot } from '../../policy/types.ts';
 import type { CatalogConnection } from './catalog-connection.ts';
+import { type CatalogPatch, patched } from './catalog-patch.ts';
 import * as sql from './catalog-sql.ts';
 
 export interface CatalogReading {
   readonly snapshot: CatalogSnapshot;
   /** Column names by relation oid and attribute number (dropped columns leave gaps). */
   readonly attributes: ReadonlyMap<number, ReadonlyMap<number, string>>;
+  /** From the snapshot of version `from` to this one. */
+  readonly patch: { readonly from: string; readonly value: CatalogPatch } | null;
 }
 
 export interface Catalog {
@@ -52,7 +55,8 @@ export function createCatalog(options: CatalogOptions): Catalog {
   const pollMs = options.pollMs ?? 800;
   let connection: CatalogConnection | null = null;
   let reading: CatalogReading | null = null;
-  let digest: string | null = null;
+  let digest: Digest | null = null;
+  let stamps: ReadonlyMap<number, string> = new Map();
   let checkedAt = Number.NEGATIVE_INFINITY;
   /** `invalidate` raises it; a check counts only when it began under the present one. */
   let generation = 0;
@@ -76,13 +80,12 @@ export function createCatalog(options: CatalogOptions): Catalog {
     try {
       const link = await linked();
       try {
-        const value = text(await link.query(`${sql.BEGIN};\n${sql.DIGEST}`));
-        if (reading === null || value !== digest) {
-          const read = await readAll(link, value, startedAt);
-          reading = read.reading;
-          // A partial reading is not remembered as this digest's: the next look reads again.
-          digest = read.partial ? null : value;
-        }
+        await link.query(sql.BEGIN);
+        const value = await one(link, sql.DIGEST, sql.digestShape);
+        if (reading === null || digest === null || value.shared !== digest.shared) {
+          reading = await readAll(link, value, startedAt);
+        } else if (value.relations !== digest.relations)
+          reading = await readChanged(link, reading, value, startedAt);
         await link.query('commit');
       } catch (error) {
         await link.query('rollback').catch(() => drop(link));
@@ -118,18 +121,30 @@ export function createCatalog(options: CatalogOptions): Catalog {
     link.close();
   }
 
-  async function readAll(
-    link: CatalogConnection,
-    value: string,
-    takenAt: number,
-  ): Promise<{ readonly reading: CatalogReading; readonly partial: boolean }> {
+  /** A partial reading is not remembered as this digest's: the next look reads again. */
+  function keep(
+    snapshot: CatalogSnapshot,
+    patch: CatalogReading['patch'],
+    attributes: CatalogReading['attributes'],
+    of: { readonly digest: Digest; readonly stamps: ReadonlyMap<number, string>; readonly partial: boolean },
+  ): CatalogReading {
+    digest = of.partial ? null : of.digest;
+    stamps = of.stamps;
+    return { snapshot, attributes, patch };
+  }
+
+  function versionOf({ shared, relations }: Digest, partial: boolean): string {
+    if (partial) partials += 1;
+    return `${shared}.${relations}${partial ? `+${partials}` : ''}`;
+  }
+
+  async function readAll(link: CatalogConnection, value: Digest, takenAt: number): Promise<CatalogReading> {
     const server = await one(link, sql.SERVER, sql.serverShape);
-    const relations = await one(link, sql.RELATIONS, sql.relationShape);
+    const rows = await one(link, sql.relations(), sql.relationShape);
     const functions = await one(link, sql.FUNCTIONS, sql.functionShape);
     const foreignKeys = await one(link, sql.FOREIGN_KEYS, sql.foreignKeyShape);
     const operators = await one(link, sql.OPERATORS, sql.operatorShape);
-    const views = relations.filter(({ relkind }) => relkind === 'v' || relkind === 'm').map(({ oid }) => oid);
-    const definitions = await texts(link, sql.definitions, views);
+    const definitions = await texts(link, sql.definitions, viewsOf(rows));
     const sqlBodies =
       server.serverVersion >= 140000
         ? await texts(
@@ -139,27 +154,59 @@ export function createCatalog(options: CatalogOptions): Catalog {
           )
         : { found: new Map<number, string>(), partial: false };
     const partial = definitions.partial || sqlBodies.partial;
-    if (partial) partials += 1;
     const snapshot: CatalogSnapshot = {
-      version: partial ? `${value}+${partials}` : value,
+      version: versionOf(value, partial),
       database: server.database,
       serverVersion: server.serverVersion,
-      relations: relations.map((relation) => ({
-        ...relation,
-        columns: relation.columns.map(({ number: _, ...column }) => column),
-        definition: definitions.found.get(relation.oid) ?? null,
-      })),
+      relations: rows.map((row) => relationOf(row, definitions.found)),
       functions: functions.map((fn) => ({ ...fn, body: fn.body ?? sqlBodies.found.get(fn.oid) ?? null })),
       foreignKeys,
       customOperators: operators,
       takenAt,
     };
-    const attributes = new Map(
-      relations.map(
-        ({ oid, columns }) => [oid, new Map(columns.map(({ number, name }) => [number, name]))] as const,
-      ),
-    );
-    return { reading: { snapshot, attributes }, partial };
+    const now = new Map(await one(link, sql.STAMPS, sql.stampsShape));
+    return keep(snapshot, null, new Map(rows.map(attributesOf)), { digest: value, stamps: now, partial });
+  }
+
+  /** The relations whose stamp changed, and the views: their deparsed text holds the names of others. */
+  async function readChanged(
+    link: CatalogConnection,
+    before: CatalogReading,
+    value: Digest,
+    takenAt: number,
+  ): Promise<CatalogReading> {
+    const now = new Map(await one(link, sql.STAMPS, sql.stampsShape));
+    const changed = [...now].filter(([oid, stamp]) => stamps.get(oid) !== stamp).map(([oid]) => oid);
+    const removed = [...stamps.keys()].filter((oid) => !now.has(oid));
+    const rows = await one(link, sql.relations(changed), sql.relationShape);
+    const foreignKeys = await one(link, sql.FOREIGN_KEYS, sql.foreignKeyShape);
+    const old = changed.some((oid) => stamps.has(oid));
+    const views = old
+      ? viewsOf([...before.snapshot.relations.filter(({ oid }) => now.has(oid)), ...rows])
+      : viewsOf(rows);
+    const { found, partial } = await texts(link, sql.definitions, views);
+    const fresh = new Map(rows.map((row) => [row.oid, relationOf(row, found)]));
+    for (const view of before.snapshot.relations) {
+      const text = found.get(view.oid) ?? null;
+      if (fresh.has(view.oid) || !views.includes(view.oid) || text === view.definition) continue;
+      fresh.set(view.oid, { ...view, definition: text });
+    }
+    const patch: CatalogPatch = {
+      version: versionOf(value, partial),
+      relations: [...fresh.values()],
+      removed,
+      foreignKeys,
+      takenAt,
+    };
+    const attributes = new Map(before.attributes);
+    for (const oid of removed) attributes.delete(oid);
+    for (const row of rows) attributes.set(...attributesOf(row));
+    const from = before.snapshot.version;
+    return keep(patched(before.snapshot, patch), { from, value: patch }, attributes, {
+      digest: value,
+      stamps: now,
+      partial,
+    });
   }
 
   function run(): Promise<CatalogReading> {
@@ -212,6 +259,22 @@ export function createCatalog(options: CatalogOptions): Catalog {
   };
 }
 
+type Digest = z.infer<typeof sql.digestShape>;
+type Row = z.infer<typeof sql.relationShape>[number];
+
+const viewsOf = (relations: readonly { readonly oid: number; readonly relkind: string }[]) => [
+  ...new Set(relations.filter(({ relkind }) => relkind === 'v' || relkind === 'm').map(({ oid }) => oid)),
+];
+
+const relationOf = (row: Row, definitions: ReadonlyMap<number, string>): CatalogRelation => ({
+  ...row,
+  columns: row.columns.map(({ number: _, ...column }) => column),
+  definition: definitions.get(row.oid) ?? null,
+});
+
+const attributesOf = ({ oid, columns }: Row) =>
+  [oid, new Map(columns.map(({ number, name }) => [number, name]))] as const;
+
 async function one<T>(link: CatalogConnection, query: string, shape: z.ZodType<T>): Promise<T> {
   return shape.parse(cellOf(await link.query(query)));
 }
@@ -222,7 +285,7 @@ async function one<T>(link: CatalogConnection, query: string, shape: z.ZodType<T
  */
 async function texts(
   link: CatalogConnection,
-  query: (oid?: number) => string,
+  query: (oids?: readonly number[]) => string,
   oids: readonly number[],
 ): Promise<{ readonly found: ReadonlyMap<number, string>; readonly partial: boolean }> {
   const found = new Map<number, string>();
@@ -232,7 +295,7 @@ async function texts(
   };
   await link.query('savepoint holdpoint');
   try {
-    add(await one(link, query(), sql.textShape));
+    add(await one(link, query(oids), sql.textShape));
     return { found, partial: false };
   } catch (error) {
     if (!isServerError(error)) throw error;
@@ -243,7 +306,7 @@ async function texts(
     if (performance.now() > deadline) break;
     await link.query('savepoint holdpoint');
     try {
-      add(await one(link, query(oid), sql.textShape));
+      add(await one(link, query([oid]), sql.textShape));
     } catch (error) {
       if (!isServerError(error)) throw error;
       await link.query('rollback to holdpoint');
@@ -255,12 +318,6 @@ async function texts(
 function cellOf(rows: readonly unknown[]): unknown {
   const row = rows[0];
   return typeof row === 'object' && row !== null && 'value' in row ? row.value : undefined;
-}
-
-function text(rows: readonly unknown[]): string {
-  const value = cellOf(rows);
-  if (typeof value !== 'string') throw new Error('the catalog digest is no text');
-  return value;
 }
 
 /** An ErrorResponse of the server (it has an SQLSTATE): the connection itself is well. */

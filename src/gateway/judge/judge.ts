@@ -66,7 +66,7 @@ export function createJudge(deps: JudgeDeps): Judge {
   const { target, policy, now } = deps;
   const unreadable = target.protocol === 'trusted' && target.environment === 'test' ? 'unknown' : 'refused';
   const catalog = deps.catalog ?? ownCatalog(target, now);
-  const analyseMs = deps.analyseMs ?? 1000;
+  const analyseMs = deps.analyseMs ?? 3000;
   const count = deps.cacheCount ?? 20_000;
   const bytes = deps.cacheBytes ?? 64 * 1024 * 1024;
   const analyses = createLru<Analysis>(count, bytes / 2);
@@ -181,6 +181,10 @@ export function createJudge(deps: JudgeDeps): Judge {
         {
           version: `${reading.snapshot.version}\0${version}`,
           value: { catalog: reading.snapshot, tags, trustedFunctions: held.policy.trustedFunctions },
+          patch:
+            reading.patch === null
+              ? undefined
+              : { from: `${reading.patch.from}\0${version}`, value: reading.patch.value },
         },
       );
       inFlight.set(key, running);
@@ -318,8 +322,8 @@ function memo<K extends object, V>(make: (key: K) => V): (key: K) => V {
   };
 }
 
-const resolutionKey = memo(({ searchPath, tempRelations }: ResolutionContext) =>
-  JSON.stringify([searchPath, tempRelations]),
+const resolutionKey = memo(({ searchPath, tempRelations, changed }: ResolutionContext) =>
+  JSON.stringify([searchPath, tempRelations, changed ?? []]),
 );
 
 const policyKey = memo((context: PolicyContext) =>

@@ -19,6 +19,8 @@ export interface PoolOptions {
 export interface Setup {
   readonly version: string;
   readonly value: unknown;
+  /** Less than `value`, for a worker that has taken in the version `from`. */
+  readonly patch?: { readonly from: string; readonly value: unknown } | undefined;
 }
 
 export type PoolResult<R> =
@@ -141,10 +143,12 @@ export function createPool<J, R>(options: PoolOptions): Pool<J, R> {
       send(slot);
       return;
     }
+    const { version, value, patch } = task.setup;
+    const step = patch !== undefined && patch.from === slot.setupVersion;
     slot.state = 'setup';
-    slot.setupVersion = task.setup.version;
+    slot.setupVersion = version;
     arm(slot, options.startLimitMs);
-    slot.worker.postMessage({ setup: task.setup.value });
+    slot.worker.postMessage(step ? { patch: patch.value } : { setup: value });
   }
 
   function send(slot: Slot<J, R>): void {
@@ -162,6 +166,7 @@ export function createPool<J, R>(options: PoolOptions): Pool<J, R> {
         const all = [...slots];
         const free =
           all.find((slot) => slot.state === 'idle' && slot.setupVersion === (setup?.version ?? null)) ??
+          all.find((slot) => slot.state === 'idle' && slot.setupVersion === setup?.patch?.from) ??
           all.find((slot) => slot.state === 'idle');
         if (free !== undefined) {
           start(free, task);
