@@ -1,6 +1,6 @@
 // The ways to the database that are compared: each gives a host, port and login for pgbench, and the process whose CPU is counted.
 import { fork, spawn, spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -24,6 +24,11 @@ export async function startProduct(data, stops) {
   stops.push(async () => {
     child.kill('SIGTERM');
     await ended;
+    // Clusters that lie elsewhere, because root's PostgreSQL account cannot enter the data directory.
+    for (const name of ['store', 'shop']) {
+      const pointer = join(data, name, 'location');
+      if (existsSync(pointer)) rmSync(readFileSync(pointer, 'utf8').trim(), { recursive: true, force: true });
+    }
   });
   await new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error(`holdpoint start took over 90 s:\n${output}`)), 90_000);
