@@ -33,6 +33,8 @@ export class SessionContext {
   #stale = false;
   #tempsUnknown = false;
   #changedInTransaction = false;
+  /** Names whose definitions the open transaction changed (policy's `changes`). */
+  #changed: readonly string[] = [];
   #resolution: ResolutionContext;
   #snapshot = false;
 
@@ -70,6 +72,11 @@ export class SessionContext {
         if (changesContext(change)) this.#touch();
       }
       if (OPAQUE.has(one.class)) this.#touch();
+      if (one.changes !== undefined) {
+        const all = this.#changed.includes('*') || this.#changed.length > 1000;
+        this.#changed = all ? ['*'] : [...new Set([...this.#changed, ...one.changes])];
+        this.#resolution = this.#resolve();
+      }
       if (one.class === 'transaction' && WEAK_SNAPSHOT.test(it.sql)) this.#snapshot = true;
       for (const effect of one.effects) {
         if (effect.kind === 'temp-relation') {
@@ -93,11 +100,16 @@ export class SessionContext {
     if (affectsContext(it)) this.#forgetTemps();
   }
 
-  transactionEnded(committed: boolean): void {
+  /** True: definitions changed with it, so that the catalog must be read again. */
+  transactionEnded(committed: boolean): boolean {
+    const changed = this.#changed.length > 0;
+    this.#changed = [];
+    if (changed) this.#resolution = this.#resolve();
     if (!committed && this.#changedInTransaction) this.#forgetTemps();
     this.#changedInTransaction = false;
     this.#snapshot = false;
     this.settings.transactionEnded(committed);
+    return changed;
   }
 
   /** The answer to `own.lookup`: effective schemas, temporary relations. */
@@ -142,6 +154,7 @@ export class SessionContext {
     return {
       searchPath: this.#stale ? null : this.#searchPath,
       tempRelations: this.#tempsUnknown ? [] : this.#temps,
+      changed: this.#changed,
     };
   }
 }

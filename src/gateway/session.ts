@@ -346,7 +346,8 @@ export class Session {
     this.#core.outcomes.ready(status);
     this.#core.ready(status);
     if (status === 'I') {
-      this.#core.context.transactionEnded(!this.#erred && this.#lastTag !== 'ROLLBACK');
+      if (this.#core.context.transactionEnded(!this.#erred && this.#lastTag !== 'ROLLBACK'))
+        this.#core.o.judge.invalidate();
       this.#erred = false;
       this.#lastTag = null;
       this.#core.worked = this.#link.replies.size > 0;

@@ -2,6 +2,7 @@
  * SQL text → facts (DESIGN.md 2, 4, 6). Pure and synchronous once the parser is loaded; depends on the text, the resolution
  * context, the catalog and the policy's tags and trusted functions alone.
  */
+import { changesOf, relyOn } from './facts/changes.ts';
 import { Collector, moreRestrictive } from './facts/collector.ts';
 import type { Context } from './lineage/context.ts';
 import { MAX_WORK, TooComplex } from './lineage/context.ts';
@@ -79,7 +80,10 @@ function judge(sql: string, parsed: Parsed, input: AnalyseInput): Facts {
     redactions.push(...hidden.redactions);
     for (const bind of hidden.binds) binds.add(bind);
     for (const [key, digest] of out.definitions) definitions.set(key, digest);
-    const facts = out.finish(verb(statement.kind, statement.node));
+    relyOn(resolution.changed ?? [], out);
+    const finished = out.finish(verb(statement.kind, statement.node));
+    const changes = changesOf(statement.kind, statement.node, out, finished.class);
+    const facts: StatementFacts = changes.length === 0 ? finished : { ...finished, changes };
     cls = moreRestrictive(cls, facts.class);
     statements.push(facts);
     resolution = after(resolution, facts);
@@ -99,13 +103,14 @@ function judge(sql: string, parsed: Parsed, input: AnalyseInput): Facts {
 /** Later statements of one string are parsed now but run after the earlier ones: their names may mean something else by then. */
 function after(resolution: ResolutionContext, facts: StatementFacts): ResolutionContext {
   let { searchPath, tempRelations } = resolution;
+  const changed = [...(resolution.changed ?? []), ...(facts.changes ?? [])];
   if (facts.settings.some(({ name }) => name === 'search_path' || name === '*' || name === 'role'))
     searchPath = null;
   for (const effect of facts.effects) {
     if (effect.kind === 'temp-relation') tempRelations = [...tempRelations, effect.name];
     if (effect.kind === 'rollback' || effect.kind === 'rollback-to') searchPath = null;
   }
-  return { searchPath, tempRelations };
+  return { searchPath, tempRelations, changed };
 }
 
 function named(sql: string, statement: RawStatement, out: Collector): void {

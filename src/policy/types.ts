@@ -84,6 +84,8 @@ export interface StatementFacts {
   readonly settings: readonly SettingChange[];
   /** What the gateway must know to keep its maps: see SessionEffect. */
   readonly effects: readonly SessionEffect[];
+  /** Names whose definitions it changes (`*`: cannot tell which); see ResolutionContext.changed. */
+  readonly changes?: readonly string[];
 }
 
 export interface SettingChange {
@@ -150,6 +152,8 @@ export interface ResolutionContext {
   readonly searchPath: readonly string[] | null;
   /** Lower-case names of temporary relations this session made. */
   readonly tempRelations: readonly string[];
+  /** Names whose definitions this transaction changed and did not commit: the catalog does not show them. `*`: any name. */
+  readonly changed?: readonly string[];
 }
 
 // ── the catalog as policy sees it (plain JSON, built by gateway/judge/catalog) ──────────────────────────────────

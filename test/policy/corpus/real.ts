@@ -60,6 +60,13 @@ async function filled(server: TestPostgres, values: Readonly<Record<string, stri
   const snapshot = await catalogOf(server, first);
   const { policy } = createPolicyHolder(file('pii.yaml')).current();
   const tagsOf = createTagLookup(policy);
+  const at = (sql: string) =>
+    analyse(sql, {
+      catalog: snapshot,
+      resolution: { searchPath: ['public'], tempRelations: [] },
+      tagsOf,
+      trustedFunctions: policy.trustedFunctions,
+    });
   return {
     server,
     async client(database) {
@@ -72,9 +79,12 @@ async function filled(server: TestPostgres, values: Readonly<Record<string, stri
     judge(sql, setup = '') {
       const path = /search_path\s*=\s*([\w, ]+)/.exec(setup)?.[1]?.split(/\s*,\s*/);
       const temporary = [...setup.matchAll(/TEMP TABLE (\w+)/g)].map((match) => match[1] ?? '');
+      // Other set-up is DDL of an open transaction: the gateway passes on what it changed.
+      const before = /^(?:CREATE(?! TEMP)|ALTER|DO)/.test(setup) ? at(setup) : null;
+      const changed = before?.kind === 'facts' ? before.statements.flatMap((one) => one.changes ?? []) : [];
       const analysis = analyse(sql, {
         catalog: snapshot,
-        resolution: { searchPath: path ?? ['public'], tempRelations: temporary },
+        resolution: { searchPath: path ?? ['public'], tempRelations: temporary, changed },
         tagsOf,
         trustedFunctions: policy.trustedFunctions,
       });
