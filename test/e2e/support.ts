@@ -4,7 +4,7 @@ import pg from 'pg';
 import type { ApprovalRequest } from '../../src/approvals/types.ts';
 import type { Product } from '../support/product.ts';
 
-const WAIT_MS = 15_000;
+const WAIT_MS = 40_000;
 
 /** What a client was told: rows and tag, or the error's code and message. */
 export interface Told {
