@@ -16,7 +16,11 @@ export function describe(
     const names = shown.map(({ schema, relation, column }) =>
       plain(`${shortSchema(schema)}${relation}.${column}`),
     );
-    return `${verb} ${values.length > 0 ? 'reading' : 'using'} ${listed([...new Set(names)], 3, ', ')}`;
+    const list = listed([...new Set(names)], 3, ', ');
+    const lost = losesTag(statement);
+    if (lost !== null)
+      return `${verb} ${lost === '' ? `taking the tag off ${list}` : `copying ${list} into ${lost}, where it carries no tag`}`;
+    return `${verb} ${values.length > 0 ? 'reading' : 'using'} ${list}`;
   }
   if (about === 'unknowns' && statement.unknowns.length > 0) {
     return `${verb} that policy cannot see through: ${listed(statement.unknowns.map(plain), 2, '; ')}`;
@@ -25,6 +29,23 @@ export function describe(
     ...new Set(named(statement.relations).map(({ schema, name }) => plain(`${shortSchema(schema)}${name}`))),
   ];
   return names.length === 0 ? verb : `${verb} on ${listed(names, 3, ', ')}`;
+}
+
+/**
+ * Tagged values go where no tag hides them: the relation they are copied into, empty for a rename in place, null when they do not.
+ * A view keeps its lineage, and so its tags.
+ */
+export function losesTag({ columns, relations, verb }: StatementFacts): string | null {
+  const values = columns.filter(({ use }) => use === 'value');
+  if (values.length === 0) return null;
+  if (/^ALTER .*(?:RENAME|TABLE|VIEW)$/.test(verb)) return '';
+  if (/^CREATE (?:VIEW|MATERIALIZED)/.test(verb)) return null;
+  const target = relations.find(
+    ({ access, indirect }) => !indirect && (access === 'ddl' || access === 'insert' || access === 'update'),
+  );
+  // RETURNING shows the target's own columns.
+  if (target === undefined || values.every(({ relation }) => relation === target.name)) return null;
+  return plain(`${shortSchema(target.schema)}${target.name}`);
 }
 
 /** What is written comes before what is read, what the text names before what it reaches indirectly. */

@@ -6,7 +6,7 @@ import type { Place } from './facts/walk.ts';
 import { createdBy, walk, walkFields, walkQuery } from './facts/walk.ts';
 import type { Context } from './lineage/context.ts';
 import { sqlBodyStatements } from './lineage/definitions.ts';
-import type { Shape } from './lineage/deps.ts';
+import type { Deps, Shape } from './lineage/deps.ts';
 import { lookup, NONE, union, whole } from './lineage/deps.ts';
 import { expression, predicate } from './lineage/expression.ts';
 import { tableSource } from './lineage/from.ts';
@@ -378,6 +378,10 @@ function lineage(kind: string, node: Tree, context: Context): Shape {
         if (wrapped !== null) out.use('value', whole(lineage(wrapped.kind, wrapped.node, context)));
       }
       return NOTHING;
+    case 'RenameStmt':
+    case 'AlterObjectSchemaStmt':
+      context.out.use('value', untagged(node, context));
+      return NOTHING;
     case 'AlterTableStmt':
     case 'IndexStmt':
     case 'CreatePolicyStmt':
@@ -395,6 +399,30 @@ function lineage(kind: string, node: Tree, context: Context): Shape {
     default:
       return NOTHING;
   }
+}
+
+/** Columns that lose their tag by another name of column, table or schema: from then on nothing hides them. */
+function untagged(node: Tree, context: Context): Deps {
+  const { env } = context;
+  const named = asTree(node['relation']);
+  if (named === null) return NONE;
+  const after = asText(node['newname'] ?? node['newschema']);
+  const lost: Deps[] = [];
+  for (const { schema, name, columns } of env.resolve(relationName(named), context.resolution).relations) {
+    for (const { name: column, comment } of columns) {
+      const tagged = env.tag(schema, name, column, comment);
+      if (tagged === null) continue;
+      const ofColumn = node['renameType'] === 'OBJECT_COLUMN';
+      if (ofColumn && column !== asText(node['subname'])) continue;
+      const place = ofColumn
+        ? ([schema, name, after] as const)
+        : node['newschema'] !== undefined
+          ? ([after, name, column] as const)
+          : ([schema, after, column] as const);
+      if (env.tagsOf(...place, comment) === null) lost.push(new Set([tagged]));
+    }
+  }
+  return union(...lost);
 }
 
 function parts(node: Tree): unknown[] {

@@ -2,7 +2,7 @@
  * Facts × policy × who and where → verdict. Pure. The most restrictive matching rule wins (deny > hold > allow); where no rule
  * decides, the visible defaults do; an `allow` rule lifts a default hold, never a rule's; any error inside denies (DESIGN.md 5).
  */
-import { describe, listed } from './describe.ts';
+import { describe, listed, losesTag } from './describe.ts';
 import { DEFAULT_EXPIRES_MS } from './rules/defaults.ts';
 import { classesOf, compileMatch, type Matcher } from './rules/match.ts';
 import {
@@ -212,7 +212,11 @@ function combine(policy: Policy, decisions: readonly Decision[]): Verdict {
   const byRule = winning.filter(({ name }) => !name.startsWith('default:'));
   const named = byRule.length > 0 && effect !== 'allow' ? byRule : winning;
   const rules = [...new Set(named.map(({ name }) => name))];
-  const first = named[0];
+  // That a tag is lost for good matters more than how.
+  const lasting = named.find(
+    ({ about, statement }) => about === 'columns' && statement !== null && losesTag(statement) !== null,
+  );
+  const first = lasting ?? named[0];
   if (first === undefined) throw new Error('no decision');
   const messages = [...new Set(named.flatMap(({ message }) => (message === null ? [] : [message])))];
   const subject = describe(first.statement, first.about);

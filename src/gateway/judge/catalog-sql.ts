@@ -45,6 +45,11 @@ export const DIGEST = `select json_build_object('shared', ${parts(
   part('t.oid::text', 'pg_operator t where t.oid >= 16384'),
   part('t.oid::text', 'pg_cast t where t.oid >= 16384'),
   part('t.oid::text', "pg_type t where t.oid >= 16384 and t.typtype = 'd'"),
+  // Composite types; the row types of tables are told by their tables.
+  part(
+    "t.attrelid::text || ':' || t.attnum::text",
+    "pg_attribute t join pg_class c on c.oid = t.attrelid where c.relkind = 'c' and c.oid >= 16384",
+  ),
   part('t.oid::text', 'pg_constraint t where t.contypid <> 0 and t.oid >= 16384'),
 )}, 'relations', ${parts(
   part('t.oid::text', `pg_class t join pg_class c on c.oid = t.oid where c.${KINDS}`),

@@ -16,7 +16,7 @@ import {
   unwrap,
 } from '../parse/node.ts';
 import type { RelationUse } from '../types.ts';
-import { callByAttribute, callFunction, callOperators } from './functions.ts';
+import { callByAttribute, callFunction, callHidden, callOperators } from './functions.ts';
 import { limits } from './limits.ts';
 import { touch } from './touch.ts';
 
@@ -88,6 +88,7 @@ export function walkNode({ kind, node }: Wrapped, place: Place, context: Context
     case 'TypeName': {
       const { schema, name } = qualified(node['names']);
       callOperators(schema, name, 'type', context);
+      rowType(schema, name, context);
       break;
     }
     case 'ColumnRef': {
@@ -242,6 +243,13 @@ export function createdBy(node: Tree, context: Context): void {
   if (name.temporary || name.schema?.startsWith('pg_temp')) {
     context.out.effects.push({ kind: 'temp-relation', name: name.name });
   }
+}
+
+/** A value of a table's row type is checked as a row of it is, by the domains of its columns. */
+function rowType(schema: string | null, name: string, context: Context): void {
+  const { env, resolution } = context;
+  for (const { calls } of env.resolve({ schema, name }, resolution).relations)
+    for (const { function: called, on } of calls) if (on === 'write') callHidden(called, context);
 }
 
 function operator(value: unknown, context: Context): void {
