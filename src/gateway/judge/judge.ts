@@ -247,7 +247,9 @@ export function createJudge(deps: JudgeDeps): Judge {
     },
     tags() {
       const reading = catalog.latest();
-      return reading === null || tagsIn(reading, factsPart(policy.current()).lookup);
+      const { tags, lookup } = factsPart(policy.current());
+      // Globs count whatever the catalog has: temporary tables are in none.
+      return reading === null || tags.pii.length > 0 || tagsIn(reading, lookup);
     },
     async close() {
       await Promise.all([workers.close(), tidier.close(), catalog.close()]);

@@ -106,7 +106,7 @@ export class ServerLink {
       this.#skip(reply);
       return;
     }
-    if (reply.run?.withheld === true) this.#exposed = true;
+    if (reply.run?.withheld === true && this.#events.tags()) this.#exposed = true;
     this.#writer.push(bytes);
     this.replies.push(reply);
   }
@@ -369,7 +369,8 @@ export class ServerLink {
     this.replies.shift();
     this.#status = status;
     this.#copyIn = false;
-    if (status === 'I') this.#exposed = this.replies.some(({ run }) => run?.withheld === true);
+    if (status === 'I')
+      this.#exposed = this.replies.some(({ run }) => run?.withheld === true) && this.#events.tags();
     head.settle?.(head.failed ? 'failed' : 'done');
     if (head.run !== null) this.#events.finished(head.run);
     if (head.answer !== null) return 'drop';
