@@ -74,11 +74,8 @@ function chooses(value: unknown, sense: boolean, target: Target): boolean {
       const parts = args.map((arg) => chooses(arg, sense, target));
       return all ? parts.some(Boolean) : parts.every(Boolean);
     }
-    case 'NullTest': {
-      const column = own(node['arg'], target);
-      const always = column !== null && target.columns?.get(column)?.notNull === true;
-      return !(always && (node['nulltesttype'] === 'IS_NOT_NULL') === sense);
-    }
+    case 'NullTest':
+      return !(neverNull(node['arg'], target) && (node['nulltesttype'] === 'IS_NOT_NULL') === sense);
     case 'BooleanTest':
       switch (node['booltesttype']) {
         case 'IS_TRUE':
@@ -88,7 +85,7 @@ function chooses(value: unknown, sense: boolean, target: Target): boolean {
         case 'IS_NOT_TRUE':
           return chooses(node['arg'], !sense, target);
         default:
-          return true;
+          return !(neverNull(node['arg'], target) && (node['booltesttype'] === 'IS_NOT_UNKNOWN') === sense);
       }
     case 'A_Expr':
       return !tautology(node, sense, target);
@@ -109,6 +106,11 @@ function chooses(value: unknown, sense: boolean, target: Target): boolean {
     default:
       return true;
   }
+}
+
+function neverNull(value: unknown, target: Target): boolean {
+  const column = own(value, target);
+  return column !== null && target.columns?.get(column)?.notNull === true;
 }
 
 function tautology(node: Tree, sense: boolean, target: Target): boolean {

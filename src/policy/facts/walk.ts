@@ -178,11 +178,22 @@ function modify(
     if (conflict?.['action'] === 'ONCONFLICT_UPDATE') {
       out.raise('update');
       touch(name, 'update', context);
+      if (overwritesAll(node, name.name, conflict)) out.missingWhere = true;
     }
     return;
   }
   if (!limits(node, name, context)) out.missingWhere = true;
   if (node['returningClause'] !== undefined) walk({ RangeVar: target }, { ...place, ctes: null }, context);
+}
+
+/** `INSERT INTO t SELECT * FROM t ON CONFLICT … DO UPDATE` meets every row of t. */
+function overwritesAll(insert: Tree, target: string, conflict: Tree): boolean {
+  const select = nodeOf(insert['selectStmt'], 'SelectStmt');
+  return (
+    select?.['whereClause'] === undefined &&
+    conflict['whereClause'] === undefined &&
+    asList(select?.['fromClause']).some((item) => nodeOf(item, 'RangeVar')?.['relname'] === target)
+  );
 }
 
 function withNames(node: Tree, outer: Place, context: Context): CteNames | null {
