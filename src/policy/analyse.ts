@@ -13,7 +13,7 @@ import type { Parsed, RawStatement } from './parse/parser.ts';
 import { loadParser, parse } from './parse/parser.ts';
 import { redact } from './redact.ts';
 import type { TagLookup } from './rules/tags.ts';
-import { analyseStatement, verb } from './statement.ts';
+import { analyseStatement } from './statement.ts';
 import type {
   Analysis,
   CatalogSnapshot,
@@ -23,6 +23,7 @@ import type {
   StatementClass,
   StatementFacts,
 } from './types.ts';
+import { verb } from './verb.ts';
 
 export type { TagLookup };
 export { loadParser };

@@ -1,24 +1,18 @@
 /** One statement: its facts into the collector, its output columns back. The story of a statement on one screen. */
-import { callFunction, settingClass } from './facts/functions.ts';
+import { callFunction } from './facts/functions.ts';
+import { transaction, variableSet } from './facts/session.ts';
 import { cascadeTruncate, touch } from './facts/touch.ts';
-import { objectName, UTILITIES, verbOf } from './facts/utility.ts';
+import { analyses, UTILITIES } from './facts/utility.ts';
 import type { Place } from './facts/walk.ts';
 import { createdBy, walk, walkFields, walkQuery } from './facts/walk.ts';
 import type { Context } from './lineage/context.ts';
-import { sqlBodyStatements } from './lineage/definitions.ts';
-import type { Deps, Shape } from './lineage/deps.ts';
-import { lookup, NONE, union, whole } from './lineage/deps.ts';
-import { expression, predicate } from './lineage/expression.ts';
-import { tableSource } from './lineage/from.ts';
-import { modification } from './lineage/modify.ts';
-import { scopeOf } from './lineage/scope.ts';
-import { select } from './lineage/select.ts';
+import type { Shape } from './lineage/deps.ts';
+import { whole } from './lineage/deps.ts';
+import { lineage, NOTHING } from './lineage/statement.ts';
 import type { Tree } from './parse/node.ts';
-import { asList, asText, asTree, literalText, names, nodeOf, relationName, unwrap } from './parse/node.ts';
+import { asList, asText, asTree, names, nodeOf, relationName, unwrap } from './parse/node.ts';
 import type { RawStatement } from './parse/parser.ts';
 import type { RelationUse } from './types.ts';
-
-const NOTHING: Shape = { columns: [], open: null };
 
 /** `facts`: only the walk. `body`: the output belongs to the caller. `top`: the output leaves. */
 export function analyseStatement(
@@ -165,26 +159,6 @@ function inner(value: unknown, context: Context): void {
 }
 
 /** EXPLAIN ANALYZE runs what it explains. Only an option PostgreSQL reads as false turns it off. */
-function analyses(node: Tree): boolean {
-  return asList(node['options']).some((item) => {
-    const option = nodeOf(item, 'DefElem');
-    if (option === null || asText(option['defname']).toLowerCase() !== 'analyze') return false;
-    const argument = option['arg'];
-    const text = argument === undefined ? 'true' : optionText(argument).toLowerCase();
-    return !['false', 'off', '0', 'no'].includes(text);
-  });
-}
-
-function optionText(value: unknown): string {
-  const text = nodeOf(value, 'String');
-  if (text !== null) return asText(text['sval']);
-  const whole = nodeOf(value, 'Integer');
-  if (whole !== null) return String(whole['ival'] ?? 0);
-  const truth = nodeOf(value, 'Boolean');
-  if (truth !== null) return truth['boolval'] === true ? 'true' : 'false';
-  return literalText(value) ?? '';
-}
-
 function copy(node: Tree, context: Context): void {
   const { out } = context;
   const incoming = node['is_from'] === true;
@@ -196,89 +170,6 @@ function copy(node: Tree, context: Context): void {
   if (relation !== null) touch(relationName(relation), incoming ? 'copy-in' : 'copy-out', context);
   inner(node['query'], context);
   walk(node['whereClause'], place('read'), context);
-}
-
-function transaction(node: Tree, context: Context): void {
-  const { out } = context;
-  out.raise('transaction');
-  const name = asText(node['savepoint_name']);
-  switch (node['kind']) {
-    case 'TRANS_STMT_BEGIN':
-    case 'TRANS_STMT_START':
-      out.effects.push({ kind: 'begin' });
-      break;
-    case 'TRANS_STMT_COMMIT':
-    case 'TRANS_STMT_PREPARE':
-      out.effects.push({ kind: 'commit' });
-      break;
-    case 'TRANS_STMT_ROLLBACK':
-      out.effects.push({ kind: 'rollback' });
-      break;
-    case 'TRANS_STMT_SAVEPOINT':
-      out.effects.push({ kind: 'savepoint', name });
-      break;
-    case 'TRANS_STMT_ROLLBACK_TO':
-      out.effects.push({ kind: 'rollback-to', name });
-      break;
-    case 'TRANS_STMT_RELEASE':
-    case 'TRANS_STMT_COMMIT_PREPARED':
-    case 'TRANS_STMT_ROLLBACK_PREPARED':
-      break;
-    default:
-      out.unknowns.add('transaction statement');
-  }
-  // AND CHAIN begins anew.
-  if (node['chain'] === true) out.effects.push({ kind: 'begin' });
-  for (const item of asList(node['options'])) {
-    const option = nodeOf(item, 'DefElem');
-    if (option === null) continue;
-    const value = literalText(option['arg']);
-    out.settings.push({ name: asText(option['defname']).toLowerCase(), value, local: true, form: 'set' });
-  }
-}
-
-function variableSet(node: Tree, form: 'set' | 'alter-role', context: Context): void {
-  const { out } = context;
-  const name = asText(node['name']).toLowerCase();
-  const local = node['is_local'] === true;
-  const args = asList(node['args']);
-  switch (node['kind']) {
-    case 'VAR_SET_VALUE': {
-      const parts = args.map(literalText);
-      const value = parts.length > 0 && parts.every((part) => part !== null) ? parts.join(', ') : null;
-      out.settings.push({ name, value, local, form });
-      break;
-    }
-    case 'VAR_SET_CURRENT':
-      out.settings.push({ name, value: null, local, form });
-      break;
-    case 'VAR_SET_DEFAULT':
-    case 'VAR_RESET':
-      out.settings.push({ name, value: null, local, form: form === 'set' ? 'reset' : form });
-      break;
-    case 'VAR_RESET_ALL':
-      out.settings.push({ name: '*', value: null, local: false, form: form === 'set' ? 'reset' : form });
-      break;
-    case 'VAR_SET_MULTI':
-      // SET TRANSACTION …, SET SESSION CHARACTERISTICS AS TRANSACTION …
-      if (name === 'transaction' || name === 'transaction snapshot') out.raise('transaction');
-      for (const arg of args) {
-        const option = nodeOf(arg, 'DefElem');
-        if (option === null) continue;
-        const setting = asText(option['defname']).toLowerCase();
-        const full = name === 'session characteristics' ? `default_${setting}` : setting;
-        out.settings.push({
-          name: full,
-          value: literalText(option['arg']),
-          local: name !== 'session characteristics',
-          form,
-        });
-      }
-      break;
-    default:
-      out.settings.push({ name: '*', value: null, local: false, form: 'unknown' });
-  }
-  if (form === 'set') out.raise(settingClass(name));
 }
 
 const RELATION_TYPES = new Set([
@@ -325,181 +216,5 @@ function dropped(node: Tree, context: Context): void {
       'ddl',
       context,
     );
-  }
-}
-
-/** Columns that come out of a statement; uses inside go to the collector. */
-function lineage(kind: string, node: Tree, context: Context): Shape {
-  const { out } = context;
-  const outer = scopeOf([], null);
-  switch (kind) {
-    case 'SelectStmt':
-      return select(node, null, context);
-    case 'ReturnStmt': {
-      const deps = expression(node['returnval'], outer, context);
-      return { columns: [{ name: '?column?', deps }], open: null };
-    }
-    case 'InsertStmt':
-    case 'UpdateStmt':
-    case 'DeleteStmt':
-    case 'MergeStmt':
-      return modification(kind, node, null, context);
-    case 'ExplainStmt': {
-      const wrapped = unwrap(node['query']);
-      // The plan shows no row of the output, but rows estimated from the columns it names.
-      if (wrapped !== null) out.use('predicate', whole(lineage(wrapped.kind, wrapped.node, context)));
-      return NOTHING;
-    }
-    case 'PrepareStmt':
-    case 'DeclareCursorStmt':
-    case 'CreateTableAsStmt':
-    case 'ViewStmt': {
-      const wrapped = unwrap(node['query']);
-      return wrapped === null ? NOTHING : lineage(wrapped.kind, wrapped.node, context);
-    }
-    case 'CopyStmt':
-      return copied(node, context);
-    case 'CallStmt':
-      return {
-        columns: [],
-        open: (
-          (deps) => () =>
-            deps
-        )(expression(node['funccall'], outer, context)),
-      };
-    case 'CreateFunctionStmt':
-      for (const statement of sqlBodyStatements(node['sql_body'])) {
-        out.use('predicate', whole(lineage(statement.kind, statement.node, { ...context, inBody: true })));
-      }
-      return NOTHING;
-    case 'CreateSchemaStmt':
-      for (const element of asList(node['schemaElts'])) {
-        const wrapped = unwrap(element);
-        if (wrapped !== null) out.use('value', whole(lineage(wrapped.kind, wrapped.node, context)));
-      }
-      return NOTHING;
-    case 'RenameStmt':
-    case 'AlterObjectSchemaStmt':
-      context.out.use('value', untagged(node, context));
-      return NOTHING;
-    case 'AlterTableStmt':
-    case 'IndexStmt':
-    case 'CreatePolicyStmt':
-    case 'AlterPolicyStmt':
-    case 'CreateTrigStmt':
-    case 'RuleStmt': {
-      // Expressions over the table's own columns: CHECK, DEFAULT, USING, index predicates.
-      const named = asTree(node['relation'] ?? node['table']);
-      const target = named === null ? null : tableSource(named, null, context, false);
-      const versions =
-        target === null ? [] : [target, { ...target, alias: 'old' }, { ...target, alias: 'new' }];
-      predicate(parts(node), scopeOf(versions, null), context);
-      return NOTHING;
-    }
-    default:
-      return NOTHING;
-  }
-}
-
-/** Columns that lose their tag by another name of column, table or schema: from then on nothing hides them. */
-function untagged(node: Tree, context: Context): Deps {
-  const { env } = context;
-  const named = asTree(node['relation']);
-  if (named === null) return NONE;
-  const after = asText(node['newname'] ?? node['newschema']);
-  const lost: Deps[] = [];
-  for (const { schema, name, columns } of env.resolve(relationName(named), context.resolution).relations) {
-    for (const { name: column, comment } of columns) {
-      const tagged = env.tag(schema, name, column, comment);
-      if (tagged === null) continue;
-      const ofColumn = node['renameType'] === 'OBJECT_COLUMN';
-      if (ofColumn && column !== asText(node['subname'])) continue;
-      const place = ofColumn
-        ? ([schema, name, after] as const)
-        : node['newschema'] !== undefined
-          ? ([after, name, column] as const)
-          : ([schema, after, column] as const);
-      if (env.tagsOf(...place, comment) === null) lost.push(new Set([tagged]));
-    }
-  }
-  return union(...lost);
-}
-
-function parts(node: Tree): unknown[] {
-  return Object.entries(node).flatMap(([field, value]) =>
-    field === 'relation' || field === 'table' || field === 'view' || typeof value !== 'object' ? [] : [value],
-  );
-}
-
-function copied(node: Tree, context: Context): Shape {
-  const relation = asTree(node['relation']);
-  if (relation === null) {
-    const wrapped = unwrap(node['query']);
-    return wrapped === null ? NOTHING : lineage(wrapped.kind, wrapped.node, context);
-  }
-  const source = tableSource(relation, null, context, false);
-  const listed = names(node['attlist']).map((name) => name ?? '');
-  const chosen =
-    listed.length === 0
-      ? whole(source.shape)
-      : union(...listed.map((name) => lookup(source.shape, name) ?? NONE));
-  if (node['is_from'] === true) {
-    context.out.use('written', chosen);
-    predicate(node['whereClause'], scopeOf([source], null), context);
-    return NOTHING;
-  }
-  return { columns: [], open: () => chosen };
-}
-
-/** A verb for people. */
-export function verb(kind: string, node: Tree): string {
-  switch (kind) {
-    case 'SelectStmt':
-      if (node['intoClause'] !== undefined) return 'SELECT INTO';
-      return Array.isArray(node['valuesLists']) ? 'VALUES' : 'SELECT';
-    case 'ExplainStmt': {
-      const wrapped = unwrap(node['query']);
-      const of = wrapped === null ? '' : ` ${verb(wrapped.kind, wrapped.node)}`;
-      return `EXPLAIN${analyses(node) ? ' ANALYZE' : ''}${of}`;
-    }
-    case 'DropStmt':
-      return `DROP ${objectName(node['removeType'])}`;
-    case 'AlterTableStmt':
-      return `ALTER ${objectName(node['objtype'])}`;
-    case 'RenameStmt':
-      return `ALTER ${objectName(node['renameType'])} RENAME`;
-    case 'AlterObjectSchemaStmt':
-    case 'AlterObjectDependsStmt':
-    case 'AlterOwnerStmt':
-      return `ALTER ${objectName(node['objectType'])}`;
-    case 'DefineStmt':
-      return `CREATE ${objectName(node['kind'])}`;
-    case 'CreateTableAsStmt':
-      return node['objtype'] === 'OBJECT_MATVIEW' ? 'CREATE MATERIALIZED VIEW' : 'CREATE TABLE AS';
-    case 'GrantStmt':
-    case 'GrantRoleStmt':
-      return node['is_grant'] === true ? 'GRANT' : 'REVOKE';
-    case 'CopyStmt':
-      return node['is_from'] === true ? 'COPY FROM' : 'COPY TO';
-    case 'VariableSetStmt':
-      return asText(node['kind']).includes('RESET') ? 'RESET' : 'SET';
-    case 'VariableShowStmt':
-      return 'SHOW';
-    case 'TransactionStmt':
-      return asText(node['kind']).replace('TRANS_STMT_', '').replaceAll('_', ' ');
-    case 'VacuumStmt':
-      return node['is_vacuumcmd'] === true ? 'VACUUM' : 'ANALYZE';
-    case 'DeclareCursorStmt':
-      return 'DECLARE CURSOR';
-    case 'ClosePortalStmt':
-      return 'CLOSE';
-    case 'FetchStmt':
-      return node['ismove'] === true ? 'MOVE' : 'FETCH';
-    case 'AlterRoleSetStmt':
-      return 'ALTER ROLE SET';
-    case 'AlterDatabaseSetStmt':
-      return 'ALTER DATABASE SET';
-    default:
-      return UTILITIES.get(kind)?.verb ?? verbOf(kind);
   }
 }

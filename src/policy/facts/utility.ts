@@ -2,6 +2,8 @@
  * Every statement of the grammar that is not SELECT, DML or one of those with a handler of its own (walk.ts), by class.
  * What is missing here is `unknown`, and so is what a later grammar adds.
  */
+import type { Tree } from '../parse/node.ts';
+import { asList, asText, literalText, nodeOf } from '../parse/node.ts';
 import type { RelationUse, StatementClass } from '../types.ts';
 
 export interface Utility {
@@ -145,4 +147,25 @@ export function objectName(type: unknown): string {
     ACCESS_METHOD: 'ACCESS METHOD',
   };
   return (Object.hasOwn(full, short) ? full[short] : undefined) ?? short.replaceAll('_', ' ');
+}
+
+/** EXPLAIN runs the statement. */
+export function analyses(node: Tree): boolean {
+  return asList(node['options']).some((item) => {
+    const option = nodeOf(item, 'DefElem');
+    if (option === null || asText(option['defname']).toLowerCase() !== 'analyze') return false;
+    const argument = option['arg'];
+    const text = argument === undefined ? 'true' : optionText(argument).toLowerCase();
+    return !['false', 'off', '0', 'no'].includes(text);
+  });
+}
+
+export function optionText(value: unknown): string {
+  const text = nodeOf(value, 'String');
+  if (text !== null) return asText(text['sval']);
+  const whole = nodeOf(value, 'Integer');
+  if (whole !== null) return String(whole['ival'] ?? 0);
+  const truth = nodeOf(value, 'Boolean');
+  if (truth !== null) return truth['boolval'] === true ? 'true' : 'false';
+  return literalText(value) ?? '';
 }

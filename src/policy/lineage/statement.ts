@@ -1,0 +1,136 @@
+/** Columns that come out of a statement; uses inside go to the collector. */
+import type { Tree } from '../parse/node.ts';
+import { asList, asText, asTree, names, relationName, unwrap } from '../parse/node.ts';
+import type { Context } from './context.ts';
+import { sqlBodyStatements } from './definitions.ts';
+import type { Deps, Shape } from './deps.ts';
+import { lookup, NONE, union, whole } from './deps.ts';
+import { expression, predicate } from './expression.ts';
+import { tableSource } from './from.ts';
+import { modification } from './modify.ts';
+import { scopeOf } from './scope.ts';
+import { select } from './select.ts';
+
+export const NOTHING: Shape = { columns: [], open: null };
+
+export function lineage(kind: string, node: Tree, context: Context): Shape {
+  const { out } = context;
+  const outer = scopeOf([], null);
+  switch (kind) {
+    case 'SelectStmt':
+      return select(node, null, context);
+    case 'ReturnStmt': {
+      const deps = expression(node['returnval'], outer, context);
+      return { columns: [{ name: '?column?', deps }], open: null };
+    }
+    case 'InsertStmt':
+    case 'UpdateStmt':
+    case 'DeleteStmt':
+    case 'MergeStmt':
+      return modification(kind, node, null, context);
+    case 'ExplainStmt': {
+      const wrapped = unwrap(node['query']);
+      // The plan shows no row of the output, but rows estimated from the columns it names.
+      if (wrapped !== null) out.use('predicate', whole(lineage(wrapped.kind, wrapped.node, context)));
+      return NOTHING;
+    }
+    case 'PrepareStmt':
+    case 'DeclareCursorStmt':
+    case 'CreateTableAsStmt':
+    case 'ViewStmt': {
+      const wrapped = unwrap(node['query']);
+      return wrapped === null ? NOTHING : lineage(wrapped.kind, wrapped.node, context);
+    }
+    case 'CopyStmt':
+      return copied(node, context);
+    case 'CallStmt':
+      return {
+        columns: [],
+        open: (
+          (deps) => () =>
+            deps
+        )(expression(node['funccall'], outer, context)),
+      };
+    case 'CreateFunctionStmt':
+      for (const statement of sqlBodyStatements(node['sql_body'])) {
+        out.use('predicate', whole(lineage(statement.kind, statement.node, { ...context, inBody: true })));
+      }
+      return NOTHING;
+    case 'CreateSchemaStmt':
+      for (const element of asList(node['schemaElts'])) {
+        const wrapped = unwrap(element);
+        if (wrapped !== null) out.use('value', whole(lineage(wrapped.kind, wrapped.node, context)));
+      }
+      return NOTHING;
+    case 'RenameStmt':
+    case 'AlterObjectSchemaStmt':
+      context.out.use('value', untagged(node, context));
+      return NOTHING;
+    case 'AlterTableStmt':
+    case 'IndexStmt':
+    case 'CreatePolicyStmt':
+    case 'AlterPolicyStmt':
+    case 'CreateTrigStmt':
+    case 'RuleStmt': {
+      // Expressions over the table's own columns: CHECK, DEFAULT, USING, index predicates.
+      const named = asTree(node['relation'] ?? node['table']);
+      const target = named === null ? null : tableSource(named, null, context, false);
+      const versions =
+        target === null ? [] : [target, { ...target, alias: 'old' }, { ...target, alias: 'new' }];
+      predicate(parts(node), scopeOf(versions, null), context);
+      return NOTHING;
+    }
+    default:
+      return NOTHING;
+  }
+}
+
+/** Columns that lose their tag by another name of column, table or schema: from then on nothing hides them. */
+function untagged(node: Tree, context: Context): Deps {
+  const { env } = context;
+  const named = asTree(node['relation']);
+  if (named === null) return NONE;
+  const after = asText(node['newname'] ?? node['newschema']);
+  const lost: Deps[] = [];
+  for (const { schema, name, columns } of env.resolve(relationName(named), context.resolution).relations) {
+    for (const { name: column, comment } of columns) {
+      const tagged = env.tag(schema, name, column, comment);
+      if (tagged === null) continue;
+      const ofColumn = node['renameType'] === 'OBJECT_COLUMN';
+      if (ofColumn && column !== asText(node['subname'])) continue;
+      const place = ofColumn
+        ? ([schema, name, after] as const)
+        : node['newschema'] !== undefined
+          ? ([after, name, column] as const)
+          : ([schema, after, column] as const);
+      if (env.tagsOf(...place, comment) === null) lost.push(new Set([tagged]));
+    }
+  }
+  return union(...lost);
+}
+
+function parts(node: Tree): unknown[] {
+  return Object.entries(node).flatMap(([field, value]) =>
+    field === 'relation' || field === 'table' || field === 'view' || typeof value !== 'object' ? [] : [value],
+  );
+}
+
+function copied(node: Tree, context: Context): Shape {
+  const relation = asTree(node['relation']);
+  if (relation === null) {
+    const wrapped = unwrap(node['query']);
+    return wrapped === null ? NOTHING : lineage(wrapped.kind, wrapped.node, context);
+  }
+  const source = tableSource(relation, null, context, false);
+  const listed = names(node['attlist']).map((name) => name ?? '');
+  const chosen =
+    listed.length === 0
+      ? whole(source.shape)
+      : union(...listed.map((name) => lookup(source.shape, name) ?? NONE));
+  if (node['is_from'] === true) {
+    context.out.use('written', chosen);
+    predicate(node['whereClause'], scopeOf([source], null), context);
+    return NOTHING;
+  }
+  return { columns: [], open: () => chosen };
+}

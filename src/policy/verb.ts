@@ -1,0 +1,56 @@
+/** What a statement is called on cards and in errors. */
+import { analyses, objectName, UTILITIES, verbOf } from './facts/utility.ts';
+import type { Tree } from './parse/node.ts';
+import { asText, unwrap } from './parse/node.ts';
+
+export function verb(kind: string, node: Tree): string {
+  switch (kind) {
+    case 'SelectStmt':
+      if (node['intoClause'] !== undefined) return 'SELECT INTO';
+      return Array.isArray(node['valuesLists']) ? 'VALUES' : 'SELECT';
+    case 'ExplainStmt': {
+      const wrapped = unwrap(node['query']);
+      const of = wrapped === null ? '' : ` ${verb(wrapped.kind, wrapped.node)}`;
+      return `EXPLAIN${analyses(node) ? ' ANALYZE' : ''}${of}`;
+    }
+    case 'DropStmt':
+      return `DROP ${objectName(node['removeType'])}`;
+    case 'AlterTableStmt':
+      return `ALTER ${objectName(node['objtype'])}`;
+    case 'RenameStmt':
+      return `ALTER ${objectName(node['renameType'])} RENAME`;
+    case 'AlterObjectSchemaStmt':
+    case 'AlterObjectDependsStmt':
+    case 'AlterOwnerStmt':
+      return `ALTER ${objectName(node['objectType'])}`;
+    case 'DefineStmt':
+      return `CREATE ${objectName(node['kind'])}`;
+    case 'CreateTableAsStmt':
+      return node['objtype'] === 'OBJECT_MATVIEW' ? 'CREATE MATERIALIZED VIEW' : 'CREATE TABLE AS';
+    case 'GrantStmt':
+    case 'GrantRoleStmt':
+      return node['is_grant'] === true ? 'GRANT' : 'REVOKE';
+    case 'CopyStmt':
+      return node['is_from'] === true ? 'COPY FROM' : 'COPY TO';
+    case 'VariableSetStmt':
+      return asText(node['kind']).includes('RESET') ? 'RESET' : 'SET';
+    case 'VariableShowStmt':
+      return 'SHOW';
+    case 'TransactionStmt':
+      return asText(node['kind']).replace('TRANS_STMT_', '').replaceAll('_', ' ');
+    case 'VacuumStmt':
+      return node['is_vacuumcmd'] === true ? 'VACUUM' : 'ANALYZE';
+    case 'DeclareCursorStmt':
+      return 'DECLARE CURSOR';
+    case 'ClosePortalStmt':
+      return 'CLOSE';
+    case 'FetchStmt':
+      return node['ismove'] === true ? 'MOVE' : 'FETCH';
+    case 'AlterRoleSetStmt':
+      return 'ALTER ROLE SET';
+    case 'AlterDatabaseSetStmt':
+      return 'ALTER DATABASE SET';
+    default:
+      return UTILITIES.get(kind)?.verb ?? verbOf(kind);
+  }
+}
