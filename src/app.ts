@@ -13,19 +13,21 @@ import { DEMO_APPROVER, DEMO_GROUP, demoAgent, endDemoAgent, startShop } from '.
 import { keepPostgres } from './embedded/keep.ts';
 import { lock } from './embedded/lock.ts';
 import { createJudge } from './gateway/judge/judge.ts';
-import { watchPolicyFile } from './gateway/judge/policy-file.ts';
+import { type PolicyFile, watchPolicyFile } from './gateway/judge/policy-file.ts';
 import { createGateway } from './gateway/listener.ts';
+import { createPolicyEditor } from './gateway/policy-editor.ts';
 import type { Judge } from './gateway/types.ts';
 import { probeTarget } from './gateway/upstream/probe.ts';
 import { createAccess, createIdentity } from './identity/index.ts';
 import type { AccessLevel, ApproverRecord } from './identity/types.ts';
 import { explainObject } from './policy/explain.ts';
+import type { PolicyChange } from './policy/live.ts';
 import { defaultPolicyText, demoPolicyText } from './policy/rules/default.ts';
 import { createPolicyHolder, type PolicyHolder } from './policy/rules/holder.ts';
 import { checkListen, listenFrom } from './ports.ts';
 import { loadSigningKey } from './recordings/keys.ts';
 import { createRecorder } from './recordings/recorder.ts';
-import { keptSecret, makeDirectory, secretText, writePrivate } from './secrets.ts';
+import { keptSecret, makeDirectory, readPrivate, secretText, writePrivate } from './secrets.ts';
 import { openStore } from './store/store.ts';
 
 /** The one that the printed `credential mint` names. */
@@ -80,8 +82,9 @@ async function compose(
   const log = pino({ level: config.logLevel, base: null }, pino.destination({ dest: 2, sync: false }));
 
   // Before anything is started: a mistake in a policy is told at once.
-  const policies = new Map<string, PolicyHolder>();
-  for (const target of config.targets) policies.set(target.name, await policyOf(target, log, stops));
+  const policies = new Map<string, PolicyFile>();
+  const files = new Map<string, PolicyFile>();
+  for (const target of config.targets) policies.set(target.name, await policyOf(target, files, log, stops));
 
   for (const [name, wanted] of [
     ['the gateway', config.gateway],
@@ -128,10 +131,10 @@ async function compose(
 
   const placed: Placed[] = [];
   for (const target of targets) {
-    const policy = policies.get(target.name) ?? createPolicyHolder(demoPolicyText);
-    const judge = createJudge({ target, policy, log, now });
+    const { holder } = policies.get(target.name) ?? fixed(demoPolicyText);
+    const judge = createJudge({ target, policy: holder, log, now });
     stops.push(() => judge.close());
-    placed.push({ target, policy, judge });
+    placed.push({ target, policy: holder, judge });
   }
   const first = placed[0];
   const approver = approvers[0];
@@ -174,12 +177,30 @@ async function compose(
     gateway.listen({ host: config.gateway.host, port }),
   );
 
+  const editor = createPolicyEditor({
+    policies: placed.map(({ target, policy }) => {
+      const path = target.policyPath;
+      const reload = policies.get(target.name)?.reload;
+      return {
+        target,
+        holder: policy,
+        file: path === null || reload === undefined ? null : { path, reload },
+      };
+    }),
+    admins: config.policyAdmins,
+    recorder,
+    kept: keptChanges((target) => file(`policy-change-${target}.json`)),
+    now,
+    log,
+  });
+  stops.push(() => editor.close());
+
   const console = createConsole({
     access,
     desk,
     sessions: recorder.sessions,
     recorder,
-    policy: { current: () => first.policy.current() },
+    policy: editor,
     explain: (sql, name) =>
       explainOn(
         placed.find((one) => one.target.name === name),
@@ -350,11 +371,41 @@ function targetNotices(targets: readonly TargetSettings[]): string[] {
   });
 }
 
-async function policyOf(target: TargetSettings, log: Logger, stops: Stops): Promise<PolicyHolder> {
-  if (target.policyPath === null) return createPolicyHolder(defaultPolicyText);
-  const watched = await watchPolicyFile(target.policyPath, { log });
+/** Targets with one file share what watches it: they change together. */
+async function policyOf(
+  target: TargetSettings,
+  files: Map<string, PolicyFile>,
+  log: Logger,
+  stops: Stops,
+): Promise<PolicyFile> {
+  const path = target.policyPath;
+  if (path === null) return fixed(defaultPolicyText);
+  const known = files.get(path);
+  if (known !== undefined) return known;
+  const watched = await watchPolicyFile(path, { log });
   stops.push(() => watched.close());
-  return watched.holder;
+  files.set(path, watched);
+  return watched;
+}
+
+const fixed = (text: string): PolicyFile => ({
+  holder: createPolicyHolder(text),
+  reload: async () => undefined,
+  close: () => undefined,
+});
+
+function keptChanges(pathOf: (target: string) => string) {
+  return {
+    load(target: string): PolicyChange | null {
+      try {
+        // Written below, in a directory that is this user's alone.
+        return JSON.parse(readPrivate(pathOf(target)) ?? 'null') as PolicyChange | null;
+      } catch {
+        return null;
+      }
+    },
+    save: (target: string, change: PolicyChange) => writePrivate(pathOf(target), JSON.stringify(change)),
+  };
 }
 
 async function startBot(

@@ -3,7 +3,7 @@
  * over the environment, that over the file. The only file that reads process.env. Secrets may be written as `${NAME}` or `*_file`.
  */
 import { resolve } from 'node:path';
-import { readApprovers } from './config/approvers.ts';
+import { readApprovers, readPolicyAdmins } from './config/approvers.ts';
 import { type ConfigFile, configFile, readText } from './config/file.ts';
 import { readListen } from './config/listen.ts';
 import { readSlack } from './config/slack.ts';
@@ -25,6 +25,7 @@ export function loadConfig(flags: Flags, env: NodeJS.ProcessEnv, cwd: string): C
   const file = configFile(flags.config, env, cwd, problems);
   const { values } = file;
   const targets = readTargets(file, flags.target ?? [], problems);
+  const approvers = readApprovers(file, env, problems);
   const fileData = values.data === undefined ? '.holdpoint' : file.path(values.data);
   const config: Config = {
     dataDir: resolve(cwd, flags.data || env['HOLDPOINT_DATA'] || fileData),
@@ -45,7 +46,8 @@ export function loadConfig(flags: Flags, env: NodeJS.ProcessEnv, cwd: string): C
         : { claims: Object.fromEntries(Object.entries(claims).filter(([, v]) => v !== undefined)) }),
     })),
     levels: new Map(Object.entries(values.identity?.levels ?? {})),
-    approvers: readApprovers(file, env, problems),
+    approvers,
+    policyAdmins: readPolicyAdmins(file, approvers, problems),
     slack: readSlack(file, env, problems),
     hold: {
       agentWaitMs: values.hold?.agent_wait ?? 25_000,

@@ -9,9 +9,15 @@ const TOKEN = /^hpa_[A-Za-z0-9_-]{43}$/;
 const DEFAULT_CONSOLE = 'http://127.0.0.1:7480';
 const LOOPBACK = new Set(['127.0.0.1', 'localhost', '[::1]']);
 
+export interface CallOptions {
+  readonly method?: 'PUT';
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly timeoutMs?: number;
+}
 export interface Api {
   get<T>(path: string): Promise<T>;
-  post<T>(path: string, body: unknown): Promise<T>;
+  post<T>(path: string, body: unknown, options?: CallOptions): Promise<T>;
+  put<T>(path: string, body: unknown, headers: Readonly<Record<string, string>>): Promise<T>;
 }
 
 /** Origin and mount path of a console, no slash at the end. Refuses to send a secret in the clear over a network. */
@@ -96,24 +102,32 @@ export function connect(cli: Cli): Api {
   const token = checkToken(login.token);
   return {
     get: (path) => call(base, path, token, null),
-    post: (path, body) => call(base, path, token, body),
+    post: (path, body, options) => call(base, path, token, body, options),
+    put: (path, body, headers) => call(base, path, token, body, { method: 'PUT', headers }),
   };
 }
 
-export async function call<T>(base: string, path: string, token: string | null, body: unknown): Promise<T> {
+export async function call<T>(
+  base: string,
+  path: string,
+  token: string | null,
+  body: unknown,
+  options: CallOptions = {},
+): Promise<T> {
   let response: Response;
   try {
     response = await fetch(`${base}/api${path}`, {
-      method: body === null ? 'GET' : 'POST',
+      method: options.method ?? (body === null ? 'GET' : 'POST'),
       headers: {
         accept: 'application/json',
         'x-holdpoint-client': 'cli',
         ...(token === null ? {} : { authorization: `Bearer ${token}` }),
         ...(body === null ? {} : { 'content-type': 'application/json' }),
+        ...options.headers,
       },
       ...(body === null ? {} : { body: JSON.stringify(body) }),
       redirect: 'error',
-      signal: AbortSignal.timeout(TIMEOUT_MS),
+      signal: AbortSignal.timeout(options.timeoutMs ?? TIMEOUT_MS),
     });
   } catch {
     throw new CommandError(

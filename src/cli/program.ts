@@ -114,6 +114,18 @@ function build(cli: Cli, version: string, done: (code: number) => void): Command
     .description('check a policy file')
     .action(async (file: string) => (await import('./policy.ts')).check(cli, file));
   policy
+    .command('show')
+    .description('print the policy in force (asks the running gateway)')
+    .option('--target <name>', 'of this target (default: the first)')
+    .option('--diff', 'its version and last change instead of its text')
+    .action(async (options) => (await import('./policy-live.ts')).show(cli, options));
+  policy
+    .command('set <file>')
+    .description('put a policy in force; only for identity.policy_admins')
+    .option('--target <name>', 'at this target (default: the first)')
+    .option('--base <version>', 'refuse when another version than this is in force')
+    .action(async (file: string, options) => (await import('./policy-live.ts')).set(cli, file, options));
+  policy
     .command('default')
     .description('print the default policy')
     .action(async () => (await import('./policy.ts')).printDefault(cli));

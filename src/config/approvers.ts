@@ -53,3 +53,22 @@ export function readApprovers(
   }
   return all;
 }
+
+/** Named as approvers are: an e-mail or a Slack id of one of them. */
+export function readPolicyAdmins(
+  file: ConfigFile,
+  approvers: readonly ApproverRecord[],
+  problems: Problem[],
+): ReadonlySet<string> {
+  return new Set(
+    (file.values.identity?.policy_admins ?? []).flatMap((name, index) => {
+      const found = approvers.find(({ email, slackId }) => slackId === name || email === name.toLowerCase());
+      if (found !== undefined) return [found.id];
+      problems.push({
+        place: file.place('identity', 'policy_admins', index),
+        message: `"${name}" is none of the approvers: name the e-mail or Slack id of one`,
+      });
+      return [];
+    }),
+  );
+}

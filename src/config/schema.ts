@@ -77,6 +77,7 @@ export const schema = z.strictObject({
         )
         .default([]),
       levels: z.record(z.string(), level).default({}),
+      policy_admins: z.array(z.string().min(1)).default([]),
       approvers: z
         .array(
           z.strictObject({

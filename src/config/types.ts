@@ -35,6 +35,8 @@ export interface Config {
   readonly issuers: readonly IssuerConfig[];
   readonly levels: ReadonlyMap<string, AccessLevel>;
   readonly approvers: readonly ApproverRecord[];
+  /** Approver.id of those who may change policies through the API; nobody unless named. */
+  readonly policyAdmins: ReadonlySet<string>;
   readonly slack: SlackSettings | null;
   readonly hold: { readonly agentWaitMs: number; readonly personWaitMs: number; readonly maxWaitMs: number };
   readonly logLevel: string;

@@ -1,11 +1,12 @@
 /** The HTTP API, JSON in and out, for the CLI and for programs. Every route needs an approver (server.ts sees to it). */
 import { type Context, Hono } from 'hono';
-import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { z } from 'zod';
 import { REQUEST_STATES, type RequestState } from '../approvals/types.ts';
+import { bodyOf, fail } from './body.ts';
 import { cleanReason, decideAs, outcomeOf, REQUEST_ID } from './deciding.ts';
 import type { Live } from './events.ts';
 import { type Caller, csrfMatches, type Env, sourceOf } from './guard.ts';
+import { createPolicyApi } from './policy-api.ts';
 import type { ConsoleOptions } from './types.ts';
 
 const MAX_EVENTS = 20_000;
@@ -25,29 +26,6 @@ const credential = z.strictObject({
   ttlMs: z.int().positive(),
 });
 const explanation = z.strictObject({ sql: z.string().max(1_000_000), target: z.string().min(1).max(100) });
-
-const fail = (c: Context<Env>, status: ContentfulStatusCode, error: string) => c.json({ error }, status);
-
-/** The body as the schema has it, or the answer that refuses it. Only JSON: a form of another site cannot send that. */
-async function bodyOf<T>(c: Context<Env>, schema: z.ZodType<T>): Promise<{ readonly body: T } | Response> {
-  if (!/^application\/json\b/i.test(c.req.header('content-type') ?? '')) {
-    return fail(c, 415, 'Send the body as application/json.');
-  }
-  let json: unknown;
-  try {
-    json = await c.req.json();
-  } catch {
-    return fail(c, 400, 'The body is not valid JSON.');
-  }
-  const parsed = schema.safeParse(json);
-  if (parsed.success) return { body: parsed.data };
-  const issue = parsed.error.issues[0];
-  return fail(
-    c,
-    400,
-    `The body is not acceptable: ${issue?.path.join('.') || 'body'}: ${issue?.message ?? ''}`,
-  );
-}
 
 /** `since` as epoch milliseconds or an ISO date; null: neither. */
 function timeOf(value: string): number | null {
@@ -195,7 +173,7 @@ export function createApi(
     return c.json({ id, revokedAt: now() });
   });
 
-  app.get('/policy', (c) => c.json(options.policy.current()));
+  app.route('/policy', createPolicyApi(options, callerOf));
   app.post('/policy/explain', async (c) => {
     const read = await bodyOf(c, explanation);
     if (read instanceof Response) return read;

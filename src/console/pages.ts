@@ -9,9 +9,10 @@ import { hashSecret } from '../identity/access.ts';
 import { cleanReason, decideAs, outcomeOf, REQUEST_ID } from './deciding.ts';
 import { type Caller, cookieName, csrfMatches, type Env, type Places, sourceOf } from './guard.ts';
 import { type Frame, layout, loginPage, noticePage, signInNeeded } from './html/layout.ts';
+import { policyPage } from './html/policy.ts';
 import { pendingPage, requestPage } from './html/requests.ts';
 import { sessionPage, sessionsPage } from './html/sessions.ts';
-import { type Html, plain } from './html/sql.ts';
+import type { Html } from './html/sql.ts';
 import type { ConsoleOptions } from './types.ts';
 
 type Flash = NonNullable<Frame['flash']>;
@@ -187,11 +188,11 @@ export function createPages(
   });
 
   app.get('/policy', (c) => {
-    const { text, version } = options.policy.current();
-    const body = html`<div class="head"><h1>Policy</h1><span class="badge dim">version ${plain(version.slice(0, 12))}</span></div>
-      <p class="dim">In force now. It is changed in its file; a mistake in the file leaves this one in force.</p>
-      <pre class="sql" tabindex="0"><code>${plain(text)}</code></pre>`;
-    return show(c, { title: 'Policy', tab: 'policy' }, body);
+    const { targets } = options.policy;
+    const name = c.req.query('target') ?? targets[0] ?? '';
+    const view = options.policy.view(name);
+    if (view === null) return missing(c, 'target', html`<a href="/policy">Back to the policy</a>`);
+    return show(c, { title: 'Policy', tab: 'policy' }, policyPage(view, targets, now()));
   });
 
   app.all('*', (c) => missing(c, 'page', home));

@@ -25,8 +25,9 @@ import type { Console, ConsoleOptions } from './types.ts';
 export type * from './types.ts';
 
 const MAX_BODY_BYTES = 64 * 1024;
-/** `policy explain` takes a whole SQL string. */
-const MAX_EXPLAIN_BYTES = 1024 * 1024;
+/** `policy explain` takes a whole SQL string, the others a whole policy. */
+const MAX_TEXT_BYTES = 1024 * 1024;
+const TEXT_PATHS = new Set(['/api/policy', '/api/policy/explain', '/api/policy/replay']);
 const PORTS_TRIED = 20;
 
 const ASSETS = {
@@ -83,8 +84,8 @@ export function createConsole(options: ConsoleOptions): Console {
   }
   const tooLarge = (c: Context) => c.json({ error: 'The body is too large.' }, 413);
   const small = bodyLimit({ maxSize: MAX_BODY_BYTES, onError: tooLarge });
-  const large = bodyLimit({ maxSize: MAX_EXPLAIN_BYTES, onError: tooLarge });
-  app.use((c, next) => (c.req.path === '/api/policy/explain' ? large : small)(c, next));
+  const large = bodyLimit({ maxSize: MAX_TEXT_BYTES, onError: tooLarge });
+  app.use((c, next) => (TEXT_PATHS.has(c.req.path) ? large : small)(c, next));
   app.use(identify(access, () => places));
   app.route('/api', createApi(options, live, callerOf, url));
   app.route(

@@ -2,6 +2,7 @@
 import type { Desk } from '../approvals/types.ts';
 import type { Access } from '../identity/access.ts';
 import type { Owner } from '../identity/types.ts';
+import type { PolicyEditor } from '../policy/live.ts';
 import type { Recorder, SessionIndex } from '../recordings/types.ts';
 
 /** What is used of the logger (pino fits). */
@@ -38,7 +39,7 @@ export interface ConsoleOptions {
   readonly desk: Desk;
   readonly sessions: SessionIndex;
   readonly recorder: Recorder;
-  readonly policy: { current(): { readonly text: string; readonly version: string } };
+  readonly policy: PolicyEditor;
   readonly mintCredential: (
     input: MintRequest,
   ) => Promise<{ readonly id: string; readonly secret: string; readonly expiresAt: number }>;

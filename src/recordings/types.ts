@@ -61,7 +61,16 @@ export type RecordedEvent =
       readonly error: { readonly code: string; readonly message: string } | null;
     }
   | { readonly kind: 'notice'; readonly t: number; readonly n: number; readonly text: string }
-  | { readonly kind: 'policy'; readonly t: number; readonly version: string; readonly note: string }
+  | {
+      readonly kind: 'policy';
+      readonly t: number;
+      readonly version: string;
+      readonly note: string;
+      /** Of a change; author null: made in the file, by whom is not known. */
+      readonly author?: string | null;
+      readonly previous?: string;
+      readonly diff?: string;
+    }
   | { readonly kind: 'end'; readonly t: number; readonly why: string };
 
 /** One session's recording. `append` hands the bytes to the operating system before it returns; it throws when it cannot (fail closed). */

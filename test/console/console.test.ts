@@ -2,7 +2,7 @@ import { request as httpRequest } from 'node:http';
 import { createServer } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ConsoleListenError, createConsole } from '../../src/console/server.ts';
-import { aRequest, DANA, memoryDesk, memoryRecorder, memorySessions, T0 } from './fakes.ts';
+import { aRequest, DANA, memoryDesk, memoryRecorder, memorySessions, policyOf, T0 } from './fakes.ts';
 import { quiet, startConsole } from './harness.ts';
 
 let h: Awaited<ReturnType<typeof startConsole>>;
@@ -319,7 +319,7 @@ describe('listening', () => {
     desk: h.desk,
     sessions: memorySessions(),
     recorder: memoryRecorder(),
-    policy: { current: () => ({ text: '', version: '' }) },
+    policy: policyOf(),
     mintCredential: async () => ({ id: '', secret: '', expiresAt: 0 }),
     revokeCredential: async () => false,
     explain: async () => null,

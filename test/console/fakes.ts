@@ -6,6 +6,7 @@ import type {
   StoredAccess,
   StoredCredential,
 } from '../../src/identity/types.ts';
+import type { PolicyEditor, PolicyView } from '../../src/policy/live.ts';
 import type { RecordedEvent, Recorder, SessionIndex, SessionSummary } from '../../src/recordings/types.ts';
 import { draftOf, requestOf } from '../support/request.ts';
 
@@ -304,3 +305,22 @@ export const EVENTS: readonly RecordedEvent[] = [
     note: null,
   },
 ];
+
+/** One target, `shop`, nobody may change it. */
+export function policyOf(patch: Partial<PolicyView> = {}): PolicyEditor {
+  const view = {
+    target: 'shop',
+    text: 'version: 1\n',
+    version: '00112233aabbccdd',
+    warnings: [],
+    path: null,
+    change: null,
+    ...patch,
+  };
+  return {
+    targets: ['shop'],
+    view: (target) => (target === 'shop' ? view : null),
+    admits: () => false,
+    put: async () => ({ kind: 'not-allowed', anybody: false }),
+  };
+}

@@ -11,6 +11,7 @@ import {
   memoryDesk,
   memoryRecorder,
   memorySessions,
+  policyOf,
   T0,
 } from './fakes.ts';
 
@@ -31,7 +32,7 @@ export async function startConsole(
     desk,
     sessions: memorySessions(),
     recorder: memoryRecorder(EVENTS),
-    policy: { current: () => ({ text: 'version: 1\n', version: 'abc123' }) },
+    policy: policyOf(),
     mintCredential: async (input) => {
       minted.push(input);
       return { id: 'cred_00112233445566778899aabb', secret: 'hpc_secret', expiresAt: T0 + input.ttlMs };

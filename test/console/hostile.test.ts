@@ -1,7 +1,16 @@
 /** What agents, owners, databases and policy files say reaches every page as text, never as markup (DESIGN.md 19). */
 import { afterEach, expect, test } from 'vitest';
 import { REQUEST_STATES } from '../../src/approvals/types.ts';
-import { aRequest, aSession, EVENTS, memoryDesk, memoryRecorder, memorySessions, T0 } from './fakes.ts';
+import {
+  aRequest,
+  aSession,
+  EVENTS,
+  memoryDesk,
+  memoryRecorder,
+  memorySessions,
+  policyOf,
+  T0,
+} from './fakes.ts';
 import { startConsole } from './harness.ts';
 
 const EVIL = `"'></code></title><script>pwned(1)</script><img src=x onerror=pwned(1)>\u202e\u0007{{x}}`;
@@ -66,7 +75,22 @@ test('hostile text in every field of every page stays text', async () => {
     {
       sessions: memorySessions([session]),
       recorder: { ...recorder, verify: async () => ({ kind: 'broken', at: 2, why: EVIL }) },
-      policy: { current: () => ({ text: EVIL, version: EVIL }) },
+      policy: policyOf({
+        text: EVIL,
+        version: EVIL,
+        target: 'shop',
+        path: EVIL,
+        warnings: [{ line: 1, column: 1, path: '', message: EVIL }],
+        change: {
+          version: EVIL,
+          previous: EVIL,
+          at: T0,
+          author: EVIL,
+          surface: 'api',
+          session: 'pol_1',
+          diff: EVIL,
+        },
+      }),
     },
     {},
     memoryDesk(requests),
