@@ -71,7 +71,7 @@ export async function open(
       continue;
     }
     const head = Buffer.concat([first, await reader.take(3)]);
-    const length = startupLength(head) ?? 0;
+    const length = whole(head);
     const packet = parseStartup(Buffer.concat([head, await reader.take(length - 4)]));
     switch (packet.kind) {
       case 'ssl':
@@ -89,6 +89,15 @@ export async function open(
       case 'startup':
         return { socket, reader, packet, encrypted };
     }
+  }
+}
+
+/** What cannot be a startup packet, such as the Terminate of a client that leaves at once, gets no answer, as from the server. */
+function whole(head: Buffer): number {
+  try {
+    return startupLength(head) ?? 0;
+  } catch {
+    throw new LoginRefused(null);
   }
 }
 
