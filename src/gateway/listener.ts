@@ -255,10 +255,10 @@ class Listener implements Gateway {
       holdpointSettings: new Map([...settings.settings, ...settings.holdpoint]),
       onEnd: () => {
         this.#sessions.delete(id);
-        this.#cancels.forget(key.pid);
+        this.#cancels.forget(key);
       },
     });
-    const key = this.#cancels.register(session);
+    const key = this.#cancels.register(session, upstream.key?.pid ?? null);
     this.#sessions.set(id, session);
     this.#owned.add(tcp);
     this.#closing.add(session.closed);
