@@ -63,7 +63,7 @@ export class Approval {
   clear(message: Buffer): Cleared {
     if (this.#finished) throw new Error(`approval ${this.requestId} is over`);
     const type = message[0];
-    if (type === FRONTEND.query || type === FRONTEND.execute) {
+    if (type === FRONTEND.query || type === FRONTEND.execute || type === FRONTEND.functionCall) {
       if (this.#run) throw new Error(`approval ${this.requestId} is spent`);
       this.#run = true;
     }
@@ -91,18 +91,20 @@ export class Approval {
   }
 }
 
+export interface Question {
+  readonly parse: Cleared;
+  readonly bind: Cleared;
+  readonly execute: Cleared;
+}
+
 /** Text of the gateway's own. Only what is listed here can be sent unjudged, and none of it runs anything of the client's. */
 export const own = {
-  /** Where names resolve now. */
-  lookup: (): Cleared =>
-    new Cleared(
-      mint,
-      serialize.query(
-        'SELECT pg_catalog.array_to_json(pg_catalog.current_schemas(false)), ' +
-          '(SELECT pg_catalog.json_agg(c.relname) FROM pg_catalog.pg_class AS c ' +
-          'WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema())',
-      ),
-    ),
+  /** Where names resolve now. Not a Query, which would drop the client's unnamed statement. */
+  lookup: (): Question => ({
+    parse: new Cleared(mint, serialize.parse({ name: PROBE, text: LOOKUP })),
+    bind: new Cleared(mint, serialize.bind({ statement: PROBE })),
+    execute: new Cleared(mint, serialize.execute({})),
+  }),
   /** Is there a relation of that name? Fails in analysis if not. A name of its own keeps the client's unnamed statement. */
   relation: (schema: string | null, name: string): Cleared => {
     const quoted = (part: string): string => `"${part.replaceAll('"', '""')}"`;
@@ -127,6 +129,11 @@ export const own = {
   parse: (name: string, rows: readonly (readonly string[])[]): Cleared =>
     new Cleared(mint, serialize.parse({ name, text: table(rows) })),
 } as const;
+
+const LOOKUP =
+  'SELECT pg_catalog.array_to_json(pg_catalog.current_schemas(false)), ' +
+  '(SELECT pg_catalog.json_agg(c.relname) FROM pg_catalog.pg_class AS c ' +
+  'WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema())';
 
 /** The prepared statement of a probe, closed right behind it. Should it stay, the next probe finds its name taken: an error, never a pass. */
 export const PROBE = 'holdpoint_probe';

@@ -151,13 +151,13 @@ export class Core {
   }
 
   /** The statement's effects on the session count when the server says that it did it. */
-  expectRun(kind: 'query' | 'execute', run: Run): Expected {
+  expectRun(kind: 'query' | 'call' | 'execute', run: Run): Expected {
     const { plan: it } = run;
     const affects = affectsContext(it);
     if (affects) this.unsettled += 1;
     if (takesLocks(it)) this.worked = true;
     const unnamed = kind === 'query' ? this.statements.closing('') : null;
-    if (kind === 'query') this.unsynced = false;
+    if (kind !== 'execute') this.unsynced = false;
     const settles = this.proposeNames(it);
     return expected(kind, {
       run,
@@ -250,7 +250,7 @@ export class Core {
    * Of the extended protocol everything up to Sync is then skipped; the others bring their own ReadyForQuery.
    */
   async refuseMessage(type: number, failure: Failure): Promise<void> {
-    const ends = type === FRONTEND.query || type === FRONTEND.sync;
+    const ends = type === FRONTEND.query || type === FRONTEND.functionCall || type === FRONTEND.sync;
     if (ends && !(await this.settleEarlier())) {
       // A Sync ends the skipping, whatever else is in it.
       if (this.over || type !== FRONTEND.sync) return;

@@ -48,15 +48,15 @@ export interface Asking {
 
 /** White space and comments do not matter, a changed constant, value, type, meaning or definition does. */
 export function fingerprint(subject: Subject, asking: Asking): string {
-  const facts = factsOf(subject.plan);
   const { identity } = asking;
   const parts = [
     identity.owner?.id ?? identity.credentialId,
     identity.agent,
     asking.target.name,
     asking.role,
-    facts.map((one) => one.treeDigest),
-    facts.map((one) => one.definitionsDigest),
+    // What cannot be read (trusted targets) has no tree: its very text stands for it.
+    subject.plan.judged.map(({ sql, facts }) => facts?.treeDigest ?? sql),
+    subject.plan.judged.map(({ facts }) => facts?.definitionsDigest ?? null),
     subject.values.map((value, i) =>
       value === null
         ? null

@@ -4,7 +4,7 @@ import type { Run } from './run.ts';
 import type { Field } from './wire/backend.ts';
 
 export interface Expected {
-  readonly kind: 'query' | 'parse' | 'bind' | 'describe' | 'execute' | 'close' | 'sync';
+  readonly kind: 'query' | 'call' | 'parse' | 'bind' | 'describe' | 'execute' | 'close' | 'sync';
   /** The statement that runs, for its record and outcome. */
   readonly run: Run | null;
   /** Our own message that must fail: its error is swapped for this. */

@@ -228,7 +228,7 @@ export class Session {
       case FRONTEND.close:
         return this.#admits() ? this.#extended.named(frame) : null;
       case FRONTEND.functionCall:
-        return this.#admits() ? this.#simple.functionCall() : null;
+        return this.#admits() ? this.#simple.functionCall(frame.bytes, this.#trusted) : null;
       case FRONTEND.sync:
         expectEmpty(frame.bytes);
         this.#link.control(frame.bytes, expected('sync'));

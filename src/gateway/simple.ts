@@ -10,7 +10,7 @@ import { expected } from './replies.ts';
 import { requestRows } from './requests.ts';
 import { decodeError } from './wire/backend.ts';
 import { errorResponse, readyForQuery } from './wire/build.ts';
-import { decodeQuery } from './wire/frontend.ts';
+import { decodeFunctionCall, decodeQuery, type FunctionCallMessage } from './wire/frontend.ts';
 
 export class SimpleQuery {
   readonly #c: Core;
@@ -108,8 +108,22 @@ export class SimpleQuery {
     }
   }
 
-  async functionCall(): Promise<void> {
-    await this.#refuseQuery({ kind: 'function-call' });
+  /** It runs a function without any SQL: only a trusted target takes it, judged as a text that cannot be read (DESIGN.md 15). */
+  functionCall(message: Buffer, trusted: boolean): Work {
+    if (!trusted) return this.#refuseQuery({ kind: 'function-call' });
+    return this.#call(message, decodeFunctionCall(message));
+  }
+
+  async #call(message: Buffer, { oid, values, formats }: FunctionCallMessage): Promise<void> {
+    if (!(await this.#c.settleContext())) return;
+    const planned = await this.#c.judging.later(`FUNCTION CALL ${oid}`, NO_TYPES, this.#c.transaction());
+    if (this.#c.over || planned.kind !== 'plan') return;
+    const decision = await this.#c.gate.decide({ ...simple(planned.plan), values, formats });
+    if (decision.kind === 'stop') return;
+    if (decision.kind === 'refuse') return this.#refuseQuery(decision.failure);
+    if (decision.kind === 'in-failed') return this.#c.link.send(own.inFailed(), expected('query'));
+    const run = this.#c.run(decision.plan, decision.permit, decision.n, null, []);
+    this.#c.link.send(clear(decision.permit, message), this.#c.expectRun('call', run));
   }
 
   async #showRequests(it: Plan): Promise<void> {

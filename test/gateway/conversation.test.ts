@@ -183,6 +183,30 @@ describe('the wire', () => {
     expect((await client.ready()).join(' ')).toBe('H d d d d d c C:COPY 5 Z:I');
   });
 
+  it('tells the number of the backend, as notifications and pg_stat_activity do', async () => {
+    const client = await connect();
+    client.send(
+      query(`select pid from pg_stat_activity where pid = ${client.key.pid} and pid = pg_backend_pid()`),
+    );
+    expect(await client.ready()).toEqual(['T', 'D', 'C:SELECT 1', 'Z:I']);
+  });
+
+  it('keeps the unnamed statement while it looks up names of its own', async () => {
+    const client = await connect();
+    client.send(
+      Buffer.concat([
+        parse({ name: 's', text: 'set search_path to public' }),
+        parse({ text: 'select 1 where false' }),
+        sync(),
+      ]),
+    );
+    expect(await client.ready()).toEqual(['1', '1', 'Z:I']);
+    client.send(Buffer.concat([bind({ statement: 's' }), execute({}), sync()]));
+    expect(await client.ready()).toContain('C:SET');
+    client.send(Buffer.concat([bind({}), execute({}), sync()]));
+    expect(await client.ready()).toEqual(['2', 'C:SELECT 0', 'Z:I']);
+  });
+
   it('refuses the function call of the protocol with the true status', async () => {
     const client = await connect();
     const call = Buffer.from('460000000e000004d2000000000000', 'hex');

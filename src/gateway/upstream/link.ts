@@ -1,7 +1,7 @@
 /** The server's side of a session: what goes out is cleared, what comes in is walked and matched with the replies that are owed. */
 import type { Socket } from 'node:net';
 import { serialize } from 'pg-protocol';
-import { type Cleared, PROBE } from '../clearance.ts';
+import { type Cleared, PROBE, type Question } from '../clearance.ts';
 import { toReport } from '../errors.ts';
 import { type Answer, type Expected, expected, Replies } from '../replies.ts';
 import type { Run } from '../run.ts';
@@ -99,7 +99,7 @@ export class ServerLink {
     return this.#over;
   }
 
-  /** The one way in for Query, Parse, Bind and Execute (I1). */
+  /** The one way in for Query, Parse, Bind, Execute and FunctionCall (I1). */
   send(cleared: Cleared, reply: Expected): void {
     const bytes = cleared.spend();
     if (this.#skipping) {
@@ -158,10 +158,14 @@ export class ServerLink {
     return this.until(() => this.replies.size === 0);
   }
 
-  /** A question of the gateway's own. The client sees none of it; the caller sees to it that nothing else is owed. */
-  async ask(cleared: Cleared): Promise<Answer> {
+  /** A question of the gateway's own. The client sees none of it; the caller sees to it that nothing else is owed and no transaction open. */
+  async ask({ parse, bind, execute }: Question): Promise<Answer> {
     const answer: Answer = { rows: [], error: null };
-    this.send(cleared, expected('query', { answer }));
+    this.send(parse, expected('parse', { answer }));
+    this.send(bind, expected('bind', { answer }));
+    this.send(execute, expected('execute', { answer }));
+    this.control(CLOSE_PROBE, expected('close', { answer }));
+    this.control(SYNC, expected('sync', { answer }));
     this.flush();
     await this.quiet();
     return answer;
@@ -258,6 +262,10 @@ export class ServerLink {
         return 'pass';
       case 'c':
         return 'pass';
+      case 'V':
+        if (head?.kind !== 'call') throw new WireFault('replies are out of step');
+        head.run?.unseen(false);
+        return 'pass';
       case '1':
         return this.#took('parse');
       case '2':
@@ -320,7 +328,10 @@ export class ServerLink {
   #complete(head: Expected | null, type: number, bytes: Buffer): Fate {
     if (head === null || (head.kind !== 'query' && head.kind !== 'execute'))
       throw new WireFault('replies are out of step');
-    if (head.answer !== null) return 'drop';
+    if (head.answer !== null) {
+      this.replies.shift();
+      return 'drop';
+    }
     this.#copyIn = false;
     if (head.run !== null) this.#events.completed(head.run, type === C ? head.run.complete(bytes) : null);
     if (head.kind === 'execute') {
@@ -343,7 +354,7 @@ export class ServerLink {
     head.failed = true;
     if (head.run !== null) head.run.error = error;
     if (head.answer === null) this.#events.failed(head.run, error);
-    if (head.kind !== 'query') {
+    if (head.kind !== 'query' && head.kind !== 'call') {
       this.replies.shift();
       head.settle?.('failed');
       if (head.run !== null) this.#events.finished(head.run);
@@ -362,7 +373,7 @@ export class ServerLink {
   }
 
   #ready(head: Expected | null, bytes: Buffer): Fate {
-    if (head === null || (head.kind !== 'query' && head.kind !== 'sync') || bytes.length !== 6)
+    if (head === null || !BRINGS_READY.has(head.kind) || bytes.length !== 6)
       throw new WireFault('replies are out of step');
     const status = String.fromCharCode(bytes[5] ?? 0);
     if (status !== 'I' && status !== 'T' && status !== 'E') throw new WireFault('unknown transaction status');
@@ -371,6 +382,8 @@ export class ServerLink {
     this.#copyIn = false;
     if (status === 'I')
       this.#exposed = this.replies.some(({ run }) => run?.withheld === true) && this.#events.tags();
+    // A function call has no command tag: this is where it is known to be done.
+    if (head.kind === 'call' && head.run !== null && !head.failed) this.#events.completed(head.run, null);
     head.settle?.(head.failed ? 'failed' : 'done');
     if (head.run !== null) this.#events.finished(head.run);
     if (head.answer !== null) return 'drop';
@@ -379,6 +392,7 @@ export class ServerLink {
   }
 }
 
+const BRINGS_READY: ReadonlySet<Expected['kind']> = new Set(['query', 'call', 'sync']);
 const D = 0x44;
 const C = 0x43;
 const COPY_ROW = 0x64;

@@ -40,30 +40,48 @@ export function decodeBind(message: Buffer): BindMessage {
   const reader = new Reader(message, HEADER);
   const portal = reader.cstring();
   const statement = reader.cstring();
+  const { formats, values } = givenValues(reader, 'bind message', 'parameter');
+  const resultFormats = formatCodes(reader);
+  reader.end();
+  return { portal, statement, formats, values, resultFormats };
+}
+
+export interface FunctionCallMessage extends Pick<BindMessage, 'formats' | 'values'> {
+  readonly oid: number;
+}
+export function decodeFunctionCall(message: Buffer): FunctionCallMessage {
+  const reader = new Reader(message, HEADER);
+  const oid = reader.uint32();
+  const given = givenValues(reader, 'function call message', 'argument');
+  formatCode(reader);
+  reader.end();
+  return { oid, ...given };
+}
+
+function givenValues(reader: Reader, of: string, what: string): Pick<BindMessage, 'formats' | 'values'> {
   const given = formatCodes(reader);
   const count = reader.uint16();
   if (given.length > 1 && given.length !== count)
-    throw new MessageFault(`bind message has ${given.length} parameter formats but ${count} parameters`);
+    throw new MessageFault(`${of} has ${given.length} ${what} formats but ${count} ${what}s`);
   const values: (Buffer | null)[] = [];
   for (let i = 0; i < count; i++) {
     const length = reader.int32();
     values.push(length === -1 ? null : reader.bytes(length));
   }
-  const resultFormats = formatCodes(reader);
-  reader.end();
-  const formats = values.map((_, i) => (given.length === 1 ? given[0] : given[i]) ?? 0);
-  return { portal, statement, formats, values, resultFormats };
+  return { values, formats: values.map((_, i) => (given.length === 1 ? given[0] : given[i]) ?? 0) };
 }
 
 function formatCodes(reader: Reader): number[] {
   const count = reader.uint16();
   const formats: number[] = [];
-  for (let i = 0; i < count; i++) {
-    const format = reader.int16();
-    if (format !== 0 && format !== 1) throw new MessageFault(`unsupported format code: ${format}`, '22023');
-    formats.push(format);
-  }
+  for (let i = 0; i < count; i++) formats.push(formatCode(reader));
   return formats;
+}
+
+function formatCode(reader: Reader): number {
+  const format = reader.int16();
+  if (format !== 0 && format !== 1) throw new MessageFault(`unsupported format code: ${format}`, '22023');
+  return format;
 }
 
 export interface ExecuteMessage {
