@@ -86,6 +86,7 @@ async function psycopg(login) {
     PSYCOPG_TEST_DSN: dsn,
     PSYCOPG_IMPL: 'python',
     PYTHONPATH: paths,
+    COLUMNS: '500',
   };
   const done = await runLong(values.python, args, { cwd: source, env });
   const verdicts = new Map();
