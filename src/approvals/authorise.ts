@@ -1,4 +1,5 @@
-import type { ApprovalRequest, Approver, RefusedWhy } from './types.ts';
+import type { DecidingSurface } from '../policy/types.ts';
+import type { ApprovalRequest, Approver, RefusedWhy, Surface } from './types.ts';
 
 /** The form in which people are compared: one person with two spellings of an address is one person. */
 export function personKey(id: string): string {
@@ -8,6 +9,11 @@ export function personKey(id: string): string {
 /** A Slack id as a key of a person; every other key is an address, or an issuer's subject. */
 export function slackKey(userId: string): string {
   return `slack:${userId}`;
+}
+
+/** One token serves the command line and the API, and a client may call itself either. */
+function placeOf(surface: Surface): DecidingSurface {
+  return surface === 'api' ? 'cli' : surface;
 }
 
 const KINDS = ['address', 'slack', 'subject'] as const;
@@ -55,6 +61,9 @@ export function authorise(
   const minter = keysOf(mintedBy);
   if (compare(me, owner) === 'same') return { kind: 'refused', why: 'own-request' };
   if (effect === 'approve') {
+    const { surfaces } = request.terms;
+    if (surfaces !== undefined && !surfaces.some((one) => one === placeOf(approver.surface)))
+      return { kind: 'refused', why: 'elsewhere' };
     // Whoever can hand out credentials could otherwise ask as somebody else and then approve it.
     if (compare(me, minter) === 'same') return { kind: 'refused', why: 'minted-by-you' };
     const known = ownerId !== null && owner.some((key) => kindOf(key) !== 'subject');

@@ -205,6 +205,8 @@ export type RefusedWhy =
   | 'no-such-request'
   | 'reason-needed'
   | 'owner-unknown'
+  /** The rule names the places where it may be approved, and this is none. */
+  | 'elsewhere'
   /** Somebody behind the request, or who approved it already, may be the same person under another key. */
   | 'identity-unclear';
 

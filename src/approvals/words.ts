@@ -150,6 +150,10 @@ const REFUSALS: Readonly<Record<RefusedWhy, Sentence>> = {
   'reason-needed': (request) => `${request.id} needs a reason. Decide again and say why.`,
   'owner-unknown': (request) =>
     `Nobody is known as the owner of ${request.id}, so only a group named in the rule may approve it, and you are in none.`,
+  elsewhere: ({ id, terms }) =>
+    (terms.surfaces ?? []).length === 0
+      ? `The rules that hold ${id} leave no place where it may be approved. It can only be denied; tell the administrators of the gateway.`
+      : `${id} may only be approved ${(terms.surfaces ?? []).map((place) => SURFACES[place]).join(' or ')}.`,
   'identity-unclear': (request) =>
     `Whether ${request.id} is your own cannot be told: one of you is known by Slack id alone. Approve it in Slack, or have the approver configured with e-mail and Slack id.`,
 };

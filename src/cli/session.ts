@@ -27,10 +27,13 @@ function eventText(event: RecordedEvent): string {
       return `${clock(event.t)}  started from ${safe(event.session.clientAddress)}`;
     case 'statement': {
       const rules = event.effect === 'allow' ? '' : ` (${event.rules.join(', ')})`;
+      const { observed } = event;
+      const would =
+        observed === undefined ? '' : `\n   would ${observed.effect}: ${safe(observed.rules.join(', '))}`;
       const binds = event.binds.map(
         (value, i) => `\n    $${i + 1} = ${value === null ? 'NULL' : safe(value)}`,
       );
-      return `\n${event.n}. ${clock(event.t)}  ${EFFECTS[event.effect]}${safe(rules)}\n${indented(event.sql)}${binds.join('')}`;
+      return `\n${event.n}. ${clock(event.t)}  ${EFFECTS[event.effect]}${safe(rules)}${would}\n${indented(event.sql)}${binds.join('')}`;
     }
     case 'approval': {
       const by =

@@ -26,6 +26,7 @@ const REFUSED_STATUS = {
   'minted-by-you': 403,
   'not-approver': 403,
   'owner-unknown': 403,
+  elsewhere: 403,
   'identity-unclear': 403,
   'already-counted': 409,
   'no-such-request': 404,

@@ -2,6 +2,7 @@
 import {
   type Effect,
   type Facts,
+  type Observed,
   type RelationUse,
   STATEMENT_CLASSES,
   type StatementClass,
@@ -31,7 +32,21 @@ export function plan(sql: string, judged: readonly Judged[]): Plan {
 }
 
 function strictest(a: Verdict, b: Verdict): Verdict {
-  if (WEIGHT[a.effect] !== WEIGHT[b.effect]) return WEIGHT[a.effect] > WEIGHT[b.effect] ? a : b;
+  const seen = [a.observed, b.observed].filter((one) => one !== undefined);
+  const observed: { readonly observed?: Observed } =
+    seen.length === 0
+      ? {}
+      : {
+          observed: {
+            effect: seen.some(({ effect }) => effect === 'deny') ? 'deny' : 'hold',
+            rules: [...new Set(seen.flatMap(({ rules }) => rules))],
+          },
+        };
+  if (WEIGHT[a.effect] !== WEIGHT[b.effect])
+    return { ...(WEIGHT[a.effect] > WEIGHT[b.effect] ? a : b), ...observed };
+  const { surfaces: here } = a.terms;
+  const { surfaces: there } = b.terms;
+  const surfaces = here && there ? here.filter((one) => there.includes(one)) : (here ?? there);
   const least = (x: number | null, y: number | null): number | null =>
     x === null ? y : y === null ? x : Math.min(x, y);
   return {
@@ -44,7 +59,9 @@ function strictest(a: Verdict, b: Verdict): Verdict {
       waitMs: least(a.terms.waitMs, b.terms.waitMs),
       expiresMs: least(a.terms.expiresMs, b.terms.expiresMs),
       reasonRequired: a.terms.reasonRequired || b.terms.reasonRequired,
+      ...(surfaces === undefined ? {} : { surfaces }),
     },
+    ...observed,
   };
 }
 

@@ -54,6 +54,7 @@ export class SessionRecord {
       effect,
       rules: plan.verdict.rules,
       reason: plan.verdict.reason,
+      ...(plan.verdict.observed === undefined ? {} : { observed: plan.verdict.observed }),
       protocol: subject.protocol,
     };
     const version = plan.judged[0]?.policyVersion ?? '';

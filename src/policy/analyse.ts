@@ -4,6 +4,7 @@
  */
 import { changesOf, relyOn } from './facts/changes.ts';
 import { Collector, moreRestrictive } from './facts/collector.ts';
+import { rowsChanged } from './facts/rows.ts';
 import type { Context } from './lineage/context.ts';
 import { MAX_WORK, TooComplex } from './lineage/context.ts';
 import { envOf } from './lineage/env.ts';
@@ -84,7 +85,12 @@ function judge(sql: string, parsed: Parsed, input: AnalyseInput): Facts {
     relyOn(resolution.changed ?? [], out);
     const finished = out.finish(verb(statement.kind, statement.node));
     const changes = changesOf(statement.kind, statement.node, out, finished.class);
-    const facts: StatementFacts = changes.length === 0 ? finished : { ...finished, changes };
+    const rows = rowsChanged(finished, input.catalog);
+    const facts: StatementFacts = {
+      ...finished,
+      ...(rows === null ? {} : { rows }),
+      ...(changes.length === 0 ? {} : { changes }),
+    };
     cls = moreRestrictive(cls, facts.class);
     statements.push(facts);
     resolution = after(resolution, facts);

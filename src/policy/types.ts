@@ -78,6 +78,8 @@ export interface StatementFacts {
   readonly unknowns: readonly string[];
   /** Names a column or function that does not exist as far as the catalog tells: perhaps a typo, which the server is to answer. */
   readonly unresolved?: true;
+  /** At most about so many rows are changed, as far as the catalog's statistics tell; absent: unknown. */
+  readonly rows?: number;
   /** A verb for people: `DELETE`, `DROP TABLE`, `SELECT`, … */
   readonly verb: string;
   /** Settings that SET / set_config / RESET would change, lower case; `*` for "cannot tell which" or RESET/DISCARD ALL. */
@@ -244,7 +246,13 @@ export interface PolicyContext {
   readonly level: AccessLevel;
   /** Transaction state before the statement: idle, in a transaction block, or failed. */
   readonly transaction: 'idle' | 'open' | 'failed';
+  /** Epoch milliseconds, for time windows; absent: unknown, which restricts. */
+  readonly now?: number;
 }
+
+/** Where approvers decide; `cli` is whatever shows an approver's token: command line and API. */
+export const DECIDING_SURFACES = ['slack', 'console', 'cli'] as const;
+export type DecidingSurface = (typeof DECIDING_SURFACES)[number];
 
 /** How a held statement waits: resolved from the rules that held it (smallest wait, union of groups, largest quorum). */
 export interface HoldTerms {
@@ -255,6 +263,14 @@ export interface HoldTerms {
   /** Milliseconds the request stays open. */
   readonly expiresMs: number | null;
   readonly reasonRequired: boolean;
+  /** Where it may be approved; absent: everywhere. Empty: nowhere, the rules that hold it contradict each other. */
+  readonly surfaces?: readonly DecidingSurface[];
+}
+
+/** What rules with `mode: observe` would have done: recorded, not enforced. */
+export interface Observed {
+  readonly effect: 'hold' | 'deny';
+  readonly rules: readonly string[];
 }
 
 export interface Verdict {
@@ -264,4 +280,5 @@ export interface Verdict {
   /** One sentence for people and models, no data values. */
   readonly reason: string;
   readonly terms: HoldTerms;
+  readonly observed?: Observed;
 }

@@ -7,6 +7,7 @@ import { DEFAULT_EXPIRES_MS } from './rules/defaults.ts';
 import { classesOf, compileMatch, type Matcher } from './rules/match.ts';
 import {
   type DefaultKey,
+  type Mode,
   type Policy,
   type Rule,
   type RuleEffect,
@@ -16,8 +17,10 @@ import {
 import type {
   AccessLevel,
   Analysis,
+  DecidingSurface,
   Effect,
   HoldTerms,
+  Observed,
   PolicyContext,
   StatementClass,
   StatementFacts,
@@ -80,6 +83,7 @@ const NO_TERMS: HoldTerms = {
 /** One reason for one effect on one statement. */
 interface Decision {
   readonly effect: Effect;
+  readonly mode: Mode;
   readonly name: string;
   readonly statement: StatementFacts | null;
   readonly about: 'statement' | 'columns' | 'unknowns';
@@ -96,6 +100,7 @@ function decide(policy: Policy, statement: StatementFacts, context: PolicyContex
   const rules = compiled(policy).filter(({ applies }) => applies(statement, context));
   const decisions: Decision[] = rules.map(({ rule }) => ({
     effect: enforced(rule.effect),
+    mode: rule.mode,
     name: rule.name,
     statement,
     about: rule.match.columns || rule.match.tags || rule.match.use ? 'columns' : 'statement',
@@ -122,6 +127,7 @@ function byDefault(policy: Policy, statement: StatementFacts | null, key: Defaul
   const effect = policy.defaults[key];
   return {
     effect: enforced(effect),
+    mode: policy.mode,
     name: `default:${key}`,
     statement,
     about: key.startsWith('pii_') ? 'columns' : key === 'unknown' ? 'unknowns' : 'statement',
@@ -198,11 +204,24 @@ function cap(statement: StatementFacts, level: AccessLevel): Decision | null {
 }
 
 function capped(statement: StatementFacts, level: AccessLevel, message: string): Decision {
-  return { effect: 'deny', name: `level:${level}`, statement, about: 'statement', message, terms: null };
+  return {
+    effect: 'deny',
+    mode: 'enforce',
+    name: `level:${level}`,
+    statement,
+    about: 'statement',
+    message,
+    terms: null,
+  };
 }
 
 // ── together ─────────────────────────────────────────────────────────────────────────────────────────────────────
-function combine(policy: Policy, decisions: readonly Decision[]): Verdict {
+function combine(policy: Policy, all: readonly Decision[]): Verdict {
+  const decisions = all.flatMap((decision): readonly Decision[] => {
+    if (decision.mode === 'enforce' || decision.effect === 'allow') return [decision];
+    // What is only observed is no reason to stop: where nothing else decides, the default of its statement lets it through.
+    return decision.name.startsWith('default:') ? [{ ...decision, effect: 'allow', message: null }] : [];
+  });
   const effect = decisions.reduce<Effect>(
     (worst, decision) => (RANK[decision.effect] > RANK[worst] ? decision.effect : worst),
     'allow',
@@ -223,7 +242,24 @@ function combine(policy: Policy, decisions: readonly Decision[]): Verdict {
   const verb = effect === 'allow' ? `${subject} is allowed` : subject;
   const why = `${verb} (${printRules(rules)})`;
   const reason = effect === 'allow' || messages.length === 0 ? why : `${why}: ${listed(messages, 2, '; ')}`;
-  return { effect, rules, reason, terms: holdTerms(policy, winning) };
+  const observed = observedIn(all);
+  return {
+    effect,
+    rules,
+    reason,
+    terms: holdTerms(policy, winning),
+    ...(observed === null ? {} : { observed }),
+  };
+}
+
+function observedIn(all: readonly Decision[]): Observed | null {
+  const seen = all.filter(({ mode, effect }) => mode === 'observe' && effect !== 'allow');
+  if (seen.length === 0) return null;
+  const byRule = seen.filter(({ name }) => !name.startsWith('default:'));
+  return {
+    effect: seen.some(({ effect }) => effect === 'deny') ? 'deny' : 'hold',
+    rules: [...new Set((byRule.length > 0 ? byRule : seen).map(({ name }) => name))],
+  };
 }
 
 function printRules(rules: readonly string[]): string {
@@ -233,7 +269,7 @@ function printRules(rules: readonly string[]): string {
     : listed(rules, 3, ', ');
 }
 
-/** Smallest wait, smallest expiry, union of groups, largest quorum; what a rule leaves open comes from the policy. */
+/** Smallest wait, smallest expiry, union of groups, largest quorum, the surfaces that all allow; what a rule leaves open comes from the policy. */
 function holdTerms(policy: Policy, decisions: readonly Decision[]): HoldTerms {
   const base = policy.terms;
   const groups = new Set<string>();
@@ -241,6 +277,7 @@ function holdTerms(policy: Policy, decisions: readonly Decision[]): HoldTerms {
   const expiries: number[] = [];
   let quorum = 1;
   let reasonRequired = base.reasonRequired;
+  let surfaces: readonly DecidingSurface[] | null = null;
   for (const { terms } of decisions) {
     for (const group of terms !== null && terms.groups.length > 0 ? terms.groups : base.groups)
       groups.add(group);
@@ -250,6 +287,7 @@ function holdTerms(policy: Policy, decisions: readonly Decision[]): HoldTerms {
     const expires = terms?.expiresMs ?? base.expiresMs;
     if (expires !== null) expiries.push(expires);
     reasonRequired ||= terms?.reasonRequired ?? false;
+    surfaces = common(surfaces, terms?.surfaces ?? base.surfaces);
   }
   return {
     approverGroups: [...groups],
@@ -257,7 +295,13 @@ function holdTerms(policy: Policy, decisions: readonly Decision[]): HoldTerms {
     waitMs: waits.length > 0 ? Math.min(...waits) : null,
     expiresMs: expiries.length > 0 ? Math.min(...expiries) : DEFAULT_EXPIRES_MS,
     reasonRequired,
+    ...(surfaces === null ? {} : { surfaces }),
   };
+}
+
+function common<T>(a: readonly T[] | null, b: readonly T[] | null): readonly T[] | null {
+  if (a === null || b === null) return a ?? b;
+  return a.filter((one) => b.includes(one));
 }
 
 // ── rules are compiled once per policy ───────────────────────────────────────────────────────────────────────────────

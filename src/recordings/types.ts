@@ -1,5 +1,5 @@
 /** The record's vocabulary and ports (DESIGN.md 11, 12). */
-import type { StatementClass } from '../policy/types.ts';
+import type { Observed, StatementClass } from '../policy/types.ts';
 
 export interface SessionMeta {
   readonly id: string;
@@ -32,6 +32,8 @@ export type RecordedEvent =
       readonly effect: 'allow' | 'hold' | 'deny' | 'probe';
       readonly rules: readonly string[];
       readonly reason: string;
+      /** What rules with `mode: observe` would have done. */
+      readonly observed?: Observed;
       readonly relations: readonly string[];
       readonly taggedColumns: readonly string[];
       readonly protocol: 'simple' | 'extended';

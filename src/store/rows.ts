@@ -34,13 +34,16 @@ const statement = z.object({
   snapshotPredates: z.boolean(),
   clientSays: textOrNull,
 });
-const terms = z.object({
-  approverGroups: z.array(text),
-  quorum: z.number(),
-  waitMs: z.number().nullable(),
-  expiresMs: z.number().nullable(),
-  reasonRequired: z.boolean(),
-});
+const terms = z
+  .object({
+    approverGroups: z.array(text),
+    quorum: z.number(),
+    waitMs: z.number().nullable(),
+    expiresMs: z.number().nullable(),
+    reasonRequired: z.boolean(),
+    surfaces: z.array(z.enum(['slack', 'console', 'cli'])).optional(),
+  })
+  .transform(({ surfaces, ...rest }) => (surfaces === undefined ? rest : { ...rest, surfaces }));
 const outcome: z.ZodType<Outcome | null> = z
   .object({
     code: textOrNull,

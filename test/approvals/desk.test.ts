@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { ApprovalRequest, DeskStore, HoldResult, Outcome } from '../../src/approvals/types.ts';
+import type { ApprovalRequest, DeskStore, HoldResult, Outcome, Surface } from '../../src/approvals/types.ts';
+import type { DecidingSurface } from '../../src/policy/types.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { type TestPostgres, testPostgres } from '../support/postgres.ts';
 import { approver, cleared, draft, quiet, testClock, testDesk, waiting } from './support.ts';
@@ -165,6 +166,26 @@ describe('a decision', () => {
     const { request } = waiting(await desk.hold(own({ requester: { mintedBy: dana.id.toUpperCase() } })));
     expect(await desk.decide(yes(request.id))).toMatchObject({ kind: 'refused', why: 'minted-by-you' });
     expect(await desk.decide(no(request.id))).toMatchObject({ kind: 'settled' });
+    desk.close();
+  });
+
+  it('approves only where the rule says, and denies everywhere', async () => {
+    const desk = testDesk(store.requests, testClock().now);
+    const open = async (surfaces: readonly DecidingSurface[]) =>
+      waiting(await desk.hold(own({ terms: { surfaces } }))).request.id;
+    const at = (surface: Surface) => approver('Dana', { surface });
+    const console = await open(['console']);
+    for (const surface of ['slack', 'cli', 'api'] as const)
+      expect(await desk.decide(yes(console, at(surface)))).toMatchObject({
+        why: 'elsewhere',
+        sentence: `${console} may only be approved in the console.`,
+      });
+    expect(await desk.decide(yes(console, at('console')))).toMatchObject({ kind: 'settled' });
+    // A client may call itself command line or API as it likes.
+    expect(await desk.decide(yes(await open(['cli']), at('api')))).toMatchObject({ kind: 'settled' });
+    const nowhere = await open([]);
+    expect(await desk.decide(yes(nowhere, at('console')))).toMatchObject({ why: 'elsewhere' });
+    expect(await desk.decide(no(nowhere, at('slack')))).toMatchObject({ kind: 'settled' });
     desk.close();
   });
 

@@ -82,6 +82,7 @@ describe('the words', () => {
                 'already-counted',
                 'reason-needed',
                 'owner-unknown',
+                'elsewhere',
                 'identity-unclear',
               ] as const
             ).map((why) => words.refusalSentence(why, it, NOW)),

@@ -87,6 +87,39 @@ const context: JudgeContext = {
 };
 
 describe('the judge', () => {
+  it('asks the clock each time: a kept verdict ends with its time window', async () => {
+    let now = Date.parse('2026-11-20T21:59:59.500Z');
+    const nights = createPolicyHolder(`version: 1
+rules:
+  - name: nights
+    match: { time: { zone: UTC, from: "22:00", to: "06:00" } }
+    effect: deny
+`);
+    const judge = judgeOf(nights, { now: () => now });
+    const of = async () => (await judge.judge('select id from customers', context)).verdict.effect;
+    expect(await of()).toBe('allow');
+    now += 1000;
+    expect(judge.cached('select id from customers', context)?.verdict.effect).not.toBe('allow');
+    expect(await of()).toBe('deny');
+    now += 8 * 3_600_000;
+    expect(await of()).toBe('allow');
+  });
+
+  it('knows about how many rows a table has, also after it grew', async () => {
+    await server.query('shop', 'create table grows as select generate_series(1, 50) as id; analyze grows');
+    const judge = judgeOf(
+      createPolicyHolder(`version: 1
+defaults: { delete: allow, missing_where: allow }
+rules:
+  - { name: many, match: { classes: [delete], rows_over: 1000 }, effect: deny }
+`),
+    );
+    const of = async () => (await judge.judge('delete from grows', context, { fresh: true })).verdict.effect;
+    expect(await of()).toBe('allow');
+    await server.query('shop', 'insert into grows select generate_series(51, 5000); analyze grows');
+    expect(await of()).toBe('deny');
+  });
+
   it('holds, allows and denies by facts that come from the target', async () => {
     const judge = judgeOf();
     const of = async (sql: string) => {
@@ -352,13 +385,15 @@ describe('the catalog', () => {
   });
 
   it('keeps its version through reads, data, VACUUM, ANALYZE and temporary tables', async () => {
+    await server.query('shop', 'insert into customers values (100, null, null)');
+    await server.query('shop', 'vacuum analyze customers');
     const catalog = open();
     const before = await catalog.ensure();
-    await server.query('shop', 'insert into customers values (100, null, null)');
+    await server.query('shop', 'insert into customers values (101, null, null)');
     await server.query('shop', 'vacuum analyze customers');
     await server.query('shop', 'create temp table scratch (a int)');
     expect((await catalog.ensure(true)).snapshot).toBe(before.snapshot);
-    await server.query('shop', 'delete from customers where id = 100');
+    await server.query('shop', 'delete from customers where id >= 100');
   });
 
   it('does not wait for a view whose table is locked: it is unknown until it can be read', async () => {

@@ -50,14 +50,23 @@ rules:
       waitMs: null,
       expiresMs: 5_400_000,
       reasonRequired: false,
+      surfaces: null,
     });
     expect(read.rules[0]).toEqual({
       name: 'deletes',
       match: { classes: ['delete'], relations: ['public.*'] },
       unless: { environments: ['test'] },
       effect: 'hold',
+      mode: 'enforce',
       message: 'ask first',
-      terms: { groups: ['dba', 'leads'], quorum: 2, waitMs: 25_000, expiresMs: null, reasonRequired: true },
+      terms: {
+        groups: ['dba', 'leads'],
+        quorum: 2,
+        waitMs: 25_000,
+        expiresMs: null,
+        reasonRequired: true,
+        surfaces: null,
+      },
     });
   });
 

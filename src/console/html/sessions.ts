@@ -110,6 +110,7 @@ function stepOf({ statement, approvals, results, notices }: Step, now: number): 
     <header><a class="id" href="#s${statement.n}">${statement.n}</a> <span class="badge ${tone}">${label}</span>
       <span class="dim">${statement.class}</span>
       ${statement.rules.map((rule) => html`<span class="chip rule">${plain(rule)}</span>`)}
+      ${statement.observed === undefined ? '' : html`<span class="chip">would ${statement.observed.effect}: ${plain(statement.observed.rules.join(', '))}</span>`}
       ${statement.taggedColumns.length > 0 ? html`<span class="chip pii">${plain(statement.taggedColumns.join(', '))}</span>` : ''}
       <span class="when dim">${moment(statement.t, now)}</span></header>
     ${sqlBlock(statement.sql, `Statement ${statement.n}`)}

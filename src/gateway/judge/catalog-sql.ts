@@ -26,11 +26,13 @@ const sum = (key: string) =>
 const parts = (...list: readonly string[]) =>
   `pg_catalog.md5(pg_catalog.concat_ws(',', ${list.join(',\n  ')}))`;
 const part = (key: string, from: string) => `(select ${sum(key)} from ${from})`;
+/** Of the estimated rows of relation t: statistics are written in place, so no xmin tells that a table grew. */
+const MAGNITUDE = `case when t.reltuples > 0 then pg_catalog.ceil(pg_catalog.ln(greatest(t.reltuples, 64)::float8) / 0.6931)::text else '-' end`;
 const KINDS = `relkind in ('r','v','m','p','f','S') and c.relpersistence <> 't' and c.oid >= 16384`;
 
 /**
  * Short texts that change when any row they read from did: a changed row has a new xmin, a deleted one changes the count. Temporary
- * relations and in-place updates (VACUUM, ANALYZE) do not change them. `relations`: what belongs to one relation each; `shared`: what
+ * relations and in-place updates (VACUUM, ANALYZE) do not change them, but for an estimate that doubled or halved. `relations`: what belongs to one relation each; `shared`: what
  * any of them may depend on.
  */
 export const DIGEST = `select json_build_object('shared', ${parts(
@@ -52,7 +54,7 @@ export const DIGEST = `select json_build_object('shared', ${parts(
   ),
   part('t.oid::text', 'pg_constraint t where t.contypid <> 0 and t.oid >= 16384'),
 )}, 'relations', ${parts(
-  part('t.oid::text', `pg_class t join pg_class c on c.oid = t.oid where c.${KINDS}`),
+  part(`t.oid::text || ':' || ${MAGNITUDE}`, `pg_class t join pg_class c on c.oid = t.oid where c.${KINDS}`),
   part(
     "t.attrelid::text || ':' || t.attnum::text",
     `pg_attribute t join pg_class c on c.oid = t.attrelid where c.${KINDS} and t.attnum > 0`,
@@ -79,7 +81,7 @@ const stamp = (relid: string, key: string, from: string) =>
 /** The `relations` of the digest, for each relation by itself. */
 export const STAMPS = `select coalesce(pg_catalog.json_agg(json_build_array(x.relid::bigint, x.stamp)), '[]') as value from (
   select s.relid, pg_catalog.md5(pg_catalog.string_agg(s.kind || s.stamp, ',' order by s.kind)) as stamp from (
-    select t.oid as relid, 'c' as kind, t.xmin::text as stamp from pg_class t
+    select t.oid as relid, 'c' as kind, t.xmin::text || ':' || ${MAGNITUDE} as stamp from pg_class t
 ${[
   ['a', stamp('t.attrelid', 't.attnum::text', 'pg_attribute t where t.attrelid >= 16384 and t.attnum > 0')],
   ['d', stamp('t.adrelid', 't.oid::text', 'pg_attrdef t where t.adrelid >= 16384')],

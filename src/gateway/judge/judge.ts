@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import {
   createTagLookup,
   type HeldPolicy,
+  openWindows,
   type PolicyHolder,
   type TagLookup,
   tagSource,
@@ -107,7 +108,7 @@ export function createJudge(deps: JudgeDeps): Judge {
   function cached(sql: string, context: JudgeContext): Judged | null {
     const reading = catalog.current();
     if (reading === null) return null;
-    return verdicts.get(verdictKey(sql, context, reading, policy.current())) ?? null;
+    return verdicts.get(verdictKey(sql, context, reading, policy.current(), now())) ?? null;
   }
 
   async function judge(
@@ -115,8 +116,10 @@ export function createJudge(deps: JudgeDeps): Judge {
     context: JudgeContext,
     options?: { readonly fresh?: boolean },
   ): Promise<Judged> {
+    // One time for the key and the verdict: windows that open meanwhile are the next statement's.
+    const at = now();
     const answer = (analysis: Analysis, held: HeldPolicy, catalogVersion: string | null): Judged => {
-      const verdict = evaluate(held.policy, analysis, context.policy, unreadable);
+      const verdict = evaluate(held.policy, analysis, { ...context.policy, now: at }, unreadable);
       return {
         sql,
         facts: analysis.kind === 'facts' ? analysis : null,
@@ -138,7 +141,7 @@ export function createJudge(deps: JudgeDeps): Judge {
       const reading = await catalog.ensure(options?.fresh === true);
       catalogVersion = reading.snapshot.version;
       const held = policy.current();
-      const key = verdictKey(sql, context, reading, held);
+      const key = verdictKey(sql, context, reading, held, at);
       const known = verdicts.get(key);
       if (known !== undefined) return known;
       const analysis = await read(sql, context, reading, held);
@@ -297,8 +300,14 @@ function factsKey(sql: string, context: JudgeContext, reading: CatalogReading, h
   return `${reading.snapshot.version}\0${factsPart(held).version}\0${resolutionKey(context.resolution)}\0${context.paramTypes.join()}\0${sql}`;
 }
 
-function verdictKey(sql: string, context: JudgeContext, reading: CatalogReading, held: HeldPolicy): string {
-  return `${held.version}\0${policyKey(context.policy)}\0${factsKey(sql, context, reading, held)}`;
+function verdictKey(
+  sql: string,
+  context: JudgeContext,
+  reading: CatalogReading,
+  held: HeldPolicy,
+  now: number,
+): string {
+  return `${held.version}\0${openWindows(held.policy, now)}\0${policyKey(context.policy)}\0${factsKey(sql, context, reading, held)}`;
 }
 
 const tagged = new WeakMap<CatalogReading, { readonly lookup: TagLookup; readonly any: boolean }>();

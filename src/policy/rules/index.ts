@@ -8,6 +8,7 @@ export {
   policyVersion,
   type Replaced,
 } from './holder.ts';
+export { openWindows } from './open.ts';
 export { formatMistakes, parsePolicy } from './parse.ts';
 export { createTagLookup, type TagLookup, type TagSource, tagLookup, tagSource } from './tags.ts';
 export type * from './types.ts';

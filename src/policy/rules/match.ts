@@ -9,11 +9,26 @@
 import type { PolicyContext, StatementClass, StatementFacts } from '../types.ts';
 import { type GlobParts, type Leaning, matchesName, matchesWord, splitGlob } from './glob.ts';
 import type { Match } from './types.ts';
+import { inWindow } from './window.ts';
 
 export type Matcher = (statement: StatementFacts, context: PolicyContext) => boolean;
 
+/** One key of a match; `columns`, `tags` and `use` are one criterion: they speak of one and the same column. */
+export interface Criterion {
+  readonly keys: readonly (keyof Match)[];
+  readonly test: Matcher;
+}
+
 export function compileMatch(match: Match, leaning: Leaning): Matcher {
-  const checks: Matcher[] = [];
+  const all = criteria(match, leaning);
+  return (statement, context) => all.every(({ test }) => test(statement, context));
+}
+
+export function criteria(match: Match, leaning: Leaning): readonly Criterion[] {
+  const found: Criterion[] = [];
+  const add = (keys: readonly (keyof Match)[], test: Matcher): void => {
+    found.push({ keys, test });
+  };
   const some = leaning === 'restrict';
   const over = <T>(items: readonly T[], test: (item: T) => boolean): boolean =>
     // An empty list satisfies nobody: a statement whose relations are not known must not slip through "all of none".
@@ -21,7 +36,7 @@ export function compileMatch(match: Match, leaning: Leaning): Matcher {
 
   if (match.classes) {
     const wanted = new Set<StatementClass>(match.classes);
-    checks.push((statement) =>
+    add(['classes'], (statement) =>
       over(some ? [...classesOf(statement), ...readClass(statement)] : classesOf(statement), (name) =>
         wanted.has(name),
       ),
@@ -29,7 +44,7 @@ export function compileMatch(match: Match, leaning: Leaning): Matcher {
   }
   if (match.relations) {
     const globs = compile(match.relations, 2);
-    checks.push((statement) =>
+    add(['relations'], (statement) =>
       over(statement.relations, ({ schema, name, known }) =>
         globs.some((glob) => matchesName(glob, [known ? schema : null, name], leaning)),
       ),
@@ -37,7 +52,7 @@ export function compileMatch(match: Match, leaning: Leaning): Matcher {
   }
   if (match.functions) {
     const globs = compile(match.functions, 2);
-    checks.push((statement) =>
+    add(['functions'], (statement) =>
       over(statement.functions, (name) => {
         const dot = name.indexOf('.');
         const parts = dot < 0 ? [null, name] : [name.slice(0, dot), name.slice(dot + 1)];
@@ -49,7 +64,8 @@ export function compileMatch(match: Match, leaning: Leaning): Matcher {
     const globs = match.columns ? compile(match.columns, 3) : null;
     const tags = match.tags ? new Set(match.tags) : null;
     const uses = match.use ? new Set<string>(match.use) : null;
-    checks.push((statement) =>
+    const keys = (['columns', 'tags', 'use'] as const).filter((key) => match[key] !== undefined);
+    add(keys, (statement) =>
       over(
         statement.columns,
         ({ schema, relation, column, tag, use }) =>
@@ -61,31 +77,40 @@ export function compileMatch(match: Match, leaning: Leaning): Matcher {
   }
   if (match.missing_where !== undefined) {
     const wanted = match.missing_where;
-    checks.push((statement) => statement.missingWhere === wanted);
+    add(['missing_where'], (statement) => statement.missingWhere === wanted);
   }
-  for (const [globs, word] of [
-    [match.targets, (context: PolicyContext) => context.target],
-    [match.environments, (context: PolicyContext) => context.environment],
-    [match.owners, (context: PolicyContext) => context.owner],
-    [match.agents, (context: PolicyContext) => context.agent],
+  if (match.rows_over !== undefined) {
+    const limit = match.rows_over;
+    add(['rows_over'], ({ rows }) => (rows === undefined ? some : rows > limit));
+  }
+  for (const [key, word] of [
+    ['targets', ({ target }: PolicyContext) => target],
+    ['environments', ({ environment }: PolicyContext) => environment],
+    ['owners', ({ owner }: PolicyContext) => owner],
+    ['agents', ({ agent }: PolicyContext) => agent],
   ] as const) {
+    const globs = match[key];
     if (!globs) continue;
-    checks.push((_statement, context) => {
+    add([key], (_statement, context) => {
       const value = word(context);
       return value !== null && globs.some((glob) => matchesWord(glob, value));
     });
   }
   if (match.groups) {
     const globs = match.groups;
-    checks.push((_statement, { groups }) =>
+    add(['groups'], (_statement, { groups }) =>
       groups.some((group) => globs.some((glob) => matchesWord(glob, group))),
     );
   }
   if (match.transaction) {
     const wanted = new Set<string>(match.transaction);
-    checks.push((_statement, { transaction }) => wanted.has(transaction));
+    add(['transaction'], (_statement, { transaction }) => wanted.has(transaction));
   }
-  return (statement, context) => checks.every((check) => check(statement, context));
+  if (match.time) {
+    const window = match.time;
+    add(['time'], (_statement, { now }) => (now === undefined ? some : inWindow(window, now)));
+  }
+  return found;
 }
 
 /** Its own class, and those of everything it does on the way: a CTE's DELETE, a trigger's, a cascade's. */
@@ -101,6 +126,9 @@ export function classesOf(statement: StatementFacts): readonly StatementClass[] 
         classes.add(access);
         break;
       case 'copy-in':
+        // COPY … FROM inserts: what is said of inserts holds for it.
+        classes.add('copy').add('insert');
+        break;
       case 'copy-out':
         classes.add('copy');
         break;
@@ -114,7 +142,7 @@ export function classesOf(statement: StatementFacts): readonly StatementClass[] 
 }
 
 /** Reading on the way counts where reading is restricted; it never makes a permission fail. */
-function readClass(statement: StatementFacts): readonly StatementClass[] {
+export function readClass(statement: StatementFacts): readonly StatementClass[] {
   return statement.relations.some(({ access }) => access === 'read') ? ['read'] : [];
 }
 

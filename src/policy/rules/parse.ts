@@ -1,19 +1,15 @@
 /** YAML text → Policy, or every mistake at once with line and column. */
 import { isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, visit } from 'yaml';
-import { BUILT_IN_DEFAULTS } from './defaults.ts';
-import {
-  KNOWN_KEYS,
-  type MatchText,
-  nearest,
-  type PolicyText,
-  policySchema,
-  type RuleText,
-} from './schema.ts';
+import { BUILT_IN_DEFAULTS, PRESETS, type Preset } from './defaults.ts';
+import { findings } from './lint.ts';
+import { nearest } from './nearest.ts';
+import { KNOWN_KEYS, type MatchText, type PolicyText, policySchema, type RuleText } from './schema.ts';
 import type {
   DefaultKey,
   Defaults,
   Match,
   Mistake,
+  Mode,
   ParsedPolicy,
   Policy,
   Rule,
@@ -95,10 +91,13 @@ export function parsePolicy(text: string): ParsedPolicy {
   for (const [path, message] of crossChecks(value)) mistakes.push(at(locate(path), printPath(path), message));
   if (!parsed.success || mistakes.length > 0) return refuse(mistakes);
 
-  const warnings = maskWarnings(parsed.data).map(([path, message]) =>
-    at(locate(path), printPath(path), message),
+  const policy = toPolicy(parsed.data);
+  const warnings = sorted(
+    [...maskEntries(parsed.data), ...findings(policy)].map(([path, message]) =>
+      at(locate(path), printPath(path), message),
+    ),
   );
-  return { kind: 'policy', policy: toPolicy(parsed.data), warnings };
+  return { kind: 'policy', policy, warnings };
 }
 
 /** One mistake a line, as compilers print them. */
@@ -112,8 +111,11 @@ export function formatMistakes(file: string, mistakes: readonly Mistake[]): stri
 }
 
 function refuse(mistakes: readonly Mistake[]): ParsedPolicy {
-  const sorted = [...mistakes].sort((a, b) => a.line - b.line || a.column - b.column);
-  return { kind: 'mistakes', mistakes: sorted };
+  return { kind: 'mistakes', mistakes: sorted(mistakes) };
+}
+
+function sorted(mistakes: readonly Mistake[]): readonly Mistake[] {
+  return [...mistakes].sort((a, b) => a.line - b.line || a.column - b.column);
 }
 
 /** Offset of the node at `path` (or of the key `key` inside it); of the nearest parent that exists when it does not. */
@@ -194,7 +196,7 @@ function* crossChecks(value: unknown): Generator<[Path, string]> {
       if (criteria === null || Object.keys(criteria).length === 0) {
         yield [['rules', index], 'an allow rule needs a match: without one it would lift every default hold'];
       }
-      for (const key of ['approvers', 'wait', 'expires', 'reason_required']) {
+      for (const key of ['approvers', 'surfaces', 'wait', 'expires', 'reason_required', 'mode']) {
         if (rule[key] !== undefined) yield [['rules', index, key], `"${key}" means nothing on an allow rule`];
       }
     }
@@ -214,23 +216,23 @@ function* maskEntries(text: PolicyText): Generator<[Path, string]> {
     if (rule.effect === 'mask') yield [['rules', index, 'effect'], note];
   }
 }
-function maskWarnings(text: PolicyText): readonly [Path, string][] {
-  return [...maskEntries(text)];
-}
-
 function toPolicy(text: PolicyText): Policy {
+  const preset: Preset = text.preset ?? 'guarded';
+  const { defaults, mode } = PRESETS[preset];
   return {
     version: 1,
+    preset,
     pii: text.pii ?? [],
     trustedFunctions: text.trusted_functions ?? [],
-    defaults: toDefaults(text.defaults ?? {}),
+    defaults: toDefaults(defaults, text.defaults ?? {}),
+    mode,
     terms: toTerms(text),
-    rules: (text.rules ?? []).map(toRule),
+    rules: (text.rules ?? []).map((rule) => toRule(rule, mode)),
   };
 }
 
-function toDefaults(given: Readonly<Record<string, RuleEffect | undefined>>): Defaults {
-  const effects: Record<DefaultKey, RuleEffect> = { ...BUILT_IN_DEFAULTS };
+function toDefaults(base: Defaults, given: Readonly<Record<string, RuleEffect | undefined>>): Defaults {
+  const effects: Record<DefaultKey, RuleEffect> = { ...base };
   for (const [key, effect] of Object.entries(given)) {
     if (isDefaultKey(key) && effect !== undefined) effects[key] = effect;
   }
@@ -241,12 +243,13 @@ function isDefaultKey(key: string): key is DefaultKey {
   return Object.hasOwn(BUILT_IN_DEFAULTS, key);
 }
 
-function toRule(text: RuleText): Rule {
+function toRule(text: RuleText, mode: Mode): Rule {
   return {
     name: text.name,
     match: toMatch(text.match ?? {}),
     unless: text.unless === undefined ? null : toMatch(text.unless),
     effect: text.effect,
+    mode: text.mode ?? mode,
     message: text.message ?? null,
     terms: toTerms(text),
   };
@@ -268,15 +271,20 @@ function toMatch(text: MatchText): Match {
     ...(text.groups && { groups: text.groups }),
     ...(text.missing_where !== undefined && { missing_where: text.missing_where }),
     ...(text.transaction && { transaction: text.transaction }),
+    ...(text.time && { time: { ...text.time, days: text.time.days ?? null } }),
+    ...(text.rows_over !== undefined && { rows_over: text.rows_over }),
   };
 }
 
-function toTerms(text: Pick<RuleText, 'approvers' | 'wait' | 'expires' | 'reason_required'>): Terms {
+function toTerms(
+  text: Pick<RuleText, 'approvers' | 'surfaces' | 'wait' | 'expires' | 'reason_required'>,
+): Terms {
   return {
     groups: text.approvers?.groups ?? [],
     quorum: text.approvers?.quorum ?? null,
     waitMs: text.wait ?? null,
     expiresMs: text.expires ?? null,
     reasonRequired: text.reason_required ?? false,
+    surfaces: text.surfaces ?? null,
   };
 }

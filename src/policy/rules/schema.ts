@@ -1,10 +1,15 @@
-/** The shape of a policy text, as zod sees it. Messages say what is expected; the place is added by parse.ts. */
+/**
+ * The shape of a policy text, as zod sees it. Messages say what is expected; the place is added by parse.ts. Descriptions are what
+ * an editor shows (docs/policy.schema.json is made from here).
+ */
 import { z } from 'zod';
-import { STATEMENT_CLASSES } from '../types.ts';
-import { BUILT_IN_DEFAULTS } from './defaults.ts';
+import { DECIDING_SURFACES, STATEMENT_CLASSES } from '../types.ts';
+import { BUILT_IN_DEFAULTS, PRESET_NAMES } from './defaults.ts';
 import { parseDuration } from './duration.ts';
 import { splitGlob } from './glob.ts';
+import { nearest } from './nearest.ts';
 import { type DefaultKey, WATCHED_TAG } from './types.ts';
+import { DAYS, knownZone, parseClock } from './window.ts';
 
 const MAX_LIST = 2000;
 const MAX_RULES = 1000;
@@ -41,26 +46,31 @@ const trusted = text(200).regex(/^[^*."]+(\.([^*."]+|\*))?$/, {
 });
 const wildWord = text(200);
 const effect = oneOf(['allow', 'hold', 'deny', 'mask']);
+const yesOrNo = z.boolean({ error: 'must be true or false' });
 const tagName = text(63)
   .regex(/^[a-z0-9_-]+$/, { error: 'must be made of lower-case letters, digits, _ and -' })
   .refine((tag) => tag !== WATCHED_TAG, { error: `"${WATCHED_TAG}" is used by Holdpoint itself` });
 
 function duration(min: number, max: number, range: string) {
-  return z.unknown().transform((value, context): number => {
-    const ms = value === 0 ? 0 : typeof value === 'string' ? parseDuration(value) : null;
-    if (ms === null) {
-      context.addIssue({
-        code: 'custom',
-        message: `${show(value)} is no duration; write 25s, 10m, 8h or 2d`,
-      });
-      return z.NEVER;
-    }
-    if (ms < min || ms > max) {
-      context.addIssue({ code: 'custom', message: `${show(value)} is out of range (${range})` });
-      return z.NEVER;
-    }
-    return ms;
-  });
+  const written = { anyOf: [{ const: 0 }, { type: 'string', pattern: '^(0|(\\d{1,9}(ms|s|m|h|d))+)$' }] };
+  return z
+    .unknown()
+    .meta(written)
+    .transform((value, context): number => {
+      const ms = value === 0 ? 0 : typeof value === 'string' ? parseDuration(value) : null;
+      if (ms === null) {
+        context.addIssue({
+          code: 'custom',
+          message: `${show(value)} is no duration; write 25s, 10m, 8h or 2d`,
+        });
+        return z.NEVER;
+      }
+      if (ms < min || ms > max) {
+        context.addIssue({ code: 'custom', message: `${show(value)} is out of range (${range})` });
+        return z.NEVER;
+      }
+      return ms;
+    });
 }
 
 const object = <T extends z.ZodRawShape>(shape: T) =>
@@ -68,50 +78,85 @@ const object = <T extends z.ZodRawShape>(shape: T) =>
     error: (issue) => (issue.code === 'invalid_type' ? 'must be a block of "key: value" lines' : undefined),
   });
 
+function whole(min: number, max: number) {
+  return z
+    .int({ error: 'must be a whole number' })
+    .min(min, { error: `must be at least ${min}` })
+    .max(max, { error: `must be at most ${max}` });
+}
+
+const clock = z
+  .string({ error: 'must be a time of day such as "09:30"' })
+  .meta({ pattern: '^([01]?\\d|2[0-3]):[0-5]\\d$|^24:00$' })
+  .transform((value, context): number => {
+    const at = parseClock(value);
+    if (at !== null) return at;
+    context.addIssue({ code: 'custom', message: `${show(value)} is no time of day; write "09:30"` });
+    return z.NEVER;
+  });
+
+const time = object({
+  zone: text(64)
+    .refine(knownZone, { error: 'is no time zone that is known here; write Europe/Berlin or UTC' })
+    .describe('Name of the time zone, such as Europe/Berlin'),
+  days: list(oneOf(DAYS)).optional().describe('Days on which the window begins; absent: every day'),
+  from: clock.describe('Begins, "22:00"'),
+  to: clock.describe('Ends, "06:00"; not after `from`: on the next day'),
+}).refine((window) => window.from !== window.to, {
+  error: 'begins and ends at the same time; for a whole day write from "00:00" to "24:00"',
+});
+
 const match = object({
-  classes: list(oneOf(STATEMENT_CLASSES)).optional(),
-  relations: list(glob(2)).optional(),
-  columns: list(glob(3)).optional(),
-  tags: list(tagName).optional(),
-  use: list(oneOf(['value', 'predicate', 'written'])).optional(),
-  functions: list(glob(2)).optional(),
-  targets: list(wildWord).optional(),
-  environments: list(wildWord).optional(),
-  owners: list(wildWord).optional(),
-  agents: list(wildWord).optional(),
-  groups: list(wildWord).optional(),
-  missing_where: z.boolean({ error: 'must be true or false' }).optional(),
-  transaction: list(oneOf(['idle', 'open', 'failed'])).optional(),
+  classes: list(oneOf(STATEMENT_CLASSES)).optional().describe('What the statement is or does on the way'),
+  relations: list(glob(2)).optional().describe('Globs over schema.relation'),
+  columns: list(glob(3)).optional().describe('Globs over schema.relation.column'),
+  tags: list(tagName).optional().describe('Tags of columns'),
+  use: list(oneOf(['value', 'predicate', 'written']))
+    .optional()
+    .describe('How a tagged column is used'),
+  functions: list(glob(2)).optional().describe('Globs over schema.function'),
+  targets: list(wildWord).optional().describe('Names of targets; globs'),
+  environments: list(wildWord).optional().describe('Environments of targets; globs'),
+  owners: list(wildWord).optional().describe('The accountable person; globs'),
+  agents: list(wildWord).optional().describe('What acts for the owner, such as Cursor; globs'),
+  groups: list(wildWord).optional().describe('Groups of the identity; globs'),
+  missing_where: yesOrNo.optional().describe('UPDATE or DELETE of every row'),
+  transaction: list(oneOf(['idle', 'open', 'failed']))
+    .optional()
+    .describe('State before the statement'),
+  time: time.optional().describe('A time of the week'),
+  rows_over: whole(0, 1e15).optional().describe('May change more rows than this; an unknown estimate does'),
 });
 
 const approvers = object({
-  groups: list(text(200)).optional(),
-  quorum: z
-    .int({ error: 'must be a whole number' })
-    .min(1, { error: 'must be at least 1' })
-    .max(20, { error: 'must be at most 20' })
-    .optional(),
+  groups: list(text(200)).optional().describe('Who may decide; absent: any approver'),
+  quorum: whole(1, 20).optional().describe('How many must agree'),
 });
 
 const terms = {
   approvers: approvers.optional(),
-  /** How long the connection waits. */
-  wait: duration(0, 3_600_000, '0 to 1h').optional(),
-  /** How long the request stays open. */
-  expires: duration(1000, 30 * 86_400_000, '1s to 30d').optional(),
-  reason_required: z.boolean({ error: 'must be true or false' }).optional(),
+  surfaces: list(oneOf(DECIDING_SURFACES))
+    .optional()
+    .describe('Where it may be approved; absent: everywhere. Denying works everywhere'),
+  wait: duration(0, 3_600_000, '0 to 1h').optional().describe('How long the connection waits, 0 to 1h'),
+  expires: duration(1000, 30 * 86_400_000, '1s to 30d')
+    .optional()
+    .describe('How long the request stays open, 1s to 30d'),
+  reason_required: yesOrNo.optional().describe('A reason must be given'),
 };
 
 const rule = object({
   name: text(63).regex(/^[a-z0-9][a-z0-9_-]*$/, {
     error: 'must be made of lower-case letters, digits, _ and -, and start with a letter or digit',
   }),
-  match: match.optional(),
-  unless: match.optional(),
+  match: match.optional().describe('All of these must match; absent: everything does'),
+  unless: match.optional().describe('The rule does not apply to what matches all of these'),
   effect,
+  mode: oneOf(['enforce', 'observe']).optional().describe('observe: recorded and counted, not enforced'),
   message: text(200)
     .regex(/^[^\p{Cc}]*$/u, { error: 'must be one line' })
-    .optional(),
+    .optional()
+    .describe('One sentence added to the reason'),
   ...terms,
 });
 
@@ -121,15 +166,20 @@ const defaultKeys = Object.keys(BUILT_IN_DEFAULTS).filter(
 
 export const policySchema = object({
   version: z.literal(1, { error: 'must be 1' }),
+  preset: oneOf(PRESET_NAMES).optional().describe('Where the defaults start from; absent: guarded'),
   pii: z
     .array(object({ columns: list(glob(3)), tag: tagName }), { error: 'must be a list' })
     .max(MAX_LIST, { error: `has more than ${MAX_LIST} entries` })
-    .optional(),
+    .optional()
+    .describe('Columns that hold personal data'),
   trusted_functions: z
     .array(trusted, { error: 'must be a list' })
     .max(MAX_LIST, { error: `has more than ${MAX_LIST} entries` })
-    .optional(),
-  defaults: object(Object.fromEntries(defaultKeys.map((key) => [key, effect.optional()]))).optional(),
+    .optional()
+    .describe('Functions that only compute: schema.function or schema.*'),
+  defaults: object(Object.fromEntries(defaultKeys.map((key) => [key, effect.optional()])))
+    .optional()
+    .describe('What happens where no rule decides'),
   ...terms,
   rules: z
     .array(rule, { error: 'must be a list' })
@@ -146,6 +196,7 @@ export const KNOWN_KEYS: readonly string[] = [
   ...Object.keys(rule.shape),
   ...Object.keys(match.shape),
   ...Object.keys(approvers.shape),
+  ...Object.keys(time.shape),
   'columns',
   'tag',
   ...defaultKeys,
@@ -156,33 +207,4 @@ function show(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);
   return Array.isArray(value) ? 'a list' : 'a block';
-}
-
-/** ` (did you mean "x"?)` for a near miss, else nothing. */
-export function nearest(input: unknown, values: readonly string[]): string {
-  if (typeof input !== 'string' || input.length > 40) return '';
-  const lower = input.toLowerCase();
-  let best: string | null = null;
-  let least = 3;
-  for (const value of values) {
-    const distance = editDistance(lower, value);
-    if (distance < least) {
-      least = distance;
-      best = value;
-    }
-  }
-  return best === null ? '' : ` (did you mean "${best}"?)`;
-}
-
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i += 1) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j += 1) {
-      const same = a[i - 1] === b[j - 1] ? 0 : 1;
-      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + same));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
 }

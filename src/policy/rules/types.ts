@@ -1,5 +1,7 @@
 /** The typed policy: what the YAML text means once every mistake is out of it. docs/policy.md is its reference. */
-import type { Effect, StatementClass } from '../types.ts';
+import type { DecidingSurface, Effect, StatementClass } from '../types.ts';
+import type { Preset } from './defaults.ts';
+import type { TimeWindow } from './window.ts';
 
 /** `mask` is enforced as hold until masking is on the wire. */
 export type RuleEffect = Effect | 'mask';
@@ -31,6 +33,9 @@ export interface Match {
   readonly groups?: readonly string[];
   readonly missing_where?: boolean;
   readonly transaction?: readonly ('idle' | 'open' | 'failed')[];
+  readonly time?: TimeWindow;
+  /** It may change more rows than this; an unknown estimate does. */
+  readonly rows_over?: number;
 }
 
 /** How a hold waits; null: not said here. Milliseconds. */
@@ -40,7 +45,11 @@ export interface Terms {
   readonly waitMs: number | null;
   readonly expiresMs: number | null;
   readonly reasonRequired: boolean;
+  /** null: not said here. */
+  readonly surfaces: readonly DecidingSurface[] | null;
 }
+
+export type Mode = 'enforce' | 'observe';
 
 export interface Rule {
   readonly name: string;
@@ -48,6 +57,8 @@ export interface Rule {
   /** The rule does not apply to what this matches. */
   readonly unless: Match | null;
   readonly effect: RuleEffect;
+  /** `observe`: recorded and counted, not enforced. */
+  readonly mode: Mode;
   /** One sentence added to the reason. */
   readonly message: string | null;
   readonly terms: Terms;
@@ -61,8 +72,11 @@ export interface PiiEntry {
 export interface Policy {
   readonly version: 1;
   readonly pii: readonly PiiEntry[];
+  readonly preset: Preset;
   readonly trustedFunctions: readonly string[];
   readonly defaults: Defaults;
+  /** How the defaults are meant. */
+  readonly mode: Mode;
   /** Terms of default holds, and of rules that say nothing themselves. */
   readonly terms: Terms;
   readonly rules: readonly Rule[];
