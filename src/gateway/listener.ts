@@ -204,7 +204,9 @@ class Listener implements Gateway {
     const settings = startupSettings(packet.parameters, trusted);
     if (settings.kind === 'refused') throw new LoginRefused({ kind: 'startup-setting', name: settings.name });
     const id = `ses_${randomBytes(10).toString('hex')}`;
-    const shownName = `${line(settings.applicationName ?? '', 35)} ${id}`.trim();
+    const shownName = trusted
+      ? (settings.applicationName ?? '')
+      : nameFor(settings.applicationName ?? '', id);
     const upstream = await this.#connect(
       target,
       upstreamLogin,
@@ -315,6 +317,10 @@ function count(counts: Map<string, number>, key: string): () => void {
     else counts.set(key, left);
   };
 }
+
+/** The id leads from pg_stat_activity to the recording. The server takes 63 bytes and makes question marks of what is not ASCII. */
+const nameFor = (applicationName: string, id: string): string =>
+  `${applicationName.replaceAll(/[^ -~]+/g, '?').slice(0, 35)} ${id}`.trim();
 
 /** What the server reported, except that the client sees its own application_name. */
 function reports(upstream: UpstreamLink, applicationName: string | null): Buffer[] {

@@ -191,6 +191,17 @@ describe('the wire', () => {
     expect(await client.ready()).toEqual(['T', 'D', 'C:SELECT 1', 'Z:I']);
   });
 
+  it('tells the server the name of the application and the session, as it can show them', async () => {
+    const client = await connect(AGENT, { application_name: `Zoë's ${'long '.repeat(20)}` });
+    client.send(query('show application_name'));
+    await client.ready();
+    const shown = client.messages
+      .findLast(({ type }) => type === 'D')
+      ?.bytes.subarray(11)
+      .toString();
+    expect(shown).toMatch(/^Zo\?'s (long ){6}ses_[0-9a-f]{20}$/);
+  });
+
   it('keeps the unnamed statement while it looks up names of its own', async () => {
     const client = await connect();
     client.send(

@@ -53,6 +53,15 @@ const approveAll = async (): Promise<void> => {
   for (const { id, state } of await it_.desk.list()) if (state === 'pending') it_.desk.approve(id);
 };
 
+it('knows the client under its own application_name', async () => {
+  const name = 'isolation/insert-conflict-do-nothing-and-more';
+  const client = await WireClient.login(it_.port, AGENT, { application_name: name });
+  clients.push(client);
+  client.send(serialize.query('show application_name'));
+  await client.ready();
+  expect(client.messages.find(({ type }) => type === 'D')?.bytes.toString()).toContain(name);
+});
+
 describe('the function call of the protocol', () => {
   it('is held like a statement that cannot be read; its permission is for this function and these arguments', async () => {
     const client = await connect();
