@@ -32,7 +32,7 @@ if (path === undefined || !Object.hasOwn(suites, driver)) {
 const source = resolve(path);
 const database = 'drivers';
 
-/** Each integration file is a program; it passes when it ends with 0. */
+/** Each integration file of pg is a program, which passes when it ends with 0; the packages around it have mocha's tests. */
 async function nodePostgres(login) {
   const home = join(source, 'packages/pg');
   const files = readdirSync(join(home, 'test/integration'), { recursive: true, withFileTypes: true })
@@ -44,19 +44,30 @@ async function nodePostgres(login) {
   const verdicts = new Map();
   // One at a time: several files make the same tables.
   for (const file of files) {
-    const done = await runLong(process.execPath, [file], {
-      cwd: home,
-      env,
-      timeout: 120_000,
-      killSignal: 'SIGKILL',
-    });
+    const limits = { timeout: 120_000, killSignal: 'SIGKILL' };
+    const done = await runLong(process.execPath, [file], { cwd: home, env, ...limits });
     verdicts.set(relative(home, file), { ok: done.status === 0, told: tail(done) });
+  }
+  for (const name of ['pg-pool', 'pg-cursor', 'pg-query-stream']) {
+    if (values.only !== '' && !name.includes(values.only)) continue;
+    const told = join(here.dir, 'mocha.json');
+    rmSync(told, { force: true });
+    const args = [join(source, 'node_modules/mocha/bin/mocha.js'), '--exit', '--timeout', '20000'];
+    args.push('--reporter', 'json', '--reporter-option', `output=${told}`);
+    if (name === 'pg-query-stream') args.push('-r', 'ts-node/register', 'test/**/*.ts');
+    const done = await runLong(process.execPath, args, { cwd: join(source, 'packages', name), env });
+    const { tests } = existsSync(told) ? JSON.parse(readFileSync(told, 'utf8')) : { tests: [] };
+    if (tests.length === 0) verdicts.set(name, { ok: false, told: tail(done) });
+    for (const { fullTitle, err } of tests) {
+      const ok = err.message === undefined;
+      verdicts.set(`${name}: ${fullTitle}`, { ok, told: err.stack ?? '' });
+    }
   }
   return verdicts;
 }
 
 async function psycopg(login) {
-  const dsn = `host=${login.host} port=${login.port} user=${login.user} password=${login.password} dbname=${database}`;
+  const dsn = conninfo(login);
   const only = values.only === '' ? [] : ['-k', values.only];
   const args = [
     '-m',
@@ -102,14 +113,13 @@ async function psycopg(login) {
 async function libpqPipeline(login) {
   const home = join(source, 'src/test/modules/libpq_pipeline');
   const program = join(home, 'libpq_pipeline');
-  const conninfo = `host=${login.host} port=${login.port} user=${login.user} password=${login.password} dbname=${database}`;
   const env = { PATH: process.env.PATH, LD_LIBRARY_PATH: join(source, 'src/interfaces/libpq') };
   const verdicts = new Map();
   for (const name of run(program, ['tests'], { env }).stdout.trim().split(/\s+/)) {
     if (!name.includes(values.only)) continue;
     const trace = join(here.dir, `${name}.trace`);
     rmSync(trace, { force: true });
-    const done = await runLong(program, ['-r', '700', '-t', trace, name, conninfo], {
+    const done = await runLong(program, ['-r', '700', '-t', trace, name, conninfo(login)], {
       env,
       timeout: 120_000,
       killSignal: 'SIGKILL',
@@ -126,11 +136,13 @@ async function libpqPipeline(login) {
 
 /** Each test of each package. */
 async function pgx(login) {
+  const dsn = conninfo(login);
   const env = {
     ...libpq(login),
     PATH: process.env.PATH,
     HOME: process.env.HOME,
-    PGX_TEST_DATABASE: `host=${login.host} port=${login.port} user=${login.user} password=${login.password} dbname=${database}`,
+    PGX_TEST_DATABASE: dsn,
+    PGX_TEST_TCP_CONN_STRING: dsn,
   };
   const only = values.only === '' ? [] : ['-run', values.only];
   const done = await runLong(
@@ -153,6 +165,9 @@ async function pgx(login) {
   return verdicts;
 }
 
+function conninfo(login) {
+  return `host=${login.host} port=${login.port} user=${login.user} password=${login.password} dbname=${database}`;
+}
 function libpq(login) {
   return {
     PGHOST: login.host,
@@ -181,12 +196,16 @@ try {
   ];
   const env = { PATH: process.env.PATH, PGPASSWORD: server.password };
   const fresh = () => {
-    run(join(values.bindir, 'psql'), [...psql, '-c', `DROP DATABASE IF EXISTS ${database} WITH (FORCE)`], {
-      env,
-    });
-    run(join(values.bindir, 'psql'), [...psql, '-c', `CREATE DATABASE ${database} TEMPLATE template0`], {
-      env,
-    });
+    const said = (sql, ...more) => run(join(values.bindir, 'psql'), [...psql, ...more, '-c', sql], { env });
+    said(`DROP DATABASE IF EXISTS ${database} WITH (FORCE)`);
+    said(`CREATE DATABASE ${database} TEMPLATE template0`);
+    // As its testsetup/postgresql_setup.sql, without the roles for other ways of logging in.
+    if (driver === 'pgx')
+      said(
+        'CREATE EXTENSION hstore; CREATE EXTENSION ltree; CREATE DOMAIN uint64 AS numeric(20, 0)',
+        '-d',
+        database,
+      );
   };
   const report = (name, verdicts) => {
     const passed = [...verdicts.values()].filter(({ ok }) => ok).length;
