@@ -14,6 +14,7 @@ import { keepPostgres } from './embedded/keep.ts';
 import { lock } from './embedded/lock.ts';
 import { createJudge } from './gateway/judge/judge.ts';
 import { type PolicyFile, watchPolicyFile } from './gateway/judge/policy-file.ts';
+import { sampleTarget } from './gateway/judge/sample.ts';
 import { createGateway } from './gateway/listener.ts';
 import { createPolicyEditor } from './gateway/policy-editor.ts';
 import type { Judge } from './gateway/types.ts';
@@ -24,6 +25,8 @@ import { explainObject } from './policy/explain.ts';
 import type { PolicyChange } from './policy/live.ts';
 import { defaultPolicyText, demoPolicyText } from './policy/rules/default.ts';
 import { createPolicyHolder, type PolicyHolder } from './policy/rules/holder.ts';
+import { createTagLookup } from './policy/rules/tags.ts';
+import { suggestAll } from './policy/suggest.ts';
 import { checkListen, listenFrom } from './ports.ts';
 import { loadSigningKey } from './recordings/keys.ts';
 import { createRecorder } from './recordings/recorder.ts';
@@ -206,6 +209,12 @@ async function compose(
         placed.find((one) => one.target.name === name),
         sql,
       ),
+    suggest: async (name) => {
+      const one = placed.find(({ target }) => target.name === name);
+      if (one === undefined) return null;
+      const { tables, unread, partial } = await sampleTarget(one.target);
+      return { ...suggestAll(tables, createTagLookup(one.policy.current().policy)), unread, partial };
+    },
     mintCredential: (input) => identity.mint(input),
     revokeCredential: async (id) => {
       const done = await identity.revoke(id);

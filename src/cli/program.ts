@@ -126,6 +126,11 @@ function build(cli: Cli, version: string, done: (code: number) => void): Command
     .option('--base <version>', 'refuse when another version than this is in force')
     .action(async (file: string, options) => (await import('./policy-live.ts')).set(cli, file, options));
   policy
+    .command('suggest')
+    .description('look for columns to tag as pii, by names and a sample of values; prints YAML')
+    .requiredOption('--target <name>', 'a target of the running gateway')
+    .action(async (options) => (await import('./policy-suggest.ts')).suggest(cli, options));
+  policy
     .command('default')
     .description('print the default policy')
     .action(async () => (await import('./policy.ts')).printDefault(cli));

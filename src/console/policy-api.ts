@@ -9,10 +9,11 @@ import { type Caller, type Env, sourceOf } from './guard.ts';
 import type { ConsoleOptions } from './types.ts';
 
 const change = z.strictObject({ text: z.string().max(1_000_000) });
+const suggestion = z.strictObject({ target: z.string().min(1).max(100) });
 const VERSION = /^(?:W\/)?"?([0-9a-f]{16})"?$/;
 
 export function createPolicyApi(
-  { policy }: ConsoleOptions,
+  { policy, suggest, log }: ConsoleOptions,
   callerOf: (c: Context<Env>) => Caller,
 ): Hono<Env> {
   const app = new Hono<Env>();
@@ -58,6 +59,31 @@ export function createPolicyApi(
       },
       status,
     );
+  });
+
+  /** One at a time: each reads a part of every table. */
+  let suggesting = false;
+  app.post('/suggest', async (c) => {
+    const read = await bodyOf(c, suggestion);
+    if (read instanceof Response) return read;
+    if (suggesting) return fail(c, 429, 'A suggestion is being made already; try again when it is done.');
+    suggesting = true;
+    try {
+      log.info(
+        { by: callerOf(c).approver.id, target: read.body.target },
+        'a target is sampled for suggestions',
+      );
+      const found = await suggest(read.body.target);
+      return found === null ? fail(c, 404, NO_TARGET) : c.json(found);
+    } catch {
+      return fail(
+        c,
+        503,
+        'The target cannot be read now; is it up, and has its read-only login the right to connect?',
+      );
+    } finally {
+      suggesting = false;
+    }
   });
   return app;
 }

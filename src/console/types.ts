@@ -3,6 +3,7 @@ import type { Desk } from '../approvals/types.ts';
 import type { Access } from '../identity/access.ts';
 import type { Owner } from '../identity/types.ts';
 import type { PolicyEditor } from '../policy/live.ts';
+import type { Suggestions } from '../policy/suggest.ts';
 import type { Recorder, SessionIndex } from '../recordings/types.ts';
 
 /** What is used of the logger (pino fits). */
@@ -46,6 +47,8 @@ export interface ConsoleOptions {
   readonly revokeCredential: (id: string) => Promise<boolean>;
   /** Verdict of a text at a target's catalog, as `policy explain --jsonl` prints it; null: no such target. */
   readonly explain: (sql: string, target: string) => Promise<object | null>;
+  /** Columns of a target that look like personal data; null: no such target. Rejects when it cannot be read. */
+  readonly suggest: (target: string) => Promise<Suggestions | null>;
   readonly listen: ConsoleListen;
   readonly log: ConsoleLog;
   readonly now: () => number;

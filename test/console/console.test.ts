@@ -323,6 +323,7 @@ describe('listening', () => {
     mintCredential: async () => ({ id: '', secret: '', expiresAt: 0 }),
     revokeCredential: async () => false,
     explain: async () => null,
+    suggest: async () => null,
     listen: { host: '127.0.0.1', port: 0, publicUrl: null, allowedHosts: [], ...listen },
     log: quiet,
     now: () => T0,

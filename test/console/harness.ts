@@ -42,6 +42,7 @@ export async function startConsole(
       target === 'shop'
         ? { verdict: 'hold', class: 'delete', statements: [], rules: ['deletes'], reason: sql }
         : null,
+    suggest: async () => null,
     listen: { host: '127.0.0.1', port: 0, publicUrl: null, allowedHosts: [], ...listen },
     log: quiet,
     now: () => clock.now,

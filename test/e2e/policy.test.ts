@@ -19,7 +19,9 @@ beforeAll(async () => {
   target = await testPostgres();
   await target.query(
     'postgres',
-    `CREATE ROLE app LOGIN PASSWORD 'app'; CREATE TABLE t AS SELECT 1 AS a; GRANT ALL ON t TO app`,
+    `CREATE ROLE app LOGIN PASSWORD 'app'; CREATE TABLE t AS SELECT 1 AS a;
+     CREATE TABLE contacts AS SELECT i AS id, 'c' || i || '@example.com' AS reach FROM generate_series(1, 40) i;
+     GRANT ALL ON t, contacts TO app`,
   );
   const dataDir = scratch();
   writeFileSync(join(dataDir, 'policy.yaml'), POLICY);
@@ -119,4 +121,12 @@ test('a policy set by one who may is in force for the next statement of a connec
     expect.objectContaining({ kind: 'policy', author: 'dana@example.com', version: after.version }),
   );
   expect((await as(dana, ['verify', after.change?.session ?? ''])).out).toContain('intact');
+});
+
+test('columns to tag are suggested from the data itself, without a value', async () => {
+  const { code, out } = await as(eve, ['policy', 'suggest', '--target', 'app']);
+  expect(code).toBe(0);
+  expect(out).toContain('"public.contacts.reach" # 40 of 40 values are e-mail addresses');
+  expect(out).not.toContain('@');
+  expect((await as(eve, ['policy', 'suggest', '--target', 'none'])).err).toContain('no such target');
 });
