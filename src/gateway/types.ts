@@ -30,7 +30,8 @@ export interface Target {
 
 /** What the session tells the judge about itself. */
 export interface JudgeContext {
-  readonly policy: PolicyContext;
+  /** The judge adds the time. */
+  readonly policy: Omit<PolicyContext, 'now'>;
   readonly resolution: ResolutionContext;
   /** Types the client declared for parameters (Parse), else empty. */
   readonly paramTypes: readonly number[];

@@ -16,7 +16,7 @@ import {
   type Policy,
   policyVersion,
 } from '../../src/policy/rules/index.ts';
-import type { CatalogSnapshot, PolicyContext, ResolutionContext } from '../../src/policy/types.ts';
+import type { CatalogSnapshot, ResolutionContext } from '../../src/policy/types.ts';
 import { evaluate } from '../../src/policy/verdict.ts';
 import { catalog as base } from '../policy/fixture.ts';
 
@@ -98,8 +98,9 @@ const SQL = [
   'select $1::int',
 ] as const;
 
+type Who = JudgeContext['policy'];
 /** A field that PolicyContext or ResolutionContext gains does not compile until it varies here. */
-const who: { readonly [K in keyof Required<PolicyContext>]: fc.Arbitrary<PolicyContext[K]> } = {
+const who: { readonly [K in keyof Required<Who>]: fc.Arbitrary<Who[K]> } = {
   target: fc.constantFrom('shop', 'twin'),
   environment: fc.constantFrom('production', 'test'),
   owner: fc.constantFrom('al', 'bea', null),

@@ -11,13 +11,7 @@ import {
   type TagLookup,
   tagSource,
 } from '../../policy/rules/index.ts';
-import type {
-  Analysis,
-  CatalogRelation,
-  PolicyContext,
-  ResolutionContext,
-  Verdict,
-} from '../../policy/types.ts';
+import type { Analysis, CatalogRelation, ResolutionContext, Verdict } from '../../policy/types.ts';
 import { denied, evaluate } from '../../policy/verdict.ts';
 import { workerUrl } from '../../policy/worker-url.ts';
 import type { Judge, JudgeContext, Judged, Target } from '../types.ts';
@@ -337,7 +331,7 @@ const resolutionKey = memo(({ searchPath, tempRelations, changed }: ResolutionCo
   JSON.stringify([searchPath, tempRelations, changed ?? []]),
 );
 
-const policyKey = memo((context: PolicyContext) =>
+const policyKey = memo((context: JudgeContext['policy']) =>
   JSON.stringify([
     context.target,
     context.environment,
