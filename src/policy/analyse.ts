@@ -24,7 +24,7 @@ import type {
   StatementClass,
   StatementFacts,
 } from './types.ts';
-import { verb } from './verb.ts';
+import { told, verb } from './verb.ts';
 
 export type { TagLookup };
 export { loadParser };
@@ -83,7 +83,7 @@ function judge(sql: string, parsed: Parsed, input: AnalyseInput): Facts {
     for (const bind of hidden.binds) binds.add(bind);
     for (const [key, digest] of out.definitions) definitions.set(key, digest);
     relyOn(resolution.changed ?? [], out);
-    const finished = out.finish(verb(statement.kind, statement.node));
+    const finished = out.finish(told(verb(statement.kind, statement.node), out.class));
     const changes = changesOf(statement.kind, statement.node, out, finished.class);
     const rows = rowsChanged(finished, input.catalog);
     const facts: StatementFacts = {

@@ -2,6 +2,16 @@
 import { analyses, objectName, UTILITIES, verbOf } from './facts/utility.ts';
 import type { Tree } from './parse/node.ts';
 import { asText, unwrap } from './parse/node.ts';
+import type { StatementClass } from './types.ts';
+
+const WRITES: ReadonlySet<StatementClass> = new Set(['insert', 'update', 'delete', 'merge']);
+
+/** What changes data inside of it, as in a WITH, is what a statement is called by: a DELETE is not told as a SELECT. */
+export function told(verb: string, weight: StatementClass): string {
+  // ON CONFLICT DO UPDATE is an INSERT to everybody.
+  if (!WRITES.has(weight) || (weight === 'update' && verb.endsWith('INSERT'))) return verb;
+  return verb.replace(/(SELECT|VALUES|COPY TO|INSERT|UPDATE|DELETE|MERGE)$/, weight.toUpperCase());
+}
 
 export function verb(kind: string, node: Tree): string {
   switch (kind) {

@@ -450,6 +450,15 @@ describe('verbs', () => {
     ['VACUUM orders', 'VACUUM'],
     ['ROLLBACK TO a', 'ROLLBACK TO'],
     ['SELECT 1', 'SELECT'],
+    ['WITH gone AS (DELETE FROM orders RETURNING *) SELECT * FROM gone', 'DELETE'],
+    [
+      'EXPLAIN ANALYZE WITH gone AS (DELETE FROM orders RETURNING *) SELECT * FROM gone',
+      'EXPLAIN ANALYZE DELETE',
+    ],
+    ['WITH gone AS (DELETE FROM orders RETURNING *) INSERT INTO orders SELECT * FROM gone', 'DELETE'],
+    ['COPY (DELETE FROM orders RETURNING *) TO STDOUT', 'DELETE'],
+    ['INSERT INTO orders (id) VALUES (1) ON CONFLICT DO NOTHING', 'INSERT'],
+    ['INSERT INTO orders (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET total = 2', 'INSERT'],
     ['ALTER FUNCTION f() OWNER TO r', 'ALTER FUNCTION'],
   ])('%s is %s', (sql, verb) => {
     expect(facts(sql).statements[0]?.verb).toBe(verb);
