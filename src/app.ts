@@ -167,6 +167,7 @@ async function compose(
     holdTerms: { ...config.hold, lockedWaitMs: 10_000 },
     where: bot?.where ?? 'the Holdpoint console',
     tls: config.gateway.tls,
+    limits: config.gateway.limits,
     fingerprintKey: Buffer.from(
       await store.meta.getOrCreate('fingerprint-key', () => secretText(32)),
       'base64url',

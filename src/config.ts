@@ -32,6 +32,7 @@ export function loadConfig(flags: Flags, env: NodeJS.ProcessEnv, cwd: string): C
     gateway: {
       ...readListen(values.gateway?.listen, env['HOLDPOINT_LISTEN'], 7432, 'HOLDPOINT_LISTEN', problems),
       tls: readTls(file, problems),
+      limits: readLimits(file),
     },
     console: readConsole(file, env, problems),
     publicUrl: readPublicUrl(file, env, problems),
@@ -96,6 +97,17 @@ function readStore(file: ConfigFile, env: NodeJS.ProcessEnv, problems: Problem[]
   const problem = urlProblem(text);
   if (problem !== null) problems.push({ place: name, message: problem });
   return text;
+}
+
+function readLimits({ values }: ConfigFile): Config['gateway']['limits'] {
+  const { connections, per_address, per_owner, login, message } = values.gateway?.limits ?? {};
+  return {
+    ...(connections === undefined ? {} : { total: connections }),
+    ...(per_address === undefined ? {} : { perAddress: per_address }),
+    ...(per_owner === undefined ? {} : { perOwner: per_owner }),
+    ...(login === undefined ? {} : { loginMs: login }),
+    ...(message === undefined ? {} : { messageBytes: message }),
+  };
 }
 
 function readTls(file: ConfigFile, problems: Problem[]): Config['gateway']['tls'] {

@@ -25,6 +25,21 @@ function mistakes(...args: Parameters<typeof load>): string[] {
   return [];
 }
 
+test('limits of the gateway are read with their units, and held to sensible ranges', () => {
+  const limits = '{ connections: 5000, per_address: 2000, per_owner: 10, login: 5s, message: 64MB }';
+  expect(load(`gateway: { limits: ${limits} }`).gateway.limits).toEqual({
+    total: 5000,
+    perAddress: 2000,
+    perOwner: 10,
+    loginMs: 5000,
+    messageBytes: 64 * 1024 * 1024,
+  });
+  expect(load('gateway: {}').gateway.limits).toEqual({});
+  expect(
+    mistakes('gateway: { limits: { connections: 0, per_owner: 1.5, login: 2m, message: 2GB, portals: 1 } }'),
+  ).toHaveLength(5);
+});
+
 describe('mistakes are told all at once, each with its place', () => {
   test('of the shape, of the meaning, of the environment and of the command line', () => {
     const yaml = `gateway: { listen: nowhere, tls: { cert_file: a.pem, key_file: b.pem } }

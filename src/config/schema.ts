@@ -12,6 +12,15 @@ const duration = z
     const unit = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[value.replace(/^\d+/, '')] ?? 1000;
     return Number.parseInt(value, 10) * unit;
   });
+/** Bytes: a number, or such as 16MB. */
+const size = z
+  .union([z.int(), z.string().regex(/^\d{1,5}(KB|MB|GB)$/, 'write a size such as 512KB, 16MB or 1GB')])
+  .transform((value) => {
+    if (typeof value === 'number') return value;
+    const unit = { KB: 1024, MB: 1024 ** 2, GB: 1024 ** 3 }[value.slice(-2)] ?? 1;
+    return Number.parseInt(value, 10) * unit;
+  });
+const count = z.int().min(1).max(100_000);
 export const address = z
   .string()
   .regex(/^(\[[0-9a-f:]+\]|[^:\s]+):\d{1,5}$/i, 'write host:port, such as 127.0.0.1:7432')
@@ -46,6 +55,19 @@ export const schema = z.strictObject({
     .strictObject({
       listen: address.optional(),
       tls: z.strictObject({ cert_file: z.string(), key_file: z.string() }).optional(),
+      limits: z
+        .strictObject({
+          connections: count.optional(),
+          per_address: count.optional(),
+          per_owner: count.optional(),
+          login: duration.refine((ms) => ms >= 1000 && ms <= 60_000, 'is between 1s and 60s').optional(),
+          // The server itself takes no more than just under 1 GB.
+          message: size
+            .refine((bytes) => bytes >= 64 * 1024 && bytes <= 1024 ** 3, 'is between 64KB and 1GB')
+            .transform((bytes) => Math.min(bytes, 0x3fffffff))
+            .optional(),
+        })
+        .optional(),
     })
     .optional(),
   console: z.strictObject({ listen: address.optional(), public_url: z.url().optional() }).optional(),

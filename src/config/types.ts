@@ -1,4 +1,5 @@
 /** What the configuration comes to, and what can be wrong with it. */
+import type { GatewayLimits } from '../gateway/ports.ts';
 import type { Target } from '../gateway/types.ts';
 import type { IssuerConfig } from '../identity/issuer.ts';
 import type { AccessLevel, ApproverRecord } from '../identity/types.ts';
@@ -24,7 +25,11 @@ export interface TargetSettings extends Target {
 }
 export interface Config {
   readonly dataDir: string;
-  readonly gateway: Listen & { readonly tls: { readonly cert: string; readonly key: string } | null };
+  readonly gateway: Listen & {
+    readonly tls: { readonly cert: string; readonly key: string } | null;
+    /** What the file says; the gateway has a default for the rest. */
+    readonly limits: Partial<GatewayLimits>;
+  };
   readonly console: Listen;
   readonly publicUrl: string | null;
   /** null: the embedded PostgreSQL. */
