@@ -1,11 +1,13 @@
 /**
- * Cancel keys: the secret is ours, the server's is never shown (WIRE.md). Compared in constant time, tried at a bounded rate. The process number
- * is the backend's own (DESIGN.md 14): clients look for it in notifications, pg_locks and pg_stat_activity.
+ * Cancel keys: the secret is ours, the server's is never shown (WIRE.md). Compared in constant time; who guesses is stopped, and nobody else. The
+ * process number is the backend's own (DESIGN.md 14): clients look for it in notifications, pg_locks and pg_stat_activity.
  */
 import { randomBytes, randomInt, timingSafeEqual } from 'node:crypto';
+import { createLimiter, type Limiter } from '../identity/limiter.ts';
 
-const PER_SECOND = 100;
 const SECRET = 4;
+/** At once, and then by the minute. */
+const GUESSES = 100;
 
 export interface CancelKey {
   readonly pid: number;
@@ -13,14 +15,12 @@ export interface CancelKey {
 }
 
 export class Cancels<T> {
-  readonly #now: () => number;
   /** Backends of several targets may have the same number. */
   readonly #map = new Map<number, readonly { readonly secret: Buffer; readonly value: T }[]>();
-  #window = 0;
-  #tries = 0;
+  readonly #guesses: Limiter;
 
   constructor(now: () => number) {
-    this.#now = now;
+    this.#guesses = createLimiter({ burst: GUESSES, perMinute: GUESSES, now });
   }
 
   register(value: T, backend: number | null): CancelKey {
@@ -36,12 +36,13 @@ export class Cancels<T> {
     else this.#map.set(pid, rest);
   }
 
-  find(pid: number, secret: Buffer): T | null {
-    const second = Math.floor(this.#now() / 1000);
-    if (second !== this.#window) [this.#window, this.#tries] = [second, 0];
-    if (++this.#tries > PER_SECOND) return null;
-    if (secret.length !== SECRET) return null;
-    const found = this.#map.get(pid)?.find((one) => timingSafeEqual(secret, one.secret));
+  /** `from`: who asks. */
+  find(pid: number, secret: Buffer, from: string): T | null {
+    if (this.#guesses.limited(from)) return null;
+    const found = this.#map
+      .get(pid)
+      ?.find((one) => secret.length === SECRET && timingSafeEqual(secret, one.secret));
+    if (found === undefined) this.#guesses.failed(from);
     return found?.value ?? null;
   }
 }

@@ -7,7 +7,7 @@ import { own, type Permit } from './clearance.ts';
 import type { ClientLink } from './client.ts';
 import { affectsContext, type SessionContext } from './context.ts';
 import type { Asking, Subject } from './draft.ts';
-import type { Failure } from './errors.ts';
+import { type Failure, toReport } from './errors.ts';
 import type { Gate, GateHost } from './gate.ts';
 import type { Judging } from './judging.ts';
 import type { Names, Portal, Prepared, Settle } from './names.ts';
@@ -21,7 +21,7 @@ import type { Judge, Target } from './types.ts';
 import type { UpstreamLink } from './upstream/connect.ts';
 import { FLUSH, type ServerLink, SYNC, type TransactionStatus } from './upstream/link.ts';
 import { decodeError } from './wire/backend.ts';
-import { FRONTEND } from './wire/frame.ts';
+import { FRONTEND, messageName } from './wire/frame.ts';
 
 export interface SessionOptions {
   readonly deps: GatewayDeps;
@@ -245,11 +245,19 @@ export class Core {
     return !this.over && !this.link.skipping;
   }
 
+  /** A client that pipelines without end waits until some of it is answered (I7). */
+  answered(): Promise<void> {
+    this.link.control(FLUSH, null);
+    this.link.flush();
+    return this.link.until(() => this.link.copyIn || this.link.replies.eased);
+  }
+
   /**
    * A malformed message is an error like any other: where an answer stands open the server itself fails, and what was prepared before stays.
    * Of the extended protocol everything up to Sync is then skipped; the others bring their own ReadyForQuery.
    */
   async refuseMessage(type: number, failure: Failure): Promise<void> {
+    this.record.message(messageName(type), toReport(failure));
     const ends = type === FRONTEND.query || type === FRONTEND.functionCall || type === FRONTEND.sync;
     if (ends && !(await this.settleEarlier())) {
       // A Sync ends the skipping, whatever else is in it.
@@ -322,3 +330,13 @@ const RELATION_KINDS: ReadonlySet<string> = new Set([
 ]);
 const LOCKLESS: ReadonlySet<string> = new Set(['empty', 'transaction', 'session', 'prepare']);
 const takesLocks = (it: Plan): boolean => statementsOf(it).some((one) => !LOCKLESS.has(one.class));
+
+/** Waits for it, no longer. */
+export const within = (work: Promise<void>, ms: number): Promise<void> =>
+  new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    void work.then(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });

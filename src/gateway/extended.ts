@@ -86,9 +86,20 @@ export class ExtendedQuery {
     this.#sendParse(message, name, prepared);
   }
 
+  /** No room for another statement of this name. The unnamed one takes the place of the one before. */
   #full(name: string): boolean {
     const { statements, o } = this.#c;
-    return !statements.has(name) && statements.size >= o.limits.statements;
+    return (
+      name !== '' && ((!statements.has(name) && statements.size >= o.limits.statements) || this.#heavy())
+    );
+  }
+  #fullOfPortals(name: string): boolean {
+    const { portals, o } = this.#c;
+    return name !== '' && ((!portals.has(name) && portals.size >= o.limits.portals) || this.#heavy());
+  }
+  #heavy(): boolean {
+    const { statements, portals, o } = this.#c;
+    return statements.bytes + portals.bytes >= o.limits.namedBytes;
   }
 
   #sendParse(message: Buffer, name: string, prepared: Prepared): void {
@@ -141,7 +152,7 @@ export class ExtendedQuery {
       prepared.early === null
     ) {
       const it = this.#c.judging.now(prepared.sql, prepared.paramTypes, this.#c.transaction());
-      if (it !== null && this.#c.gate.plain(it) && this.#c.portals.size < this.#c.o.limits.portals) {
+      if (it !== null && this.#c.gate.plain(it) && !this.#fullOfPortals(bind.portal)) {
         this.#sendBind(frame.bytes, allowed(it), { prepared, bind, approval: null, n: null, fields: null });
         return null;
       }
@@ -157,8 +168,7 @@ export class ExtendedQuery {
     if (open && !(await this.#c.settleEarlier())) return;
     const [prepared] = this.#c.statements.candidates(bind.statement);
     if (prepared === undefined) return this.#refuseExtended({ kind: 'no-statement', name: bind.statement });
-    if (!this.#c.portals.has(bind.portal) && this.#c.portals.size >= this.#c.o.limits.portals)
-      return this.#refuseExtended({ kind: 'too-many-names' });
+    if (this.#fullOfPortals(bind.portal)) return this.#refuseExtended({ kind: 'too-many-names' });
     const { early } = prepared;
     const portal: Portal = { prepared, bind, approval: null, n: null, fields: null };
     if (early !== null && early.bind === message) {

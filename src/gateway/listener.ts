@@ -1,7 +1,7 @@
 /** Accepts clients, logs them in, connects them to their target and keeps the list of sessions. */
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer, type Server, type Socket } from 'node:net';
+import { createServer, isIP, type Server, type Socket } from 'node:net';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import { createLimiter, type Limiter } from '../identity/limiter.ts';
 import type { AccessLevel, Identity } from '../identity/types.ts';
@@ -45,7 +45,7 @@ class Listener implements Gateway {
   readonly #cancels: Cancels<Session>;
   /** Sessions whose link to the target is still open. */
   readonly #closing = new Set<Promise<void>>();
-  /** Connections, by address, from accept to close. */
+  /** Connections, by source, from accept to close. */
   readonly #addresses = new Map<string, number>();
   readonly #sockets = new Set<Socket>();
   /** Those that have not proven who they are, oldest first. */
@@ -114,13 +114,14 @@ class Listener implements Gateway {
 
   async #accept(tcp: Socket): Promise<void> {
     const address = tcp.remoteAddress ?? 'unknown';
-    if (this.#stopped || !this.#hasRoom(address)) {
+    const source = sourceOf(address);
+    if (this.#stopped || !this.#hasRoom(source)) {
       tcp.destroy();
       return;
     }
     this.#sockets.add(tcp);
-    this.#loggingIn.set(tcp, address);
-    const leave = count(this.#addresses, address);
+    this.#loggingIn.set(tcp, source);
+    const leave = count(this.#addresses, source);
     tcp.on('error', () => {});
     tcp.once('close', () => {
       this.#sockets.delete(tcp);
@@ -132,6 +133,7 @@ class Listener implements Gateway {
     let socket = tcp;
     try {
       await this.#serve(tcp, address, {
+        source,
         deadline: deadline.signal,
         onSocket: (secure) => {
           socket = secure;
@@ -143,7 +145,7 @@ class Listener implements Gateway {
       });
     } catch (error) {
       const ending = this.#endingOf(error);
-      if (ending?.kind === 'login-failed') this.#failures.failed(address);
+      if (ending?.kind === 'login-failed') this.#failures.failed(source);
       refuse(socket, ending);
     } finally {
       clearTimeout(timer);
@@ -151,10 +153,10 @@ class Listener implements Gateway {
   }
 
   /** Whoever holds connections without logging in shuts nobody out: the oldest of them gives way (I7). */
-  #hasRoom(address: string): boolean {
+  #hasRoom(source: string): boolean {
     const { loggingIn, perAddress, total } = this.#limits;
-    const rivals = [...this.#loggingIn].filter(([, from]) => from === address).map(([socket]) => socket);
-    const crowded = rivals.length >= loggingIn || (this.#addresses.get(address) ?? 0) >= perAddress;
+    const rivals = [...this.#loggingIn].filter(([, from]) => from === source).map(([socket]) => socket);
+    const crowded = rivals.length >= loggingIn || (this.#addresses.get(source) ?? 0) >= perAddress;
     const full = this.#sockets.size >= total;
     if (!crowded && !full) return true;
     const oldest = crowded ? rivals[0] : [...this.#loggingIn.keys()][0];
@@ -178,6 +180,7 @@ class Listener implements Gateway {
     tcp: Socket,
     address: string,
     login: {
+      readonly source: string;
       readonly deadline: AbortSignal;
       readonly onSocket: (socket: Socket) => void;
       readonly onProven: () => void;
@@ -186,12 +189,12 @@ class Listener implements Gateway {
     const opened = await open(tcp, this.#tls, login.deadline, login.onSocket);
     const { packet, socket } = opened;
     if (packet.kind === 'cancel') {
-      this.#cancels.find(packet.pid, packet.secret)?.cancel();
+      this.#cancels.find(packet.pid, packet.secret, login.source)?.cancel();
       socket.destroy();
       return;
     }
     // Before any work, and for every name alike: it neither locks anybody out nor tells which names exist.
-    if (this.#failures.limited(address)) await opened.reader.idle(this.#limits.backoffMs);
+    if (this.#failures.limited(login.source)) await opened.reader.idle(this.#limits.backoffMs);
     const { identity, tail } = await authenticate(opened, packet, this.#deps);
     login.onProven();
     const { target, upstreamLogin, level } = this.#route(packet, identity);
@@ -306,6 +309,22 @@ class Listener implements Gateway {
       throw new LoginRefused({ kind: 'target-down', target: target.name, why });
     }
   }
+}
+
+/** Whose connections count together: one address, of IPv6 the network of 64 bits that one host may have to itself. */
+export function sourceOf(address: string): string {
+  const v4 = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
+  if (v4 !== undefined || isIP(address) !== 6) return v4 ?? address;
+  const [head = '', tail] = address.replace(/%.*$/, '').split('::');
+  const left = head.split(':').filter((part) => part !== '');
+  const right = (tail ?? '').split(':').filter((part) => part !== '');
+  // `::` stands for as many zeros as are missing to eight.
+  const all =
+    tail === undefined ? left : [...left, ...Array(8 - left.length - right.length).fill('0'), ...right];
+  return `${all
+    .slice(0, 4)
+    .map((part) => Number.parseInt(part, 16).toString(16))
+    .join(':')}::/64`;
 }
 
 /** Counts one in; the answer counts it out. */

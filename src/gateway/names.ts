@@ -35,9 +35,20 @@ export type Settle = (end: 'done' | 'failed' | 'skipped') => void;
 
 export class Names<T> {
   readonly #map = new Map<string, Entry<T>[]>();
+  readonly #weigh: (value: T) => number;
+  #bytes = 0;
+
+  constructor(weigh: (value: T) => number) {
+    this.#weigh = weigh;
+  }
 
   get size(): number {
     return this.#map.size;
+  }
+
+  /** What the values keep in memory. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   candidates(name: string): T[] {
@@ -51,13 +62,13 @@ export class Names<T> {
   /** On its way to the server. `keep`: it stays a candidate even if its string failed (an earlier part of it may have run). */
   propose(name: string, value: T, keep = false): Settle {
     const entry: Entry<T> = { value, known: false };
-    const before = this.#map.get(name) ?? [];
     // The unnamed one is dropped by the server before it makes the new one; if that fails there is none (WIRE.md).
-    this.#map.set(name, name === '' ? [entry] : [...before, entry]);
+    this.#update(name, (list) => (name === '' ? [entry] : [...list, entry]));
     return (end) => {
       if (end === 'done') {
         entry.known = true;
-        this.#update(name, (list) => list.filter((one) => !before.includes(one)));
+        // It takes the place of what was sent before it.
+        this.#update(name, (list) => list.slice(Math.max(0, list.indexOf(entry))));
       } else if (end === 'skipped' || !keep)
         this.#update(name, (list) => list.filter((one) => one !== entry));
     };
@@ -65,9 +76,7 @@ export class Names<T> {
 
   /** A Close or DEALLOCATE on its way; null: all. */
   closing(name: string | null): Settle {
-    const doomed = new Set(
-      [...this.#map].filter(([key]) => name === null || key === name).flatMap(([, list]) => list),
-    );
+    const doomed = new Set(name === null ? [...this.#map.values()].flat() : this.#map.get(name));
     return (end) => {
       if (end !== 'done') return;
       for (const key of name === null ? [...this.#map.keys()] : [name])
@@ -90,7 +99,10 @@ export class Names<T> {
   }
 
   #update(name: string, change: (list: Entry<T>[]) => Entry<T>[]): void {
-    const list = change(this.#map.get(name) ?? []);
+    const before = this.#map.get(name) ?? [];
+    const list = change(before);
+    for (const { value } of list) this.#bytes += this.#weigh(value);
+    for (const { value } of before) this.#bytes -= this.#weigh(value);
     if (list.length === 0) this.#map.delete(name);
     else this.#map.set(name, list);
   }

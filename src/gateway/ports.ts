@@ -43,6 +43,8 @@ export interface GatewayLimits {
   readonly aheadBytes: number;
   readonly statements: number;
   readonly portals: number;
+  /** Texts of the prepared statements of a session, and values of its portals. */
+  readonly namedBytes: number;
 }
 export const DEFAULT_LIMITS: GatewayLimits = {
   perAddress: 200,
@@ -55,6 +57,7 @@ export const DEFAULT_LIMITS: GatewayLimits = {
   aheadBytes: 1024 * 1024,
   statements: 5000,
   portals: 1000,
+  namedBytes: 64 * 1024 * 1024,
 };
 
 export interface GatewayDeps {

@@ -18,10 +18,8 @@ const NOTES: Readonly<Record<string, string>> = {
   superseded: 'another connection of the same request runs it',
 };
 
-type Shown = Pick<
-  Extract<RecordedEvent, { kind: 'statement' }>,
-  'sql' | 'class' | 'relations' | 'taggedColumns'
->;
+type Stated = Omit<Extract<RecordedEvent, { kind: 'statement' }>, 'kind' | 't' | 'n'>;
+type Shown = Pick<Stated, 'sql' | 'class' | 'relations' | 'taggedColumns'>;
 
 export class SessionRecord {
   readonly #recording: SessionRecording;
@@ -44,11 +42,7 @@ export class SessionRecord {
   /** The number of the statement, null when it cannot be recorded: it must then not go out. */
   statement(subject: Subject, effect: 'allow' | 'hold' | 'deny' | 'probe'): number | null {
     const { plan } = subject;
-    this.#n += 1;
-    const event: RecordedEvent = {
-      kind: 'statement',
-      t: this.#now(),
-      n: this.#n,
+    return this.#statement(plan.judged[0]?.policyVersion ?? '', {
       ...shown(plan),
       binds: shownBinds(plan, subject.values, subject.formats, MAX_BIND),
       effect,
@@ -56,9 +50,30 @@ export class SessionRecord {
       reason: plan.verdict.reason,
       ...(plan.verdict.observed === undefined ? {} : { observed: plan.verdict.observed }),
       protocol: subject.protocol,
-    };
-    const version = plan.judged[0]?.policyVersion ?? '';
-    if (!this.#write(this.#policy === version ? [event] : [this.#judgedBy(version), event])) {
+    });
+  }
+
+  /** A message that no statement can be read from, refused (I4). Nothing of its content is kept. */
+  message(name: string, report: Pick<Report, 'code' | 'message'>): void {
+    const n = this.#statement(this.#policy, {
+      sql: `-- ${name} message`,
+      class: 'unknown',
+      relations: [],
+      taggedColumns: [],
+      binds: [],
+      effect: 'deny',
+      rules: ['protocol'],
+      reason: report.message,
+      protocol: name === 'Query' ? 'simple' : 'extended',
+    });
+    if (n !== null) this.refused(n, report);
+  }
+
+  #statement(version: string | null, what: Stated): number | null {
+    this.#n += 1;
+    const event: RecordedEvent = { kind: 'statement', t: this.#now(), n: this.#n, ...what };
+    const judged = version === null || version === this.#policy ? [] : [this.#judgedBy(version)];
+    if (!this.#write([...judged, event])) {
       this.#missed += 1;
       return null;
     }

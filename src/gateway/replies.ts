@@ -17,6 +17,8 @@ export interface Expected {
   readonly fields: ((fields: readonly Field[] | null) => void) | null;
   /** Set by an error of a simple Query, which still gets its ReadyForQuery. */
   failed: boolean;
+  /** Of the message that it answers: what is kept for it until then. */
+  bytes: number;
 }
 
 /** Collects what the gateway's own question brings. */
@@ -43,15 +45,30 @@ export function expected(
     settle: rest.settle ?? null,
     fields: rest.fields ?? null,
     failed: false,
+    bytes: 0,
   };
 }
+
+/** What a client may have sent and not been answered: PostgreSQL keeps back up to 8 KB of answers until a Flush or Sync. */
+const MANY = 1024;
+const LARGE = 4 * 1024 * 1024;
 
 export class Replies {
   #list: Expected[] = [];
   #from = 0;
+  #bytes = 0;
 
   get size(): number {
     return this.#list.length - this.#from;
+  }
+
+  /** More is owed than may be kept in memory (I7). */
+  get crowded(): boolean {
+    return this.size > MANY || this.#bytes > LARGE;
+  }
+  /** Enough is answered to go on. */
+  get eased(): boolean {
+    return this.size <= MANY / 2 && this.#bytes <= LARGE / 2;
   }
 
   get head(): Expected | null {
@@ -60,12 +77,14 @@ export class Replies {
 
   push(entry: Expected): void {
     this.#list.push(entry);
+    this.#bytes += entry.bytes;
   }
 
   shift(): Expected | null {
     const entry = this.#list[this.#from] ?? null;
     if (entry === null) return null;
     this.#from += 1;
+    this.#bytes -= entry.bytes;
     if (this.#from > 64 && this.#from * 2 > this.#list.length) {
       this.#list = this.#list.slice(this.#from);
       this.#from = 0;
@@ -97,6 +116,7 @@ export class Replies {
     const rest = this.#list.slice(this.#from);
     this.#list = [];
     this.#from = 0;
+    this.#bytes = 0;
     return rest;
   }
 }

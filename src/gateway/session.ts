@@ -7,7 +7,8 @@
 import type { Identity } from '../identity/types.ts';
 import { ClientLink } from './client.ts';
 import { SessionContext } from './context.ts';
-import { Core, type SessionOptions, type Work } from './core.ts';
+import { CopyIn } from './copy.ts';
+import { Core, type SessionOptions, type Work, within } from './core.ts';
 import { type Ending, toEnding, toReport } from './errors.ts';
 import { ExtendedQuery } from './extended.ts';
 import { Gate } from './gate.ts';
@@ -49,6 +50,7 @@ export class Session {
   readonly #core: Core;
   readonly #simple: SimpleQuery;
   readonly #extended: ExtendedQuery;
+  readonly #copyIn: CopyIn;
   /** Resolves when the link to the target is closed and the recording with it. */
   readonly closed: Promise<void>;
   #close: () => void = () => {};
@@ -57,8 +59,6 @@ export class Session {
   #erred = false;
   /** The server has said its own last word to the client. */
   #serverSaidWhy = false;
-  /** Where the pieces of a large CopyData go. */
-  #pieces: 'send' | 'drop' = 'drop';
 
   constructor(options: SessionOptions) {
     const { deps, identity, upstream } = options;
@@ -71,8 +71,8 @@ export class Session {
     this.#startedAt = deps.now();
     const log = deps.log.child({ session: this.id });
     const context = new SessionContext(upstream.facts, upstream.parameters, options.holdpointSettings);
-    const statements = new Names<Prepared>();
-    const portals = new Names<Portal>();
+    const statements = new Names<Prepared>(({ sql }) => sql.length * 2);
+    const portals = new Names<Portal>(({ bind }) => bind?.bytes ?? 0);
     // The client connects again, and with it comes a new recording.
     const record = new SessionRecord(options.recording, deps.now, () =>
       queueMicrotask(() => this.end({ kind: 'not-recordable' })),
@@ -139,6 +139,7 @@ export class Session {
       isOver: () => this.#over,
     });
     this.#simple = new SimpleQuery(this.#core);
+    this.#copyIn = new CopyIn(this.#core);
     this.#extended = new ExtendedQuery(this.#core, (it, fields) => this.#mayShow(it, fields));
   }
 
@@ -171,6 +172,7 @@ export class Session {
         if (frame === null) break;
         const work = this.#take(frame);
         if (work !== null) this.#await(work);
+        else if (this.#link.replies.crowded) this.#await(this.#core.answered());
       }
       if (this.#state.kind === 'ready' && !this.#link.flush()) this.#await(this.#link.drained());
     } catch (error) {
@@ -209,12 +211,8 @@ export class Session {
   #handle(frame: Frame): Work {
     const { type } = frame;
     if (type === FRONTEND.copyData || type === FRONTEND.copyDone || type === FRONTEND.copyFail)
-      return this.#copy(frame);
-    if (this.#link.copyIn && type !== FRONTEND.terminate) {
-      // The server itself ignores Flush and Sync here, and gives up over anything else.
-      if (type === FRONTEND.sync || type === FRONTEND.flush) return null;
-      throw new WireFault('unexpected message during COPY from stdin');
-    }
+      return this.#copyIn.data(frame);
+    if (this.#link.copyIn && type !== FRONTEND.terminate) return this.#copyIn.other(type);
     switch (type) {
       case FRONTEND.query:
         return this.#admits() ? this.#simple.query(frame.bytes) : null;
@@ -255,27 +253,6 @@ export class Session {
       return false;
     }
     return !this.#link.skipping;
-  }
-
-  // ── COPY ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  #copy(frame: Frame): Work {
-    if (frame.piece === 'rest') {
-      if (this.#pieces === 'send') this.#link.copyData(frame.bytes, true);
-      return null;
-    }
-    // Stray COPY messages are ignored, as the server does.
-    const under = this.#link.copyIn;
-    this.#pieces = under ? 'send' : 'drop';
-    if (!under) return null;
-    if (frame.type === FRONTEND.copyData) {
-      this.#link.copyData(frame.bytes, false);
-      return null;
-    }
-    const { head } = this.#link.replies;
-    this.#link.control(frame.bytes, null);
-    // A simple Query may have another COPY behind this one.
-    return head?.kind === 'query' && head.run !== null ? this.#core.awaitCopy(head.run.plan) : null;
   }
 
   // ── while held ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -493,12 +470,3 @@ export class Session {
     link.close();
   }
 }
-
-const within = (work: Promise<void>, ms: number): Promise<void> =>
-  new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    void work.then(() => {
-      clearTimeout(timer);
-      resolve();
-    });
-  });

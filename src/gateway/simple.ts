@@ -110,8 +110,10 @@ export class SimpleQuery {
 
   /** It runs a function without any SQL: only a trusted target takes it, judged as a text that cannot be read (DESIGN.md 15). */
   functionCall(message: Buffer, trusted: boolean): Work {
-    if (!trusted) return this.#refuseQuery({ kind: 'function-call' });
-    return this.#call(message, decodeFunctionCall(message));
+    if (trusted) return this.#call(message, decodeFunctionCall(message));
+    const failure: Failure = { kind: 'function-call' };
+    this.#c.record.message('FunctionCall', toReport(failure));
+    return this.#refuseQuery(failure);
   }
 
   async #call(message: Buffer, { oid, values, formats }: FunctionCallMessage): Promise<void> {

@@ -6,26 +6,34 @@ describe('cancel keys', () => {
     const cancels = new Cancels<string>(() => 0);
     const [a, b] = [cancels.register('a', 7), cancels.register('b', 7)];
     expect([a.pid, b.pid]).toEqual([7, 7]);
-    expect([cancels.find(7, a.secret), cancels.find(7, b.secret), cancels.find(8, a.secret)]).toEqual([
-      'a',
-      'b',
-      null,
-    ]);
+    expect([
+      cancels.find(7, a.secret, 'x'),
+      cancels.find(7, b.secret, 'x'),
+      cancels.find(8, a.secret, 'x'),
+    ]).toEqual(['a', 'b', null]);
     cancels.forget(a);
-    expect([cancels.find(7, a.secret), cancels.find(7, b.secret)]).toEqual([null, 'b']);
+    expect([cancels.find(7, a.secret, 'x'), cancels.find(7, b.secret, 'x')]).toEqual([null, 'b']);
     cancels.forget(b);
-    expect(cancels.find(7, b.secret)).toBeNull();
+    expect(cancels.find(7, b.secret, 'x')).toBeNull();
   });
 
-  it('take a number of tries a second, and no secret of another length', () => {
-    let now = 0;
-    const cancels = new Cancels<string>(() => now);
+  it('refuse a secret of another length', () => {
+    const cancels = new Cancels<string>(() => 0);
     const { pid, secret } = cancels.register('a', null);
     for (const wrong of [Buffer.alloc(0), Buffer.concat([secret, secret])])
-      expect(cancels.find(pid, wrong)).toBeNull();
-    for (let i = 0; i < 98; i++) cancels.find(pid, Buffer.alloc(4));
-    expect(cancels.find(pid, secret)).toBeNull();
-    now = 1000;
-    expect(cancels.find(pid, secret)).toBe('a');
+      expect(cancels.find(pid, wrong, 'x')).toBeNull();
+  });
+
+  it('stop who guesses, while others cancel as many sessions as they have', () => {
+    let now = 0;
+    const cancels = new Cancels<number>(() => now);
+    const keys = Array.from({ length: 500 }, (_, i) => cancels.register(i, null));
+    for (let i = 0; i < 200; i++) cancels.find(1, Buffer.alloc(4), 'guesser');
+    for (const [i, { pid, secret }] of keys.entries()) {
+      expect(cancels.find(pid, secret, 'guesser')).toBeNull();
+      expect(cancels.find(pid, secret, 'owner')).toBe(i);
+    }
+    now = 600_000;
+    expect(cancels.find(keys[0]?.pid ?? 0, keys[0]?.secret ?? Buffer.alloc(4), 'guesser')).toBe(0);
   });
 });

@@ -169,14 +169,6 @@ describe('the wire', () => {
     expect((await client.ready()).slice(-2)).toEqual(['C:SELECT 1', 'Z:I']);
   });
 
-  it('ends the session when a Query comes in the midst of a COPY', async () => {
-    const client = await connect();
-    client.send(query('copy orders from stdin'));
-    await client.until('G');
-    client.send(query('delete from orders'));
-    expect(await client.end()).toEqual(['E:08P01']);
-  });
-
   it('sends COPY out', async () => {
     const client = await connect();
     client.send(query('copy (select id from orders where id <= 10 and id > 5) to stdout'));

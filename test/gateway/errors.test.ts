@@ -1,7 +1,8 @@
+import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ApprovalRequest } from '../../src/approvals/types.ts';
-import { type Failure, line, toReport } from '../../src/gateway/errors.ts';
+import { type Ending, type Failure, line, toEnding, toReport } from '../../src/gateway/errors.ts';
 import type { HoldTerms } from '../../src/policy/types.ts';
 
 const terms: HoldTerms = {
@@ -85,6 +86,28 @@ const failures = (text: string): Failure[] => [
   { kind: 'internal' },
 ];
 
+const endings: Ending[] = [
+  { kind: 'identity', standing: 'revoked' },
+  { kind: 'protocol', code: '08P01', message: 'm' },
+  { kind: 'protocol', code: '54000', message: 'm' },
+  { kind: 'login-failed' },
+  { kind: 'login-unchecked' },
+  { kind: 'login-late' },
+  { kind: 'token-in-clear' },
+  { kind: 'tls-needed' },
+  { kind: 'no-access', target: 't' },
+  { kind: 'unknown-target', target: 't' },
+  { kind: 'replication' },
+  { kind: 'startup-setting', name: 'n' },
+  { kind: 'too-many-connections' },
+  { kind: 'target-down', target: 't', why: 'w' },
+  { kind: 'target-lost', target: 't' },
+  { kind: 'not-recordable' },
+  { kind: 'encoding' },
+  { kind: 'tripwire' },
+  { kind: 'shutdown' },
+];
+
 describe('errors', () => {
   it('say exactly what the design pins', () => {
     const [pending, , denied] = failures('').map(toReport);
@@ -111,6 +134,17 @@ describe('errors', () => {
         }
       }),
     );
+  });
+
+  it('are all in docs/errors.md', () => {
+    const page = readFileSync(new URL('../../docs/errors.md', import.meta.url), 'utf8');
+    const [, errors = '', fatals = ''] = page.split(/^## /m);
+    const listed = (table: string): Set<string> =>
+      new Set(
+        [...table.matchAll(/^\| (`[^|]*`) \|/gm)].flatMap(([, codes = '']) => codes.match(/\w{5}/g) ?? []),
+      );
+    for (const failure of failures('')) expect(listed(errors)).toContain(toReport(failure).code);
+    for (const ending of endings) expect(listed(fatals)).toContain(toEnding(ending).code);
   });
 
   it('keep their advice when names are long', () => {

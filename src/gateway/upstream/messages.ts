@@ -3,11 +3,16 @@ import { HEADER } from '../wire/frame.ts';
 import { UpstreamFault } from './open.ts';
 
 const MAX_LOGIN_MESSAGE = 64 * 1024;
+/** All that a server may say until the session begins. */
+const MAX_LOGIN = 1024 * 1024;
 
 /** Pulls whole messages one at a time while the gateway itself talks to the server (login, privilege check). */
 export class MessageReader {
   readonly #socket: Socket;
   readonly #timeoutMs: number;
+  /** Neither by silence nor by talk does a login last longer. */
+  readonly #until: number;
+  #taken = 0;
   #bytes: Buffer = Buffer.alloc(0);
   #fault: UpstreamFault | null = null;
   #wake: (() => void) | null = null;
@@ -15,6 +20,7 @@ export class MessageReader {
   constructor(socket: Socket, timeoutMs: number) {
     this.#socket = socket;
     this.#timeoutMs = timeoutMs;
+    this.#until = performance.now() + 3 * timeoutMs;
     socket.on('data', this.#onData);
     socket.on('error', this.#onEnd);
     socket.on('close', this.#onEnd);
@@ -34,6 +40,7 @@ export class MessageReader {
         }
       }
       if (this.#fault !== null) throw this.#fault;
+      if (performance.now() > this.#until) throw new UpstreamFault('it did not answer in time');
       await this.#more();
     }
   }
@@ -50,10 +57,13 @@ export class MessageReader {
 
   #more(): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(() => {
-        this.#fault ??= new UpstreamFault('it did not answer in time');
-        this.#wake?.();
-      }, this.#timeoutMs);
+      const timer = setTimeout(
+        () => {
+          this.#fault ??= new UpstreamFault('it did not answer in time');
+          this.#wake?.();
+        },
+        Math.min(this.#timeoutMs, Math.max(0, this.#until - performance.now())),
+      );
       this.#wake = () => {
         clearTimeout(timer);
         this.#wake = null;
@@ -63,7 +73,11 @@ export class MessageReader {
   }
 
   readonly #onData = (chunk: Buffer): void => {
-    this.#bytes = this.#bytes.length === 0 ? chunk : Buffer.concat([this.#bytes, chunk]);
+    this.#taken += chunk.length;
+    if (this.#taken > MAX_LOGIN) {
+      this.#fault ??= new UpstreamFault('it does not speak the protocol');
+      this.#socket.pause();
+    } else this.#bytes = this.#bytes.length === 0 ? chunk : Buffer.concat([this.#bytes, chunk]);
     this.#wake?.();
   };
 

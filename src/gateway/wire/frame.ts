@@ -1,3 +1,4 @@
+import { Assembly } from './assembly.ts';
 import { WireFault } from './fault.ts';
 
 /** Type byte and length word. */
@@ -22,6 +23,12 @@ export const FRONTEND = {
   sync: ascii('S'),
   terminate: ascii('X'),
 } as const;
+
+/** As the documents of the protocol have it. */
+export function messageName(type: number): string {
+  const name = Object.entries(FRONTEND).find(([, byte]) => byte === type)?.[0] ?? 'unknown';
+  return name.charAt(0).toUpperCase() + name.slice(1);
+}
 
 /** The server's own limits: small messages 10,000 bytes, the others as configured. */
 const SMALL = 10_000;
@@ -48,8 +55,7 @@ export interface Frame {
  */
 export class FrontendFramer {
   readonly #maxBytes: number;
-  #parts: Buffer[] = [];
-  #have = 0;
+  readonly #parts = new Assembly();
   /** Total size of the message being assembled, 0 while its header is incomplete. */
   #want = 0;
   #type = 0;
@@ -62,7 +68,7 @@ export class FrontendFramer {
 
   /** Bytes kept for an incomplete message. */
   get buffered(): number {
-    return this.#have;
+    return this.#parts.length;
   }
 
   push(chunk: Buffer, out: (frame: Frame) => void): void {
@@ -75,7 +81,7 @@ export class FrontendFramer {
         at = end;
         continue;
       }
-      if (this.#have === 0 && chunk.length - at >= HEADER) {
+      if (this.#parts.length === 0 && chunk.length - at >= HEADER) {
         const total = this.#size(chunk, at);
         const end = at + total;
         if (end <= chunk.length) {
@@ -89,7 +95,7 @@ export class FrontendFramer {
           return;
         }
         this.#want = total;
-        this.#keep(chunk.subarray(at));
+        this.#parts.add(chunk.subarray(at), total);
         return;
       }
       at = this.#assemble(chunk, at, out);
@@ -99,28 +105,26 @@ export class FrontendFramer {
   #assemble(chunk: Buffer, from: number, out: (frame: Frame) => void): number {
     let at = from;
     if (this.#want === 0) {
-      const part = chunk.subarray(at, at + HEADER - this.#have);
-      this.#keep(part);
+      const part = chunk.subarray(at, at + HEADER - this.#parts.length);
+      this.#parts.add(part, HEADER);
       at += part.length;
-      if (this.#have < HEADER) return at;
-      const header = Buffer.concat(this.#parts);
-      this.#parts = [header];
+      if (this.#parts.length < HEADER) return at;
+      const header = this.#parts.take();
       this.#want = this.#size(header, 0);
       if (this.#type === FRONTEND.copyData && this.#want > HEADER) {
         this.#streaming = this.#want - HEADER;
-        this.#reset();
+        this.#want = 0;
         out({ type: FRONTEND.copyData, bytes: header, piece: 'first' });
         return at;
       }
+      this.#parts.add(header, this.#want);
     }
-    const part = chunk.subarray(at, at + this.#want - this.#have);
-    this.#keep(part);
+    const part = chunk.subarray(at, at + this.#want - this.#parts.length);
+    this.#parts.add(part, this.#want);
     at += part.length;
-    if (this.#have === this.#want) {
-      const bytes = Buffer.concat(this.#parts, this.#have);
-      const type = this.#type;
-      this.#reset();
-      out({ type, bytes, piece: 'whole' });
+    if (this.#parts.length === this.#want) {
+      this.#want = 0;
+      out({ type: this.#type, bytes: this.#parts.take(), piece: 'whole' });
     }
     return at;
   }
@@ -142,17 +146,5 @@ export class FrontendFramer {
     if (length > cap) throw new WireFault(`message of ${length} bytes is larger than ${cap}`, '54000');
     this.#type = type;
     return length + 1;
-  }
-
-  #keep(part: Buffer): void {
-    if (part.length === 0) return;
-    this.#parts.push(part);
-    this.#have += part.length;
-  }
-
-  #reset(): void {
-    this.#parts = [];
-    this.#have = 0;
-    this.#want = 0;
   }
 }

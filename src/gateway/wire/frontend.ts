@@ -35,15 +35,20 @@ export interface BindMessage {
   readonly values: readonly (Buffer | null)[];
   /** None: all text. One: for all columns. */
   readonly resultFormats: readonly number[];
+  /** Of the whole message, which the values keep in memory. */
+  readonly bytes: number;
 }
-export function decodeBind(message: Buffer): BindMessage {
+export function decodeBind(given: Buffer): BindMessage {
+  // What a named portal keeps must not keep the whole read alive.
+  const named = given[HEADER] !== 0 && given.length * 2 < given.buffer.byteLength;
+  const message = named ? Buffer.from(given) : given;
   const reader = new Reader(message, HEADER);
   const portal = reader.cstring();
   const statement = reader.cstring();
   const { formats, values } = givenValues(reader, 'bind message', 'parameter');
   const resultFormats = formatCodes(reader);
   reader.end();
-  return { portal, statement, formats, values, resultFormats };
+  return { portal, statement, formats, values, resultFormats, bytes: message.length };
 }
 
 export interface FunctionCallMessage extends Pick<BindMessage, 'formats' | 'values'> {

@@ -41,6 +41,8 @@ export class BackendWalker {
     if (this.#have > 0) {
       this.#parts.push(chunk);
       this.#have += chunk.length;
+      // What comes in crumbs costs no more than its bytes.
+      if (this.#parts.length > 1000) this.#parts = [Buffer.concat(this.#parts, this.#have)];
       if (this.#have < Math.max(this.#want, HEADER)) return;
       chunk = Buffer.concat(this.#parts, this.#have);
       this.#parts = [];

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import fc from 'fast-check';
 import { parse as oracle, serialize } from 'pg-protocol';
 import { describe, expect, it } from 'vitest';
+import { Assembly } from '../../../src/gateway/wire/assembly.ts';
 import { decodeDataRow, decodeError } from '../../../src/gateway/wire/backend.ts';
 import {
   commandComplete,
@@ -73,6 +74,17 @@ describe('the frontend framer', () => {
         expect(out.filter((frame) => frame.piece === 'first').length).toBeLessThan(2);
       }),
     );
+  });
+
+  it('takes memory for what has come, not for what was announced', () => {
+    const parts = new Assembly();
+    parts.add(Buffer.alloc(5), 1_000_000_000);
+    expect(parts.take().buffer.byteLength).toBeLessThanOrEqual(64 * 1024);
+    const crumb = Buffer.alloc(100, 'x');
+    for (let i = 0; i < 10_000; i++) parts.add(crumb, 1_000_000);
+    const whole = parts.take();
+    expect(whole.buffer.byteLength).toBe(1_000_000);
+    expect(whole.equals(Buffer.alloc(1_000_000, 'x'))).toBe(true);
   });
 
   it('refuses bad lengths and unknown types on the header, before anything is kept', () => {
