@@ -1,7 +1,7 @@
 // What the suites of others run against: a PostgreSQL of the machine's own, and the whole product before it with an allow-all policy,
 // recording on and `protocol: trusted` (DESIGN.md 15). Nothing of PostgreSQL's or a driver's suite is kept here: each script takes its path.
 import { spawn, spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -75,12 +75,28 @@ export async function cluster({ dir, stops }, bindir, settings = {}) {
   if (user.uid !== undefined) chownSync(data, user.uid, user.gid);
   const secret = join(dir, 'secret');
   writeFileSync(secret, 'suite-secret', { mode: 0o644 });
-  const initdb = ['-D', data, '-U', 'postgres', '-A', 'scram-sha-256', `--pwfile=${secret}`, '--no-locale', '-E', 'UTF8', '-N'];
+  const initdb = [
+    '-D',
+    data,
+    '-U',
+    'postgres',
+    '-A',
+    'scram-sha-256',
+    `--pwfile=${secret}`,
+    '--no-locale',
+    '-E',
+    'UTF8',
+    '-N',
+  ];
   run(join(bindir, 'initdb'), initdb, { ...user, cwd: data });
   const port = await freePort();
   const set = { port, listen_addresses: '127.0.0.1', unix_socket_directories: '', fsync: 'off', ...settings };
   const flags = Object.entries(set).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
-  const server = spawn(join(bindir, 'postgres'), ['-D', data, ...flags], { ...user, cwd: data, stdio: ['ignore', 'ignore', 'pipe'] });
+  const server = spawn(join(bindir, 'postgres'), ['-D', data, ...flags], {
+    ...user,
+    cwd: data,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
   let log = '';
   server.stderr.on('data', (chunk) => {
     log = (log + chunk).slice(-20_000);
@@ -99,21 +115,25 @@ export async function cluster({ dir, stops }, bindir, settings = {}) {
   return { host: '127.0.0.1', port, user: 'postgres', password: 'suite-secret', log: () => log };
 }
 
-/** The whole product before `server`; each of `databases` is a target of the same name. */
-export async function gateway({ dir, stops }, server, databases) {
+/**
+ * The whole product before `server`; each of `databases` is a target of the same name. `policies`: a text for targets that shall not allow
+ * all, and they are strict; `limits`: as under `gateway` in holdpoint.yaml.
+ */
+export async function gateway({ dir, stops }, server, databases, { policies = {}, limits = '{}' } = {}) {
   const home = mkdtempSync(join(dir, 'hp-'));
+  for (const [name, text] of Object.entries(policies)) writeFileSync(join(home, `${name}.yaml`), text);
   const targets = databases.map(
     (name) => `  ${name}:
     url: postgres://${server.host}:${server.port}/${name}
     environment: test
-    protocol: trusted
+    ${Object.hasOwn(policies, name) ? `policy: ${name}.yaml` : 'protocol: trusted'}
     accept_privileges: [SUPERUSER]
     logins: { admin: { user: ${server.user}, password: ${server.password} } }`,
   );
   writeFileSync(join(home, 'policy.yaml'), ALLOW_ALL);
   writeFileSync(
     join(home, 'holdpoint.yaml'),
-    `gateway: { listen: "127.0.0.1:0" }
+    `gateway: { listen: "127.0.0.1:0", limits: ${limits} }
 console: { listen: "127.0.0.1:0" }
 policy: policy.yaml
 targets:
@@ -148,15 +168,42 @@ identity:
   const link = /https?:\/\/\S*login\S*/.exec(text)?.[0];
   if (link === undefined) throw new Error(`no sign-in link in:\n${text}`);
   holdpoint('login', link);
-  const minted = holdpoint('credential', 'mint', '--owner', 'runner@example.com', '--group', 'suite', '--ttl', '12h', '--data', join(home, 'data'));
-  const url = new URL(/DATABASE_URL="([^"]+)"/.exec(minted)?.[1] ?? '');
+  const mint = (owner) => {
+    const minted = holdpoint(
+      'credential',
+      'mint',
+      '--owner',
+      owner,
+      '--group',
+      'suite',
+      '--ttl',
+      '12h',
+      '--data',
+      join(home, 'data'),
+    );
+    const url = new URL(/DATABASE_URL="([^"]+)"/.exec(minted)?.[1] ?? '');
+    return { host: url.hostname, port: Number(url.port), user: url.username, password: url.password };
+  };
   return {
-    host: url.hostname,
-    port: Number(url.port),
-    user: url.username,
-    password: url.password,
+    ...mint('runner@example.com'),
+    mint,
     pid: child.pid,
     log: () => text,
     holdpoint,
+    /** As the approver, who is logged in. */
+    async api(method, path, body) {
+      const saved = JSON.parse(readFileSync(join(home, 'holdpoint', 'token'), 'utf8'));
+      const answer = await fetch(`${saved.console}/api${path}`, {
+        method,
+        headers: {
+          'x-holdpoint-client': 'cli',
+          authorization: `Bearer ${saved.token}`,
+          'content-type': 'application/json',
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+      if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
+      return answer.json();
+    },
   };
 }
