@@ -156,7 +156,8 @@ async function pgx(login) {
     if (!line.startsWith('{')) continue;
     const { Action, Package, Test, Output } = JSON.parse(line);
     if (Test === undefined) continue;
-    const name = `${Package} ${Test}`;
+    // A directory of the run is in some names.
+    const name = `${Package} ${Test}`.replaceAll(/(?<=\/Test[A-Za-z]+)\d+/g, '');
     if (Action === 'output') told.set(name, ((told.get(name) ?? '') + Output).slice(-2000));
     if (Action === 'pass' || Action === 'fail')
       verdicts.set(name, { ok: Action === 'pass', told: told.get(name) ?? '' });
