@@ -21,12 +21,14 @@ import type { Judge } from './gateway/types.ts';
 import { probeTarget } from './gateway/upstream/probe.ts';
 import { createAccess, createIdentity } from './identity/index.ts';
 import type { AccessLevel, ApproverRecord } from './identity/types.ts';
-import { explainObject } from './policy/explain.ts';
+import { explainObject, explainText } from './policy/explain.ts';
 import type { PolicyChange } from './policy/live.ts';
 import { defaultPolicyText, demoPolicyText } from './policy/rules/default.ts';
 import { createPolicyHolder, type PolicyHolder } from './policy/rules/holder.ts';
 import { createTagLookup } from './policy/rules/tags.ts';
 import { suggestAll } from './policy/suggest.ts';
+import { trace } from './policy/trace.ts';
+import type { PolicyContext } from './policy/types.ts';
 import { checkListen, listenFrom } from './ports.ts';
 import { loadSigningKey } from './recordings/keys.ts';
 import { createRecorder } from './recordings/recorder.ts';
@@ -205,10 +207,12 @@ async function compose(
     sessions: recorder.sessions,
     recorder,
     policy: editor,
-    explain: (sql, name) =>
+    explain: (sql, name, tree) =>
       explainOn(
         placed.find((one) => one.target.name === name),
         sql,
+        tree,
+        now,
       ),
     suggest: async (name) => {
       const one = placed.find(({ target }) => target.name === name);
@@ -272,23 +276,32 @@ interface Placed {
 }
 
 /** What `holdpoint policy explain --target` shows: the verdict for a caller with every access level, outside a transaction. */
-async function explainOn(placed: Placed | undefined, sql: string): Promise<object | null> {
+async function explainOn(
+  placed: Placed | undefined,
+  sql: string,
+  tree: boolean,
+  now: () => number,
+): Promise<object | null> {
   if (placed === undefined) return null;
-  const { target, judge } = placed;
+  const { target, judge, policy } = placed;
+  const context: PolicyContext = {
+    target: target.name,
+    environment: target.environment,
+    owner: null,
+    agent: null,
+    groups: [],
+    level: 'admin',
+    transaction: 'idle',
+  };
   const { facts, verdict } = await judge.judge(sql, {
-    policy: {
-      target: target.name,
-      environment: target.environment,
-      owner: null,
-      agent: null,
-      groups: [],
-      level: 'admin',
-      transaction: 'idle',
-    },
+    policy: context,
     resolution: { searchPath: ['public'], tempRelations: [] },
     paramTypes: [],
   });
-  return explainObject({ facts, verdict });
+  if (!tree) return explainObject({ facts, verdict });
+  const traces =
+    facts === null ? [] : trace(policy.current().policy, facts, { ...context, now: now() }, verdict);
+  return { text: explainText({ facts, verdict, traces }) };
 }
 
 function moved(name: string, wanted: Config['gateway'] | Config['console'], port: number): string[] {

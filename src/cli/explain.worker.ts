@@ -4,19 +4,16 @@ import { analyse, loadParser } from '../policy/analyse.ts';
 import { explained } from '../policy/explain.ts';
 import { parsePolicy } from '../policy/rules/index.ts';
 import { createTagLookup } from '../policy/rules/tags.ts';
-import type { PolicyContext } from '../policy/types.ts';
+import { trace } from '../policy/trace.ts';
+import type { CatalogSnapshot, PolicyContext } from '../policy/types.ts';
 import { evaluate } from '../policy/verdict.ts';
 
-/** Nobody in particular, with every access level, outside a transaction. */
-const CONTEXT: PolicyContext = {
-  target: '',
-  environment: '',
-  owner: null,
-  agent: null,
-  groups: [],
-  level: 'admin',
-  transaction: 'idle',
-};
+export interface Asked {
+  readonly sql: string;
+  readonly context: PolicyContext;
+  /** null or absent: unknowns stay unknown. */
+  readonly catalog?: CatalogSnapshot | null;
+}
 
 const port = parentPort;
 const parsed = parsePolicy(String(workerData));
@@ -24,15 +21,16 @@ if (port === null || parsed.kind !== 'policy') throw new Error('explain.worker n
 const { policy } = parsed;
 const tagsOf = createTagLookup(policy);
 await loadParser();
-port.on('message', (sql: string) => {
+port.on('message', ({ sql, context, catalog = null }: Asked) => {
   const analysis = analyse(sql, {
-    catalog: null,
+    catalog,
     resolution: { searchPath: ['public'], tempRelations: [] },
     tagsOf,
     trustedFunctions: policy.trustedFunctions,
   });
+  const verdict = evaluate(policy, analysis, context);
   port.postMessage({
-    answer: explained(analysis, evaluate(policy, analysis, CONTEXT)),
+    answer: explained(analysis, verdict, trace(policy, analysis, context, verdict)),
     recycle: analysis.kind === 'unjudgeable' && analysis.recycle === true,
   });
 });

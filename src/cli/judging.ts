@@ -4,6 +4,7 @@ import { Worker } from 'node:worker_threads';
 import type { Explained } from '../policy/explain.ts';
 import { denied } from '../policy/verdict.ts';
 import { workerUrl } from '../policy/worker-url.ts';
+import type { Asked } from './explain.worker.ts';
 
 const LIMIT_MS = 10_000;
 
@@ -13,7 +14,7 @@ interface Reply {
 }
 
 export interface Judging {
-  explain(sql: string): Promise<Explained>;
+  explain(sql: string, more: Omit<Asked, 'sql'>): Promise<Explained>;
   close(): Promise<void>;
 }
 
@@ -27,12 +28,13 @@ export function createJudging(policyText: string): Judging {
   }
 
   return {
-    async explain(sql) {
+    async explain(sql, more) {
       worker ??= new Worker(workerUrl('./explain.worker.js', import.meta.url), { workerData: policyText });
       const signal = AbortSignal.timeout(LIMIT_MS);
       try {
         const reply = once(worker, 'message', { signal });
-        worker.postMessage(sql);
+        const asked: Asked = { sql, ...more };
+        worker.postMessage(asked);
         const [{ answer, recycle }] = (await reply) as [Reply];
         if (recycle) await drop();
         return answer;

@@ -108,11 +108,27 @@ function build(cli: Cli, version: string, done: (code: number) => void): Command
     .option('--jsonl', 'read {"sql": "…"} lines and answer each with a line')
     .option('--target <name>', 'judge with this target’s catalog and policy (asks the running gateway)')
     .option('--policy <file>', 'policy file (default: the default policy)')
+    .option('--owner <email>', 'as if this person were accountable')
+    .option('--agent <name>', 'as if this agent asked')
+    .option('--group <group>', 'as if in this group; may be repeated', collect, [])
+    .option('--environment <name>', 'as if the target were of this environment')
+    .option('--at <time>', 'as if it were then, such as 2026-11-21T22:30:00Z')
     .action(async (options) => (await import('./policy.ts')).explain(cli, options));
   policy
     .command('check <file>')
-    .description('check a policy file')
-    .action(async (file: string) => (await import('./policy.ts')).check(cli, file));
+    .description('check a policy file: mistakes, and rules that can never decide')
+    .option('--strict', 'warnings fail, too')
+    .action(async (file: string, options) => (await import('./policy.ts')).check(cli, file, options));
+  policy
+    .command('test <policy> [cases]')
+    .description('run the cases beside a policy (policy.yaml: policy.test.yaml)')
+    .action(async (file: string, cases: string | undefined) =>
+      (await import('./policy.ts')).test(cli, file, cases),
+    );
+  policy
+    .command('schema')
+    .description('print the JSON Schema of policy files, for editors')
+    .action(async () => (await import('./policy.ts')).printSchema(cli));
   policy
     .command('show')
     .description('print the policy in force (asks the running gateway)')

@@ -25,7 +25,11 @@ const credential = z.strictObject({
   groups: z.array(line).max(100).default([]),
   ttlMs: z.int().positive(),
 });
-const explanation = z.strictObject({ sql: z.string().max(1_000_000), target: z.string().min(1).max(100) });
+const explanation = z.strictObject({
+  sql: z.string().max(1_000_000),
+  target: z.string().min(1).max(100),
+  tree: z.boolean().default(false),
+});
 
 /** `since` as epoch milliseconds or an ISO date; null: neither. */
 function timeOf(value: string): number | null {
@@ -177,7 +181,7 @@ export function createApi(
   app.post('/policy/explain', async (c) => {
     const read = await bodyOf(c, explanation);
     if (read instanceof Response) return read;
-    const answer = await options.explain(read.body.sql, read.body.target);
+    const answer = await options.explain(read.body.sql, read.body.target, read.body.tree);
     return answer === null ? fail(c, 404, 'There is no such target in the configuration.') : c.json(answer);
   });
 

@@ -45,8 +45,8 @@ export interface ConsoleOptions {
     input: MintRequest,
   ) => Promise<{ readonly id: string; readonly secret: string; readonly expiresAt: number }>;
   readonly revokeCredential: (id: string) => Promise<boolean>;
-  /** Verdict of a text at a target's catalog, as `policy explain --jsonl` prints it; null: no such target. */
-  readonly explain: (sql: string, target: string) => Promise<object | null>;
+  /** Verdict of a text at a target's catalog, as `policy explain --jsonl` prints it, or its tree as `text`; null: no such target. */
+  readonly explain: (sql: string, target: string, tree: boolean) => Promise<object | null>;
   /** Columns of a target that look like personal data; null: no such target. Rejects when it cannot be read. */
   readonly suggest: (target: string) => Promise<Suggestions | null>;
   readonly listen: ConsoleListen;

@@ -1,4 +1,5 @@
 /** `holdpoint policy explain`: a verdict for people, and the same as one JSON object a line for programs. */
+import type { RuleTrace } from './trace.ts';
 import type {
   Analysis,
   ColumnUse,
@@ -14,14 +15,20 @@ export interface Explained {
   /** Null when it could not be judged; the verdict says why. */
   readonly facts: Facts | null;
   readonly verdict: Verdict;
+  /** Per statement; told to people only. */
+  readonly traces?: readonly (readonly RuleTrace[])[];
   /** The parser's own words, for people at their own terminal: they may quote the text. */
   readonly note?: string;
 }
 
-export function explained(analysis: Analysis, verdict: Verdict): Explained {
+export function explained(
+  analysis: Analysis,
+  verdict: Verdict,
+  traces: readonly (readonly RuleTrace[])[] = [],
+): Explained {
   switch (analysis.kind) {
     case 'facts':
-      return { facts: analysis, verdict };
+      return { facts: analysis, verdict, traces };
     case 'syntax':
       return { facts: null, verdict, note: analysis.message };
     case 'unjudgeable':
@@ -79,21 +86,45 @@ function errorLine(error: string): string {
 }
 
 /** A small tree for people. */
-export function explainText({ facts, verdict, note }: Explained): string {
+export function explainText({ facts, verdict, traces, note }: Explained): string {
   const lines = [
     `verdict: ${verdict.effect}`,
     `reason:  ${verdict.reason}`,
     `rules:   ${verdict.rules.join(', ')}`,
   ];
+  if (verdict.observed !== undefined)
+    lines.push(
+      `would ${verdict.observed.effect}: ${verdict.observed.rules.join(', ')} (observed, not enforced)`,
+    );
   if (note !== undefined) lines.push(`parser:  ${note}`);
   if (facts !== null) {
     lines.push(`class:   ${facts.class}`);
     if (verdict.effect === 'hold') lines.push(`terms:   ${termsText(verdict)}`);
     for (const [index, statement] of facts.statements.entries()) {
       lines.push(`${index + 1}. ${statement.verb} (${statement.class})`, ...statementLines(statement));
+      const asked = (traces?.[index] ?? []).map(traceLine);
+      if (asked.length > 0) lines.push('   rules', ...asked.map((line) => `     ${line}`));
     }
   }
   return `${lines.join('\n')}\n`;
+}
+
+function traceLine({ name, effect, outcome, why }: RuleTrace): string {
+  const because = why === '' ? '' : `: ${why}`;
+  switch (outcome) {
+    case 'decides':
+      return `${name} → ${effect}${because}`;
+    case 'observed':
+      return `${name} → would ${effect}, observed only${because}`;
+    case 'overruled':
+      return `${name} (${effect}) matches, others decide${because}`;
+    case 'lifted':
+      return `${name} (${effect}) is lifted${because}`;
+    case 'excepted':
+      return `${name} (${effect}) is excepted${because}`;
+    case 'no match':
+      return `${name} (${effect}) does not match${because}`;
+  }
 }
 
 function statementLines(statement: StatementFacts): readonly string[] {
@@ -107,6 +138,7 @@ function statementLines(statement: StatementFacts): readonly string[] {
     ['settings', statement.settings.map(({ name, local }) => (local ? `${name} (local)` : name))],
     ['cannot see through', statement.unknowns],
     ['missing', statement.missingWhere ? ['WHERE'] : []],
+    ['rows changed, estimated', statement.rows === undefined ? [] : [`at most about ${statement.rows}`]],
   ];
   return branches.flatMap(([title, items]) =>
     items.length === 0 ? [] : [`   ${title}`, ...[...new Set(items)].map((item) => `     ${item}`)],
@@ -123,6 +155,7 @@ function termsText({ terms }: Verdict): string {
     ...(terms.waitMs === null ? [] : [`waits ${terms.waitMs / 1000} s`]),
     ...(terms.expiresMs === null ? [] : [`open for ${terms.expiresMs / 60_000} min`]),
     ...(terms.reasonRequired ? ['a reason is required'] : []),
+    ...(terms.surfaces === undefined ? [] : [`approved in ${terms.surfaces.join(' or ') || 'no place'}`]),
   ].join(', ');
 }
 

@@ -151,6 +151,21 @@ function* defaultsFor(statement: StatementFacts): Generator<DefaultKey> {
   if (tagged.some(({ use }) => use === 'written')) yield 'pii_written';
 }
 
+/** Defaults that are asked about a statement, each with the allow rule that lifts it; for policy explain. */
+export function asked(
+  policy: Policy,
+  statement: StatementFacts,
+  context: PolicyContext,
+): readonly { readonly key: DefaultKey; readonly lifted: string | null }[] {
+  const allows = compiled(policy).filter(
+    ({ rule, applies }) => rule.effect === 'allow' && applies(statement, context),
+  );
+  return [...new Set(defaultsFor(statement))].map((key) => {
+    const by = enforced(policy.defaults[key]) === 'hold' && allows.find(({ rule }) => lifts(rule, key));
+    return { key, lifted: by ? by.rule.name : null };
+  });
+}
+
 /**
  * An allow rule lifts the default it speaks of: tagged columns only when it names columns or tags, what cannot be seen through only
  * when it names the class `unknown`, a missing WHERE only when it says so. Silence never lifts those.

@@ -200,6 +200,21 @@ describe('policy', () => {
     expect(await holdpoint(['policy', 'check', 'none.yaml'])).toMatchObject({ code: 1 });
   });
 
+  test('check tells of rules that never decide; --strict makes that a failure', async () => {
+    writeFileSync(
+      join(home, 'p.yaml'),
+      'version: 1\npreset: read-only\nrules:\n  - { name: a, match: { classes: [ddl] }, effect: hold }\n',
+    );
+    const done = await holdpoint(['policy', 'check', 'p.yaml']);
+    expect(done).toMatchObject({
+      code: 0,
+      err: expect.stringMatching(/^p\.yaml:4:\d+: rules\[0\]: never decides/),
+    });
+    expect(done.out).toContain('Preset read-only: nothing that changes anything runs');
+    expect((await holdpoint(['policy', 'check', '--strict', 'p.yaml'])).code).toBe(1);
+    expect(JSON.parse((await holdpoint(['policy', 'schema'])).out)).toHaveProperty('properties.preset');
+  });
+
   // The worker is the built file (policy/worker-url.ts); `npm test` builds first.
   test.runIf(existsSync('dist/cli/explain.worker.js'))('explain judges offline, line by line', async () => {
     const input = '{"sql":"DELETE FROM orders"}\n\n{"sql":"SELECT 1"}\n';
@@ -210,6 +225,35 @@ describe('policy', () => {
       .map((line) => JSON.parse(line));
     expect(lines.map((line) => line.verdict ?? 'error')).toEqual(['hold', 'error', 'allow']);
     expect((await holdpoint(['policy', 'explain'], {}, 'DELETE FROM orders')).out).toMatch(/^verdict: hold/);
+  });
+
+  test.runIf(existsSync('dist/cli/explain.worker.js'))('test runs the cases beside a policy', async () => {
+    writeFileSync(
+      join(home, 'p.yaml'),
+      'version: 1\nrules:\n  - { name: a, match: { owners: [bob], relations: [t] }, effect: deny }\n',
+    );
+    const cases = (expected: string) =>
+      `tables: { t: [id] }\ncases:\n  - { sql: select id from t, expect: allow }\n  - { name: bob, sql: select id from t, who: { owner: bob }, expect: ${expected} }\n`;
+    writeFileSync(join(home, 'p.test.yaml'), cases('deny'));
+    expect(await holdpoint(['policy', 'test', 'p.yaml'])).toMatchObject({
+      code: 0,
+      out: '2 cases, all as expected.\n',
+    });
+    writeFileSync(join(home, 'other.yaml'), cases('{ verdict: hold, rules: [b] }'));
+    const done = await holdpoint(['policy', 'test', 'p.yaml', 'other.yaml']);
+    expect(done).toMatchObject({ code: 1, err: 'holdpoint: 1 of 2 cases failed.\n' });
+    expect(done.out).toBe(`FAIL other.yaml:4  bob
+    select id from t
+    verdict   expected hold, got deny
+    rules     - b
+              + a
+    because   SELECT on t (rule a)
+`);
+    writeFileSync(join(home, 'other.yaml'), 'cases: [{}]');
+    expect(await holdpoint(['policy', 'test', 'p.yaml', 'other.yaml'])).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/other\.yaml:1:\d+: cases\[0\]\.sql/),
+    });
   });
 });
 

@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { analyse, loadParser } from '../../src/policy/analyse.ts';
 import { type Explained, explained, explainLine, explainText } from '../../src/policy/explain.ts';
 import { createPolicyHolder, createTagLookup, DEFAULT_POLICY } from '../../src/policy/rules/index.ts';
+import { trace } from '../../src/policy/trace.ts';
 import type { CatalogSnapshot } from '../../src/policy/types.ts';
 import { evaluate } from '../../src/policy/verdict.ts';
 import { context } from './facts-of.ts';
@@ -106,6 +107,39 @@ terms:   any approver, open for 480 min
      public.customers (delete)
    tagged columns
      public.customers.email (email, predicate)
+   rows changed, estimated
+     at most about 10
+`);
+  });
+
+  it('tells people of every rule whether it decides, and why or why not', async () => {
+    const { policy: rules } = createPolicyHolder(`version: 1
+pii:
+  - { columns: [customers.email], tag: email }
+rules:
+  - { name: mine, match: { owners: ["bob*"] }, effect: deny }
+  - { name: deletes, match: { classes: [delete] }, effect: hold }
+  - { name: tried, match: { tags: [email] }, effect: deny, mode: observe }
+  - { name: small, match: { classes: [delete] }, unless: { rows_over: 5 }, effect: allow }
+  - { name: mail, match: { tags: [email] }, effect: allow }
+`).current();
+    const input = { catalog, resolution: { searchPath: ['public'], tempRelations: [] } };
+    const analysis = analyse('delete from customers where email = $1', {
+      ...input,
+      tagsOf: createTagLookup(rules),
+      trustedFunctions: [],
+    });
+    const verdict = evaluate(rules, analysis, context());
+    const text = explainText(explained(analysis, verdict, trace(rules, analysis, context(), verdict)));
+    expect(text).toContain('would deny: tried (observed, not enforced)\n');
+    expect(text.slice(text.indexOf('   rules\n'))).toBe(`   rules
+     deletes → hold: classes delete
+     tried → would deny, observed only: tags email
+     mail (allow) matches, others decide: tags email
+     default:pii_predicate (allow) matches, others decide
+     default:delete (hold) is lifted: rule mail allows it
+     small (allow) is excepted: unless rows_over 5
+     mine (deny) does not match: owners bob*; the owner is alice@example.com
 `);
   });
 });

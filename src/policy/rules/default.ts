@@ -1,6 +1,10 @@
 /** The policy that a newcomer starts with. It is a text like any other: `holdpoint policy default > policy.yaml` and go on from there. */
-export const DEFAULT_POLICY = `# Holdpoint's default policy. Reference: docs/policy.md
+export const DEFAULT_POLICY = `# yaml-language-server: $schema=policy.schema.json
+# Holdpoint's default policy. Reference: docs/policy.md; for the line above: holdpoint policy schema > policy.schema.json
 version: 1
+
+# Where the defaults below start from: guarded, strict, read-only, observe (nothing enforced, all of it recorded).
+preset: guarded
 
 # Columns that hold personal data: schema.table.column, read from the right (ssn = *.*.ssn), * inside one part.
 # A column whose comment says pii:<tag> is tagged too (COMMENT ON COLUMN app.users.phone IS 'pii:phone').

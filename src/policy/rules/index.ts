@@ -1,5 +1,5 @@
 export { DEFAULT_POLICY } from './default.ts';
-export { BUILT_IN_DEFAULTS, DEFAULT_EXPIRES_MS } from './defaults.ts';
+export { BUILT_IN_DEFAULTS, DEFAULT_EXPIRES_MS, PRESETS, type Preset } from './defaults.ts';
 export {
   createPolicyHolder,
   type HeldPolicy,
