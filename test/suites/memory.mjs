@@ -115,6 +115,8 @@ try {
     max_wal_size: '8GB',
   });
   const direct = new pg.Client({ ...server, database: 'postgres' });
+  // Stopped from outside, the server goes first.
+  direct.on('error', () => {});
   await direct.connect();
   for (const name of ['open', 'held']) await direct.query(`create database ${name}`);
   for (const database of ['open', 'held']) {
