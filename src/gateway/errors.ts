@@ -172,7 +172,12 @@ export function toReport(failure: Failure): Report {
           : `${failure.requestId} withdrawn: canceled by the client. Not run.`,
       );
     case 'no-statement':
-      return error('26000', `prepared statement "${line(failure.name, 64)}" does not exist`);
+      return error(
+        '26000',
+        failure.name === ''
+          ? 'unnamed prepared statement does not exist'
+          : `prepared statement "${line(failure.name, 64)}" does not exist`,
+      );
     case 'no-portal':
       return error('34000', `portal "${line(failure.name, 64)}" does not exist`);
     case 'too-many-names':

@@ -44,8 +44,11 @@ export class ExtendedQuery {
     if (!(await this.#c.settleContext())) return;
     const planned = await this.#c.judging.later(sql, paramTypes, this.#c.transaction());
     if (this.#c.over) return;
-    if (planned.kind === 'no-statement')
+    if (planned.kind === 'no-statement') {
+      if (!(await this.#c.settleEarlier())) return;
+      if (this.#c.transaction() === 'failed') return this.#inFailedExtended();
       return this.#refuseExtended({ kind: 'no-statement', name: planned.name }, name);
+    }
     const it = planned.plan;
     const subject: Subject = { plan: it, values: [], formats: [], paramTypes, protocol: 'extended' };
     if (this.#full(name)) return this.#refuseExtended({ kind: 'too-many-names' }, name);

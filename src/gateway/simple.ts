@@ -42,8 +42,12 @@ export class SimpleQuery {
       if (probed === 'answered' || this.#c.over) return;
       planned = await this.#c.judging.later(sql, NO_TYPES, this.#c.transaction(), true);
     }
-    if (planned.kind === 'no-statement')
-      return this.#refuseQuery({ kind: 'no-statement', name: planned.name });
+    if (planned.kind === 'no-statement') {
+      if (!(await this.#c.settleEarlier())) return;
+      if (this.#c.link.status !== 'E') return this.#refuseQuery({ kind: 'no-statement', name: planned.name });
+      this.#c.link.send(own.inFailed(), expected('query'));
+      return;
+    }
     const it = planned.plan;
     if (it.judged[0]?.probe === 'syntax' && this.#c.o.target.protocol === 'strict')
       this.#c.o.deps.log.warn(
@@ -75,7 +79,7 @@ export class SimpleQuery {
   async #probe(it: Plan): Promise<'answered' | 'accepted'> {
     if (!(await this.#c.settleEarlier())) return 'answered';
     const many = (it.judged[0]?.facts?.statements.length ?? 1) > 1;
-    if (many || this.#c.link.status === 'E') return 'accepted';
+    if (many) return 'accepted';
     const n = this.#c.record.statement(simple(it), 'probe');
     if (n === null) {
       await this.#refuseQuery({ kind: 'not-recorded' });

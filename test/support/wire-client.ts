@@ -99,6 +99,12 @@ export class WireClient {
     }
   }
 
+  /** Forgets what was read. */
+  forget(): void {
+    this.messages.length = 0;
+    this.#taken = 0;
+  }
+
   /** Everything up to and including the `count`th ReadyForQuery, as a trace. */
   async ready(count = 1): Promise<string[]> {
     const seen: string[] = [];
