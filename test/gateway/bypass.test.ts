@@ -1,0 +1,168 @@
+/**
+ * The public bypass corpus: everything in bypass/ goes through the gateway to a real PostgreSQL as its superuser, with a human who never
+ * approves. What counts is the database: before and after it is asked, on a connection of its own, for all that could have changed (I1, I2).
+ *
+ * HP_POTENCY=1 says all of it to the server itself instead, and lists what would change nothing there: a case that cannot fail proves nothing.
+ */
+import { readFileSync } from 'node:fs';
+import pg from 'pg';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { DEFAULT_POLICY } from '../../src/policy/rules/index.ts';
+import { type TestPostgres, testPostgres } from '../support/postgres.ts';
+import { serialize, WireClient } from '../support/wire-client.ts';
+import { MESSAGES } from './bypass/messages.ts';
+import { SNAPSHOT } from './bypass/snapshot.ts';
+import { STATEMENTS } from './bypass/statements.ts';
+import { bytesOf } from './model-steps.ts';
+import { AGENT, type Bench, bench } from './support.ts';
+
+const PRIVILEGES = [
+  ...['SUPERUSER', 'BYPASSRLS', 'REPLICATION', 'CREATEROLE', 'pg_execute_server_program'],
+  ...['pg_read_server_files', 'pg_write_server_files'],
+];
+const schema = readFileSync(new URL('./bypass/schema.sql', import.meta.url), 'utf8');
+
+let server: TestPostgres;
+let it_: Bench;
+let side: pg.Client;
+let directory: string;
+const clients: WireClient[] = [];
+type Attack = readonly [name: string, rounds: readonly (readonly string[])[]];
+/** As many at once; what then differs was one of them (HP_TOGETHER=1: which). */
+const TOGETHER = Number(process.env['HP_TOGETHER'] ?? 8);
+
+/** All that could have changed, by kind. */
+async function snapshot(): Promise<Record<string, unknown>> {
+  const { rows } = await side.query(SNAPSHOT, [directory]);
+  return rows[0];
+}
+
+async function connect(login = AGENT, parameters: Record<string, string> = {}): Promise<WireClient> {
+  const client = await WireClient.login(it_.port, login, {
+    'holdpoint.wait': '0',
+    application_name: 'attacker',
+    ...parameters,
+  });
+  clients.push(client);
+  return client;
+}
+
+const at = (step: string): Buffer => bytesOf(step.replaceAll('$DIR', directory));
+let marks = 0;
+/** Says it and waits until everything said is answered, or the link is closed. */
+async function say(client: WireClient, steps: readonly string[], cut = 0): Promise<void> {
+  const mark = `mark ${marks++}.`;
+  const bytes = Buffer.concat(steps.map(at));
+  if (cut === 0) client.send(bytes);
+  else for (let from = 0; from < bytes.length; from += cut) client.send(bytes.subarray(from, from + cut));
+  // A syntax error is answered in any state but that of a COPY, which CopyFail ends.
+  client.send(serialize.copyFail('over'), serialize.sync(), serialize.query(mark));
+  try {
+    for (;;) {
+      const message = await client.next();
+      if (message.type === 'E' && /syntax error/.test(message.bytes.toString()) && marker(message.bytes))
+        break;
+    }
+    await client.until('Z');
+  } catch (error) {
+    if (!client.closed) throw error;
+  }
+}
+const marker = (bytes: Buffer): boolean => /at or near "mark"/.test(bytes.toString());
+
+async function attack(client: WireClient, rounds: readonly (readonly string[])[], cut = 0): Promise<void> {
+  for (const round of rounds) await say(client, round, cut);
+  client.close();
+}
+
+/** Nothing that the gateway sent is still at work. */
+async function idle(): Promise<void> {
+  for (;;) {
+    const { rows } = await side.query(
+      "select from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid() and application_name like '%attacker%'",
+    );
+    if (rows.length === 0) return;
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
+
+beforeAll(async () => {
+  server = await testPostgres({ max_prepared_transactions: '5', wal_level: 'logical', autovacuum: 'off' });
+  await server.createDatabase('shop');
+  await server.createDatabase('shop_spare');
+  await server.query('shop', schema);
+  side = new pg.Client({ connectionString: server.url('shop') });
+  await side.connect();
+  directory = `${(await side.query('show data_directory')).rows[0].data_directory}/bypass`;
+  await side.query(`copy (select 1) to program 'mkdir ${directory}'`);
+  it_ = await bench(server, 'shop', {
+    policyText: DEFAULT_POLICY,
+    levelFor: () => 'admin',
+    target: {
+      logins: { admin: { user: server.superuser, password: server.password } },
+      acceptPrivileges: PRIVILEGES,
+    },
+  });
+});
+afterAll(async () => {
+  for (const client of clients) client.close();
+  await it_?.stop();
+  await side?.end();
+  await server?.stop();
+});
+
+if (process.env['HP_POTENCY'] === '1')
+  it('changes something where nobody stands before it', async () => {
+    const idleCases: string[] = [];
+    const admin = new pg.Client({ connectionString: server.url('postgres') });
+    await admin.connect();
+    await side.end();
+    await it_.stop();
+    await admin.query('alter database shop rename to model');
+    const cases = [
+      ...Object.values(STATEMENTS).flatMap((list) => list.map((sql) => [sql, [[`Q ${sql}`]]] as const)),
+      ...Object.entries(MESSAGES),
+    ];
+    for (const [name, rounds] of cases) {
+      await admin.query('create database shop template model');
+      side = new pg.Client({ connectionString: server.url('shop') });
+      await side.connect();
+      await side.query(`copy (select 1) to program 'rm -rf ${directory}; mkdir ${directory}'`);
+      const before = await snapshot();
+      const client = await WireClient.login(server.port, {
+        user: server.superuser,
+        password: server.password,
+      });
+      for (const round of rounds) await say(client, round);
+      client.close();
+      if (JSON.stringify(await snapshot()) === JSON.stringify(before)) idleCases.push(name);
+      await side.end();
+      await admin.query('drop database if exists shop with (force)');
+      await admin.query('drop database if exists made');
+      await admin.query('alter system reset all');
+    }
+    console.log(`${idleCases.length} of ${cases.length} change nothing:\n${idleCases.join('\n')}`);
+    await admin.end();
+    side = new pg.Client({ connectionString: server.url('postgres') });
+    await side.connect();
+  }, 1_200_000);
+else {
+  const kinds: [string, Attack[]][] = [
+    ...Object.entries(STATEMENTS).map(([kind, list]): [string, Attack[]] => [
+      kind,
+      list.map((sql) => [sql, [[`Q ${sql}`], [`P: ${sql}`, 'B:< []', 'DP:', 'E: 0', 'S']]]),
+    ]),
+    ['the protocol', Object.entries(MESSAGES)],
+  ];
+  it.each(kinds)('nobody gets past by %s', async (_kind, attacks) => {
+    let before = await snapshot();
+    for (let from = 0; from < attacks.length; from += TOGETHER) {
+      const some = attacks.slice(from, from + TOGETHER);
+      await Promise.all(some.map(async ([, rounds]) => attack(await connect(), rounds)));
+      await idle();
+      const after = await snapshot();
+      expect.soft(after, `one of these:\n${some.map(([name]) => name).join('\n')}`).toEqual(before);
+      before = after;
+    }
+  });
+}
