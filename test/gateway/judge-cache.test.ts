@@ -72,6 +72,7 @@ const WHO = `rules:
   - { name: open, match: { transaction: [open] }, effect: hold, wait: 1s }
   - { name: failed, match: { transaction: [failed] }, effect: deny }
   - { name: place, match: { environments: [production], targets: [shop] }, effect: hold, expires: 1h }
+  - { name: night, match: { time: { zone: UTC, from: "22:00", to: "06:00" } }, effect: deny }
   - { name: twin, match: { targets: [twin] }, effect: hold }
 `;
 const POLICIES = [
@@ -81,6 +82,13 @@ const POLICIES = [
   `version: 1\ntrusted_functions: [public.mystery]\ndefaults: { delete: allow, missing_where: deny }\n${WHO}`,
   `version: 1\n${WHO}  - { name: renamed, match: { owners: [al] }, effect: hold }\n`,
 ] as const;
+/** Noon, and within the night of the rules. */
+const TIMES = [
+  '2026-11-21T12:00:00Z',
+  '2026-11-21T21:59:59Z',
+  '2026-11-21T22:00:00Z',
+  '2026-11-22T05:59:00Z',
+].map(Date.parse);
 const SQL = [
   'select name from customer_names',
   'select contact from archive',
@@ -99,7 +107,7 @@ const SQL = [
 ] as const;
 
 type Who = JudgeContext['policy'];
-/** A field that PolicyContext or ResolutionContext gains does not compile until it varies here. */
+/** A field that PolicyContext or ResolutionContext gains does not compile until it varies here; the time is the judge's own. */
 const who: { readonly [K in keyof Required<Who>]: fc.Arbitrary<Who[K]> } = {
   target: fc.constantFrom('shop', 'twin'),
   environment: fc.constantFrom('production', 'test'),
@@ -138,7 +146,8 @@ const at = (list: { readonly length: number }) => fc.nat({ max: list.length - 1 
 type Op =
   | { readonly kind: 'ask'; readonly sql: number; readonly context: number; readonly wait: boolean }
   | { readonly kind: 'catalog'; readonly to: number }
-  | { readonly kind: 'policy'; readonly to: number };
+  | { readonly kind: 'policy'; readonly to: number }
+  | { readonly kind: 'time'; readonly to: number };
 const op: fc.Arbitrary<Op> = fc.oneof(
   {
     weight: 5,
@@ -151,6 +160,7 @@ const op: fc.Arbitrary<Op> = fc.oneof(
   },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('catalog' as const), to: at(SNAPSHOTS) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('policy' as const), to: at(POLICIES) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('time' as const), to: at(TIMES) }) },
 );
 
 /** Readings as the catalog makes them: with a patch from the one before where only relations changed. */
@@ -208,6 +218,7 @@ const rulesOf = new Map(
 
 /** The judge without caches. */
 function fresh(
+  now: number,
   sql: string,
   { policy, resolution }: JudgeContext,
   policyText: string,
@@ -220,7 +231,7 @@ function fresh(
   const analysis = analyse(sql, { catalog, resolution, tagsOf: createTagLookup(rules), trustedFunctions });
   return {
     facts: analysis.kind === 'facts' ? analysis : null,
-    verdict: evaluate(rules, analysis, policy),
+    verdict: evaluate(rules, analysis, { ...policy, now }),
   };
 }
 
@@ -229,11 +240,16 @@ function subject(cacheCount: number) {
   const moving = movingCatalog();
   const policy = createPolicyHolder(POLICIES[0]);
   const { catalog } = moving;
-  return {
-    moving,
+  const clock = { now: TIMES[0] ?? 0 };
+  const judge = createJudge({
+    target: TARGET,
     policy,
-    judge: createJudge({ target: TARGET, policy, now: () => 0, catalog, workers: 2, cacheCount }),
-  };
+    now: () => clock.now,
+    catalog,
+    workers: 2,
+    cacheCount,
+  });
+  return { moving, policy, clock, judge };
 }
 
 test('no stale and no foreign facts or verdicts are used, whatever the interleaving', {
@@ -246,34 +262,35 @@ test('no stale and no foreign facts or verdicts are used, whatever the interleav
   async function play(
     ops: readonly Op[],
     asking: readonly JudgeContext[],
-    { moving, policy, judge }: ReturnType<typeof subject>,
+    { moving, policy, clock, judge }: ReturnType<typeof subject>,
   ) {
     /** The versions in force, in order: an answer may name only those of its own time. */
     const catalogs = [moving.version()];
     const policies = [policy.current().version];
     const running: Promise<void>[] = [];
-    const right = (judged: Judged, sql: string, of: JudgeContext, since: number): void => {
+    const right = (judged: Judged, sql: string, of: JudgeContext, since: number, now: number): void => {
       answers += 1;
       expect(judged.sql).toBe(sql);
       expect(catalogs.slice(since)).toContain(judged.catalogVersion);
       expect(policies.slice(since)).toContain(judged.policyVersion);
       const { facts, verdict } = judged;
       const text = texts.get(judged.policyVersion) ?? '';
-      expect({ facts, verdict }).toEqual(fresh(sql, of, text, judged.catalogVersion ?? ''));
+      expect({ facts, verdict }).toEqual(fresh(now, sql, of, text, judged.catalogVersion ?? ''));
     };
     const fromCache = (sql: string): void => {
       for (const of of asking) {
         const judged = judge.cached(sql, { ...of, policy: { ...of.policy } });
         if (judged === null) continue;
         hits += 1;
-        right(judged, sql, of, catalogs.length - 1);
+        right(judged, sql, of, catalogs.length - 1, clock.now);
       }
     };
     try {
       for (const one of ops) {
         if (one.kind === 'catalog') moving.to(SNAPSHOTS[one.to] ?? base);
         if (one.kind === 'policy') policy.replace(POLICIES[one.to] ?? '');
-        if (one.kind === 'catalog' || one.kind === 'policy') {
+        if (one.kind === 'time') clock.now = TIMES[one.to] ?? 0;
+        if (one.kind !== 'ask') {
           catalogs.push(moving.version());
           policies.push(policy.current().version);
           continue;
@@ -282,7 +299,8 @@ test('no stale and no foreign facts or verdicts are used, whatever the interleav
         const sql = SQL[one.sql];
         if (of === undefined || sql === undefined) throw new Error('not generated');
         const since = catalogs.length - 1;
-        const checked = judge.judge(sql, of).then((judged) => right(judged, sql, of, since));
+        const now = clock.now;
+        const checked = judge.judge(sql, of).then((judged) => right(judged, sql, of, since, now));
         running.push(checked);
         if (!one.wait) continue;
         await checked;
