@@ -12,6 +12,7 @@ import { createConsole } from './console/server.ts';
 import { DEMO_APPROVER, DEMO_GROUP, demoAgent, endDemoAgent, startShop } from './demo.ts';
 import { keepPostgres } from './embedded/keep.ts';
 import { lock } from './embedded/lock.ts';
+import { backTest } from './gateway/back-test.ts';
 import { createJudge } from './gateway/judge/judge.ts';
 import { type PolicyFile, watchPolicyFile } from './gateway/judge/policy-file.ts';
 import { sampleTarget } from './gateway/judge/sample.ts';
@@ -25,6 +26,7 @@ import { explainObject, explainText } from './policy/explain.ts';
 import type { PolicyChange } from './policy/live.ts';
 import { defaultPolicyText, demoPolicyText } from './policy/rules/default.ts';
 import { createPolicyHolder, type PolicyHolder } from './policy/rules/holder.ts';
+import { parsePolicy } from './policy/rules/parse.ts';
 import { createTagLookup } from './policy/rules/tags.ts';
 import { suggestAll } from './policy/suggest.ts';
 import { trace } from './policy/trace.ts';
@@ -219,6 +221,21 @@ async function compose(
       if (one === undefined) return null;
       const { tables, unread, partial } = await sampleTarget(one.target);
       return { ...suggestAll(tables, createTagLookup(one.policy.current().policy)), unread, partial };
+    },
+    replay: async ({ target: name, since, policy: text }) => {
+      const one = placed.find(({ target }) => target.name === name);
+      if (one === undefined) return null;
+      const parsed = text === null ? null : parsePolicy(text);
+      if (parsed?.kind === 'mistakes') return { mistakes: parsed.mistakes };
+      return backTest({
+        target: one.target,
+        inForce: one.policy.current(),
+        candidate: text === null ? null : createPolicyHolder(text),
+        since,
+        sessions: recorder.sessions,
+        recorder,
+        now,
+      });
     },
     mintCredential: (input) => identity.mint(input),
     revokeCredential: async (id) => {

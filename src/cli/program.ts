@@ -147,6 +147,21 @@ function build(cli: Cli, version: string, done: (code: number) => void): Command
     .requiredOption('--target <name>', 'a target of the running gateway')
     .action(async (options) => (await import('./policy-suggest.ts')).suggest(cli, options));
   policy
+    .command('replay')
+    .description(
+      'back-test: what a policy would have done to recorded sessions; exit code 3 when something changes',
+    )
+    .option('--since <time>', 'a duration such as 7d, or a date', '7d')
+    .option(
+      '--policy <file>',
+      'the candidate (default: the policy in force, compared with what was recorded)',
+    )
+    .option('--target <name>', 'a target of the running gateway, judged with its catalog')
+    .option('--dir <dir>', 'recordings in this directory, offline, without a catalog')
+    .option('--against <file>', 'offline: compare with this policy instead of what was recorded')
+    .option('--json', 'print the report as JSON')
+    .action(async (options) => done(await (await import('./policy-replay.ts')).replay(cli, options)));
+  policy
     .command('default')
     .description('print the default policy')
     .action(async () => (await import('./policy.ts')).printDefault(cli));

@@ -10,10 +10,15 @@ import type { ConsoleOptions } from './types.ts';
 
 const change = z.strictObject({ text: z.string().max(1_000_000) });
 const suggestion = z.strictObject({ target: z.string().min(1).max(100) });
+const backTest = z.strictObject({
+  target: z.string().min(1).max(100),
+  since: z.int().nonnegative(),
+  policy: z.string().max(1_000_000).nullish(),
+});
 const VERSION = /^(?:W\/)?"?([0-9a-f]{16})"?$/;
 
 export function createPolicyApi(
-  { policy, suggest, log }: ConsoleOptions,
+  { policy, suggest, replay, log }: ConsoleOptions,
   callerOf: (c: Context<Env>) => Caller,
 ): Hono<Env> {
   const app = new Hono<Env>();
@@ -61,29 +66,47 @@ export function createPolicyApi(
     );
   });
 
-  /** One at a time: each reads a part of every table. */
-  let suggesting = false;
+  /** One at a time: each reads a part of every table, or many recordings. */
+  let busy = false;
+  async function alone(c: Context<Env>, work: () => Promise<Response>, why: string): Promise<Response> {
+    if (busy)
+      return fail(c, 429, 'The gateway samples or replays for somebody already; try again when it is done.');
+    busy = true;
+    try {
+      return await work();
+    } catch {
+      return fail(c, 503, why);
+    } finally {
+      busy = false;
+    }
+  }
   app.post('/suggest', async (c) => {
     const read = await bodyOf(c, suggestion);
     if (read instanceof Response) return read;
-    if (suggesting) return fail(c, 429, 'A suggestion is being made already; try again when it is done.');
-    suggesting = true;
-    try {
-      log.info(
-        { by: callerOf(c).approver.id, target: read.body.target },
-        'a target is sampled for suggestions',
-      );
-      const found = await suggest(read.body.target);
+    const { target } = read.body;
+    log.info({ by: callerOf(c).approver.id, target }, 'a target is sampled for suggestions');
+    const work = async () => {
+      const found = await suggest(target);
       return found === null ? fail(c, 404, NO_TARGET) : c.json(found);
-    } catch {
-      return fail(
-        c,
-        503,
-        'The target cannot be read now; is it up, and has its read-only login the right to connect?',
-      );
-    } finally {
-      suggesting = false;
-    }
+    };
+    return alone(c, work, 'The target cannot be read now; is it up, and may its read-only login connect?');
+  });
+  app.post('/replay', async (c) => {
+    const read = await bodyOf(c, backTest);
+    if (read instanceof Response) return read;
+    const { target, since, policy: text } = read.body;
+    const work = async () => {
+      const found = await replay({ target, since, policy: text ?? null });
+      if (found === null) return fail(c, 404, NO_TARGET);
+      if (!('mistakes' in found)) return c.json(found);
+      const { status, error } = refusal({ kind: 'mistakes', mistakes: found.mistakes });
+      return c.json({ error, mistakes: found.mistakes }, status);
+    };
+    return alone(
+      c,
+      work,
+      'Nothing could be replayed: the store or the catalog of the target cannot be read now.',
+    );
   });
   return app;
 }

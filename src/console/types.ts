@@ -3,7 +3,9 @@ import type { Desk } from '../approvals/types.ts';
 import type { Access } from '../identity/access.ts';
 import type { Owner } from '../identity/types.ts';
 import type { PolicyEditor } from '../policy/live.ts';
+import type { Mistake } from '../policy/rules/types.ts';
 import type { Suggestions } from '../policy/suggest.ts';
+import type { ReplayReport } from '../recordings/replay.ts';
 import type { Recorder, SessionIndex } from '../recordings/types.ts';
 
 /** What is used of the logger (pino fits). */
@@ -49,6 +51,12 @@ export interface ConsoleOptions {
   readonly explain: (sql: string, target: string, tree: boolean) => Promise<object | null>;
   /** Columns of a target that look like personal data; null: no such target. Rejects when it cannot be read. */
   readonly suggest: (target: string) => Promise<Suggestions | null>;
+  /** What a candidate policy (null: the one in force) would have said since then; null: no such target. */
+  readonly replay: (input: {
+    readonly target: string;
+    readonly since: number;
+    readonly policy: string | null;
+  }) => Promise<ReplayReport | { readonly mistakes: readonly Mistake[] } | null>;
   readonly listen: ConsoleListen;
   readonly log: ConsoleLog;
   readonly now: () => number;

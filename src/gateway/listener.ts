@@ -231,6 +231,8 @@ class Listener implements Gateway {
         role: upstream.facts.role,
         clientAddress: address,
         applicationName: settings.applicationName === null ? null : line(settings.applicationName, 300),
+        groups: identity.groups,
+        level,
         startedAt: this.#deps.now(),
       });
     } catch (error) {

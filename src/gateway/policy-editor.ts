@@ -38,6 +38,8 @@ interface Recorded {
   end(why?: string): string;
 }
 
+/** Ids of recordings of policy changes; those of sessions begin otherwise, and no client chooses one. */
+export const POLICY_RECORDING = 'pol_';
 const MAX_DIFF = 64 * 1024;
 
 export function createPolicyEditor(deps: PolicyEditorDeps): PolicyEditor & { close(): void } {
@@ -89,7 +91,7 @@ export function createPolicyEditor(deps: PolicyEditorDeps): PolicyEditor & { clo
     next: Pick<HeldPolicy, 'text' | 'version'>,
     author: PolicyAuthor | null,
   ): Recorded | null {
-    const id = `pol_${randomBytes(10).toString('hex')}`;
+    const id = `${POLICY_RECORDING}${randomBytes(10).toString('hex')}`;
     const at = now();
     try {
       const recording = deps.recorder.open({

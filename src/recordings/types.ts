@@ -1,5 +1,5 @@
 /** The record's vocabulary and ports (DESIGN.md 11, 12). */
-import type { Observed, StatementClass } from '../policy/types.ts';
+import type { AccessLevel, Observed, StatementClass } from '../policy/types.ts';
 
 export interface SessionMeta {
   readonly id: string;
@@ -15,6 +15,9 @@ export interface SessionMeta {
   readonly role: string;
   readonly clientAddress: string;
   readonly applicationName: string | null;
+  /** What policy knew of the caller; only in the recording itself. */
+  readonly groups?: readonly string[];
+  readonly level?: AccessLevel;
   readonly startedAt: number;
 }
 

@@ -324,6 +324,7 @@ describe('listening', () => {
     revokeCredential: async () => false,
     explain: async () => null,
     suggest: async () => null,
+    replay: async () => null,
     listen: { host: '127.0.0.1', port: 0, publicUrl: null, allowedHosts: [], ...listen },
     log: quiet,
     now: () => T0,

@@ -43,6 +43,7 @@ export async function startConsole(
         ? { verdict: 'hold', class: 'delete', statements: [], rules: ['deletes'], reason: sql }
         : null,
     suggest: async () => null,
+    replay: async () => null,
     listen: { host: '127.0.0.1', port: 0, publicUrl: null, allowedHosts: [], ...listen },
     log: quiet,
     now: () => clock.now,

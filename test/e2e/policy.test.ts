@@ -130,3 +130,29 @@ test('columns to tag are suggested from the data itself, without a value', async
   expect(out).not.toContain('@');
   expect((await as(eve, ['policy', 'suggest', '--target', 'none'])).err).toContain('no such target');
 });
+
+test('a candidate is tried on what was recorded: by the running gateway with its catalog, and offline', async () => {
+  await agent.run("SELECT reach FROM contacts WHERE reach = 'c1@example.com'");
+  writeFileSync(
+    join(product.dataDir, 'candidate.yaml'),
+    'version: 1\npii: [{ columns: [contacts.reach], tag: email }]\ndefaults: { delete: allow, read: allow }\n',
+  );
+  const flags = ['policy', 'replay', '--since', '1h', '--policy', 'candidate.yaml'];
+  const online = await as(eve, [...flags, '--target', 'app']);
+  expect(online.err).not.toContain('left out');
+  expect(online).toMatchObject({
+    code: 3,
+    out: expect.stringContaining('1 × allow → hold: SELECT on public.contacts'),
+  });
+  expect(online.out).not.toContain('c1@');
+  const offline = await as(eve, [...flags, '--dir', join('data', 'recordings')]);
+  expect(offline.err).toContain('No catalog was at hand');
+  expect(offline).toMatchObject({ code: 3, out: expect.stringContaining('SELECT on ') });
+  const same = await as(eve, [...flags.slice(0, 4), '--policy', 'policy.yaml', '--target', 'app']);
+  expect(same).toMatchObject({ code: 0, out: expect.stringContaining('Nothing would change.') });
+  writeFileSync(join(product.dataDir, 'bad.yaml'), 'version: 1\nrules: 7\n');
+  expect(await as(eve, [...flags.slice(0, 4), '--policy', 'bad.yaml', '--target', 'app'])).toMatchObject({
+    code: 1,
+    err: expect.stringContaining('bad.yaml:2:'),
+  });
+});
