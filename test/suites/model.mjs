@@ -16,7 +16,7 @@ const here = fileURLToPath(new URL('../..', import.meta.url));
 const vitest = fileURLToPath(new URL('../../node_modules/vitest/vitest.mjs', import.meta.url));
 const child = spawn(
   process.execPath,
-  [vitest, 'run', '--disable-console-intercept', 'test/gateway/model.test.ts'],
+  [vitest, 'run', 'test/gateway/model.test.ts', '--disable-console-intercept'],
   { cwd: here, stdio: 'inherit', env: { ...process.env, HP_RUNS: values.runs, HP_SEED: seed } },
 );
 child.on('exit', (code) => {
