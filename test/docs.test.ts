@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { loadConfig } from '../src/config.ts';
+import { parseCases } from '../src/policy/cases.ts';
 import { parsePolicy } from '../src/policy/rules/parse.ts';
 
 /** The first YAML block of a document. */
@@ -50,4 +51,14 @@ test('the full holdpoint.yaml of the README loads, with every part of it in use'
 
 test('the policy of docs/policy.md is taken without a mistake or a warning', () => {
   expect(parsePolicy(example('docs/policy.md'))).toMatchObject({ kind: 'policy', warnings: [] });
+});
+
+test('the cases of docs/policy.md are read, with all they say', () => {
+  const text = readFileSync(new URL('../docs/policy.md', import.meta.url), 'utf8');
+  const parsed = parseCases(/```yaml\n(tables:[\s\S]*?)```/.exec(text)?.[1] ?? '');
+  expect(parsed).toMatchObject({
+    kind: 'cases',
+    catalog: { relations: { length: 3 } },
+    cases: { length: 2 },
+  });
 });
