@@ -18,7 +18,20 @@ export async function session(cli: Cli, id: string): Promise<void> {
   for (const event of answer.events) {
     cli.out(eventText(event));
   }
+  for (const [rule, seen] of observedIn(answer.events)) {
+    cli.out(`Observed, not enforced: ${safe(rule)} would have stopped ${count(seen, 'statement')}.`);
+  }
   if (answer.more) cli.out('… more events than can be shown here.');
+}
+
+/** Rules that only observe, and how often each would have acted. */
+function observedIn(events: readonly RecordedEvent[]): ReadonlyMap<string, number> {
+  const seen = new Map<string, number>();
+  for (const event of events) {
+    if (event.kind !== 'statement') continue;
+    for (const rule of event.observed?.rules ?? []) seen.set(rule, (seen.get(rule) ?? 0) + 1);
+  }
+  return seen;
 }
 
 function eventText(event: RecordedEvent): string {

@@ -149,6 +149,8 @@ describe('deciding', () => {
     const { out } = await holdpoint(['session', 'ses_1']);
     for (const text of ['129.90', 'rows not kept', 'HP-3KD9 approved by Dana', 'ERROR 42501'])
       expect(out).toContain(text);
+    expect(out).toContain('would hold: tried');
+    expect(out).toContain('Observed, not enforced: tried would have stopped 1 statement.');
     expect((await holdpoint(['verify', 'ses_1'])).out).toMatch(/intact/);
     expect(await holdpoint(['verify', 'none'])).toMatchObject({ code: 1 });
     expect(out).not.toMatch(/0\.0 ms|\b1 rows/);

@@ -259,7 +259,14 @@ describe('what is shown', () => {
     expect((await h.api('/sessions/ses_1/verify', token)).body).toMatchObject({ result: { kind: 'intact' } });
     const { cookie } = await h.signIn();
     const page = await (await fetch(`${h.base}/sessions/ses_1`, { headers: { cookie } })).text();
-    for (const text of ['129.90', 'The rows are not kept', 'HP-3KD9', '42501', 'record intact'])
+    for (const text of [
+      '129.90',
+      'The rows are not kept',
+      'HP-3KD9',
+      '42501',
+      'record intact',
+      'would hold: tried',
+    ])
       expect(page).toContain(text);
     expect((await fetch(`${h.base}/sessions/..%2f..%2fetc`, { headers: { cookie } })).status).toBe(404);
   });

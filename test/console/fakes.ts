@@ -245,6 +245,7 @@ export const EVENTS: readonly RecordedEvent[] = [
   statement(
     1,
     "SELECT id, status, total\n  FROM orders\n WHERE status = 'stuck' -- since this morning\n LIMIT 3",
+    { observed: { effect: 'hold', rules: ['tried'] } },
   ),
   result(1, {
     tag: 'SELECT 3',

@@ -1,0 +1,259 @@
+// Disables the classifier's rules one by one and runs, against each mutant, the corpora of test/policy without the database's part, then
+// the tests of facts and lineage. A mutant that all of them pass is a rule that no test holds: a survivor.
+//
+//   node bin/build.mjs && node test/suites/mutate.mjs [--only NAME] [--jobs N] [--list]
+//
+// Mutations are found in the built src/policy/facts and statement.ts: a finding (`out.raise`, `out.unknowns.add`, `out.relation` …)
+// that is not made, a condition that never holds, a utility statement taken for a harmless one. Ends with 1 when something survives.
+import { fork } from 'node:child_process';
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const corpus = join(root, 'test/policy/corpus');
+const UNITS = ['analyse', 'classification', 'lineage', 'reasons'].map(
+  (name) => `test/policy/${name}.test.ts`,
+);
+
+if (process.argv[2] === '--judge') await judge(process.argv[3], process.argv[4]);
+else await main();
+
+// ── one mutant, in a process of its own: says the first case that is judged otherwise, or nothing ──────────────────────
+async function judge(policyDir, work) {
+  const load = (name) => import(pathToFileURL(join(policyDir, name)).href);
+  const [{ analyse, loadParser }, { createPolicyHolder, createTagLookup }, { evaluate }] = await Promise.all(
+    ['analyse.js', 'rules/index.js', 'verdict.js'].map(load),
+  );
+  await loadParser();
+  const { catalog, policyText, cases } = JSON.parse(readFileSync(join(work, 'work.json'), 'utf8'));
+  const { policy } = createPolicyHolder(policyText).current();
+  const tagsOf = createTagLookup(policy);
+  const context = {
+    target: 'shop',
+    environment: 'demo',
+    owner: 'alice@example.com',
+    agent: 'Cursor',
+    groups: ['developers'],
+  };
+  const read = (sql, resolution) =>
+    analyse(sql, { catalog, resolution, tagsOf, trustedFunctions: policy.trustedFunctions });
+  const plain = { searchPath: ['public'], tempRelations: [] };
+  for (const [expected, sql, setup] of cases) {
+    const path = /search_path\s*=\s*([\w, ]+)/.exec(setup)?.[1]?.split(/\s*,\s*/);
+    const tempRelations = [...setup.matchAll(/TEMP TABLE (\w+)/g)].map((match) => match[1]);
+    const before = /^(?:CREATE(?! TEMP)|ALTER|DO)/.test(setup) ? read(setup, plain) : null;
+    const changed = before?.kind === 'facts' ? before.statements.flatMap((one) => one.changes ?? []) : [];
+    const analysis = read(sql, { searchPath: path ?? ['public'], tempRelations, changed });
+    const { effect } = evaluate(policy, analysis, { ...context, level: 'admin', transaction: 'idle' });
+    if (effect !== expected) {
+      process.send({ expected, effect, sql });
+      break;
+    }
+  }
+  process.disconnect();
+}
+
+// ── what can be disabled ───────────────────────────────────────────────────────────────────────────────────────────
+/** Each mutation: where it is, what it does, the text of the file with it. */
+function* mutations(file, text) {
+  const at = (index) => `${file}:${text.slice(0, index).split('\n').length}`;
+  const put = (from, to, by) => text.slice(0, from) + by + text.slice(to);
+  const closing = (open) => {
+    let depth = 0;
+    let quote = '';
+    for (let i = open; i < text.length; i += 1) {
+      const char = text[i];
+      if (quote !== '') {
+        if (char === '\\') i += 1;
+        else if (char === quote) quote = '';
+      } else if (char === "'" || char === '"' || char === '`') quote = char;
+      else if (char === '(') depth += 1;
+      else if (char === ')' && --depth === 0) return i;
+    }
+    return -1;
+  };
+  const told = (from, to) => text.slice(from, to).replace(/\s+/g, ' ').slice(0, 100);
+  const finding = /\bout\.(?:raise|unknowns\.add|relation|use|settings\.push|absorb)\(/g;
+  for (const { index, 0: start } of text.matchAll(finding)) {
+    const end = closing(index + start.length - 1) + 1;
+    // A call inside an expression is part of its condition.
+    if (end === 0 || text[end] !== ';') continue;
+    const from = text.slice(0, index).endsWith('context.') ? index - 'context.'.length : index;
+    yield { where: at(index), what: `without ${told(index, end)}`, text: put(from, end, 'void 0') };
+  }
+  for (const { index, 0: start } of text.matchAll(/\bif \(/g)) {
+    const open = index + start.length - 1;
+    const end = closing(open);
+    if (end > 0)
+      yield { where: at(index), what: `never ${told(index, end + 1)}`, text: put(open, end + 1, '(false)') };
+  }
+  for (const { index } of text.matchAll(
+    /(?<=\[')\w+(?=', of\('(?:ddl|dcl|admin|unknown|call|do|truncate)')/g,
+  )) {
+    const open = text.indexOf("of('", index) + 4;
+    const end = text.indexOf("'", open);
+    yield { where: at(index), what: `harmless ${told(index, end)}`, text: put(open, end, 'session') };
+  }
+}
+
+async function main() {
+  const { values } = parseArgs({
+    options: {
+      only: { type: 'string', default: '' },
+      jobs: { type: 'string', default: '2' },
+      list: { type: 'boolean', default: false },
+    },
+  });
+  const dist = join(root, 'dist/policy');
+  const files = [
+    ...readdirSync(join(dist, 'facts'))
+      .filter((name) => name.endsWith('.js') && !/^(?:builtins|extensions)/.test(name))
+      .map((name) => `facts/${name}`),
+    'statement.js',
+  ];
+  const all = files
+    .filter((file) => file.includes(values.only))
+    .flatMap((file) =>
+      [...mutations(file, readFileSync(join(dist, file), 'utf8'))].map((one) => ({ file, ...one })),
+    );
+  if (values.list) {
+    for (const { where, what } of all) console.log(`${where}  ${what}`);
+    return;
+  }
+  const work = join(tmpdir(), `holdpoint-mutate-${process.pid}`);
+  mkdirSync(work);
+  try {
+    await prepare(work);
+    const whole = copyOf(work, 'unmutated', null);
+    const first = (await run(whole)) ?? ((await unitsPass(whole)) ? null : { units: 'fail' });
+    if (first !== null)
+      throw new Error(`without a mutation ${JSON.stringify(first)}: the corpora fail as they are`);
+    const survivors = [];
+    let done = 0;
+    const queue = [...all.entries()];
+    const worker = async () => {
+      for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+        const [index, mutant] = next;
+        const dir = copyOf(work, `m${index}`, mutant);
+        if ((await run(dir)) === null && (await unitsPass(dir))) {
+          survivors.push(mutant);
+          console.log(`survived  dist/policy/${mutant.where}  ${mutant.what}`);
+        }
+        rmSync(dir, { recursive: true });
+        done += 1;
+        if (done % 50 === 0) console.error(`${done} of ${all.length}, ${survivors.length} survived`);
+      }
+    };
+    await Promise.all(Array.from({ length: Number(values.jobs) }, worker));
+    console.log(
+      `${all.length} mutants, ${all.length - survivors.length} turned a test red, ${survivors.length} survived.`,
+    );
+    process.exitCode = survivors.length === 0 ? 0 : 1;
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+
+  function copyOf(work, name, mutant) {
+    const dir = join(work, name);
+    cpSync(dist, dir, { recursive: true });
+    if (mutant !== null) writeFileSync(join(dir, mutant.file), mutant.text);
+    return dir;
+  }
+
+  /** What a mutant was caught by; a crash or no end counts. null: nothing. */
+  function run(dir) {
+    return new Promise((resolve) => {
+      let caught = null;
+      const child = fork(fileURLToPath(import.meta.url), ['--judge', dir, work], { stdio: 'ignore' });
+      const timer = setTimeout(() => child.kill('SIGKILL'), 60_000);
+      child.on('message', (message) => {
+        caught = message;
+      });
+      child.once('close', (code) => {
+        clearTimeout(timer);
+        resolve(caught ?? (code === 0 ? null : { crashed: code }));
+      });
+    });
+  }
+}
+
+/** The tests that need no database, with the mutant in place of src/policy. */
+async function unitsPass(dir) {
+  const config = `${dir}.config.mjs`;
+  const alias = `{ find: /^(?:\\.\\.\\/)+src\\/policy\\/(.*)\\.ts$/, replacement: ${JSON.stringify(`${dir}/$1.js`)} }`;
+  writeFileSync(
+    config,
+    `export default { root: ${JSON.stringify(root)}, resolve: { alias: [${alias}] }, test: { include: ${JSON.stringify(UNITS)}, bail: 1, maxWorkers: 1 } };`,
+  );
+  const vitest = join(root, 'node_modules/vitest/vitest.mjs');
+  const child = fork(vitest, ['run', '--config', config], { cwd: root, stdio: 'ignore' });
+  const timer = setTimeout(() => child.kill('SIGKILL'), 120_000);
+  const code = await new Promise((resolve) => child.once('close', resolve));
+  clearTimeout(timer);
+  rmSync(config);
+  return code === 0;
+}
+
+/** The corpora's schema on a real PostgreSQL, once, for its catalog. */
+async function prepare(work) {
+  writeFileSync(join(work, 'package.json'), '{"type":"module"}');
+  symlinkSync(join(root, 'node_modules'), join(work, 'node_modules'));
+  const load = (name) => import(pathToFileURL(join(root, 'dist', name)).href);
+  const [{ startPostgres }, { createCatalog }, { connectCatalog }, { default: pg }] = await Promise.all([
+    load('embedded/postgres.js'),
+    load('gateway/judge/catalog.js'),
+    load('gateway/judge/catalog-connection.js'),
+    import('pg'),
+  ]);
+  const login = { user: 'postgres', password: 'only-for-tests' };
+  const server = await startPostgres({
+    dataDir: join(work, 'postgres'),
+    port: 0,
+    superuser: login.user,
+    password: login.password,
+    settings: { fsync: 'off', shared_preload_libraries: 'pg_stat_statements' },
+    log: { info: () => {} },
+  });
+  try {
+    const client = new pg.Client({ host: server.host, port: server.port, database: 'postgres', ...login });
+    await client.connect();
+    await client.query(readFileSync(join(corpus, 'schema.sql'), 'utf8'));
+    await client.query(readFileSync(join(corpus, 'data.sql'), 'utf8').replaceAll(':v', 'v'));
+    await client.end();
+    const target = {
+      name: 'shop',
+      environment: 'test',
+      host: server.host,
+      port: server.port,
+      database: 'postgres',
+      tls: 'disable',
+      ca: null,
+      logins: { admin: login },
+      catalogLogin: login,
+      acceptPrivileges: [],
+      protocol: 'strict',
+    };
+    const catalog = createCatalog({ now: Date.now, connect: () => connectCatalog(target, login) });
+    const { snapshot } = await catalog.ensure();
+    await catalog.close();
+    const lines = (name) =>
+      readFileSync(join(corpus, name), 'utf8')
+        .split('\n')
+        .filter((line) => line.startsWith('['))
+        .map((line) => JSON.parse(line));
+    const cases = [
+      ...lines('classification.jsonl').map(([expected, sql, setup = '']) => [expected, sql, setup]),
+      ...lines('tools.jsonl').map(([, sql]) => ['allow', sql, '']),
+      ...lines('lineage.jsonl')
+        .filter(([expected]) => expected === 'value')
+        .map(([, sql, setup = '']) => ['hold', sql, setup]),
+    ];
+    const policyText = readFileSync(join(corpus, 'pii.yaml'), 'utf8');
+    writeFileSync(join(work, 'work.json'), JSON.stringify({ catalog: snapshot, policyText, cases }));
+  } finally {
+    await server.stop();
+  }
+}
