@@ -130,10 +130,24 @@ export const own = {
     new Cleared(mint, serialize.parse({ name, text: table(rows) })),
 } as const;
 
-const LOOKUP =
-  'SELECT pg_catalog.array_to_json(pg_catalog.current_schemas(false)), ' +
-  '(SELECT pg_catalog.json_agg(c.relname) FROM pg_catalog.pg_class AS c ' +
-  'WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema())';
+/**
+ * Effective schemas, temporary relations. Names are qualified throughout: the client may have put schemas of its own before pg_catalog.
+ * To ask for the effective schemas makes the temporary one where the path names it, in this transaction and not the client's
+ * (PREPARE TRANSACTION would see it): until it is there, plain lists are read here.
+ */
+const PATH = "pg_catalog.current_setting('search_path')";
+const PLAIN = '([a-z_][a-z0-9_]*|"[$]user")';
+const LOOKUP = `SELECT CASE WHEN ${PATH} OPERATOR(pg_catalog.~) 'pg_temp'
+    AND pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.=) 0::pg_catalog.oid
+    AND ${PATH} OPERATOR(pg_catalog.~) '^${PLAIN}(, ?${PLAIN})*$'
+  THEN (SELECT coalesce(pg_catalog.json_agg(n.nspname ORDER BY p.place), '[]')
+    FROM pg_catalog.unnest(pg_catalog.string_to_array(pg_catalog.replace(${PATH}, ' ', ''), ',')) WITH ORDINALITY AS p(name, place)
+    JOIN pg_catalog.pg_namespace AS n ON n.nspname::pg_catalog.text OPERATOR(pg_catalog.=)
+      CASE WHEN p.name OPERATOR(pg_catalog.=) '"$user"' THEN current_user::pg_catalog.text ELSE p.name END
+    WHERE pg_catalog.has_schema_privilege(n.oid, 'usage'))
+  ELSE pg_catalog.array_to_json(pg_catalog.current_schemas(false)) END,
+  (SELECT pg_catalog.json_agg(c.relname) FROM pg_catalog.pg_class AS c
+    WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema())`;
 
 /** The prepared statement of a probe, closed right behind it. Should it stay, the next probe finds its name taken: an error, never a pass. */
 export const PROBE = 'holdpoint_probe';

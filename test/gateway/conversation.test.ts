@@ -328,6 +328,17 @@ describe('the wire', () => {
     expect(await client.ready()).toEqual(['E:42501', 'Z:I']);
   });
 
+  it('makes no temporary schema by asking where names resolve', async () => {
+    const client = await connect();
+    client.send(query('set search_path to pg_temp, "$user", public'));
+    await client.ready();
+    client.send(query('select 1 / (pg_my_temp_schema() = 0)::int'));
+    expect(await client.ready()).toEqual(['T', 'D', 'C:SELECT 1', 'Z:I']);
+    it_.desk.auto = 'deny';
+    client.send(query('select email from customers'));
+    expect(await client.ready()).toEqual(['E:42501', 'Z:I']);
+  });
+
   it('ends the session when the server reports another encoding after all', async () => {
     await server.query(
       'shop',
