@@ -19,14 +19,21 @@ const { values, positionals } = parseArgs({
   },
 });
 if (positionals.length !== 1) {
-  console.error('usage: node test/suites/regress.mjs SOURCE [--isolation] [--schedule FILE] [--bindir DIR] [--keep]');
+  console.error(
+    'usage: node test/suites/regress.mjs SOURCE [--isolation] [--schedule FILE] [--bindir DIR] [--keep]',
+  );
   process.exit(2);
 }
 const source = resolve(positionals[0]);
 const suite = join(source, 'src/test', values.isolation ? 'isolation' : 'regress');
 const program = values.isolation ? 'pg_isolation_regress' : 'pg_regress';
 const database = values.isolation ? 'isolation_regression' : 'regression';
-const shipped = join(values.bindir, '../lib/pgxs/src/test', values.isolation ? 'isolation' : 'regress', program);
+const shipped = join(
+  values.bindir,
+  '../lib/pgxs/src/test',
+  values.isolation ? 'isolation' : 'regress',
+  program,
+);
 const runner = existsSync(shipped) ? shipped : join(suite, program);
 const here = ground();
 
@@ -40,9 +47,15 @@ async function suiteRun(name, login) {
   for (const part of ['results', 'testtablespace']) mkdirSync(join(out, part), { recursive: true });
   const user = asPostgres();
   if (user.uid !== undefined) run('chown', ['-R', `${user.uid}:${user.gid}`, out]);
-  const schedule = values.schedule ?? join(suite, values.isolation ? 'isolation_schedule' : 'parallel_schedule');
+  const schedule =
+    values.schedule ?? join(suite, values.isolation ? 'isolation_schedule' : 'parallel_schedule');
   const libraries = join(source, 'src/test/regress');
-  const args = [`--inputdir=${out}`, `--outputdir=${out}`, `--bindir=${values.bindir}`, `--dlpath=${libraries}`];
+  const args = [
+    `--inputdir=${out}`,
+    `--outputdir=${out}`,
+    `--bindir=${values.bindir}`,
+    `--dlpath=${libraries}`,
+  ];
   args.push(`--host=${login.host}`, `--port=${login.port}`, `--user=${login.user}`, `--dbname=${database}`);
   args.push('--use-existing', '--max-concurrent-tests=20', `--schedule=${resolve(schedule)}`);
   const env = { PATH: process.env.PATH, HOME: out, PGPASSWORD: login.password };
@@ -57,18 +70,40 @@ async function suiteRun(name, login) {
   const passed = [...verdicts.values()].filter(Boolean).length;
   console.log(`${name}: ${passed} of ${verdicts.size} pass, ${seconds} s`);
   if (verdicts.size === 0) console.log(done.stdout, done.stderr);
-  const diffs = existsSync(join(out, 'regression.diffs')) ? readFileSync(join(out, 'regression.diffs'), 'utf8') : '';
+  const diffs = existsSync(join(out, 'regression.diffs'))
+    ? readFileSync(join(out, 'regression.diffs'), 'utf8')
+    : '';
   return { verdicts, diffs, passed };
 }
 
 /** As pg_regress makes its database when it may. */
 function prepare(server) {
   const psql = (name, sql) =>
-    run(join(values.bindir, 'psql'), ['-X', '-q', '-v', 'ON_ERROR_STOP=1', '-h', server.host, '-p', String(server.port), '-U', server.user, '-d', name, '-c', sql], {
-      env: { PATH: process.env.PATH, PGPASSWORD: server.password },
-    });
+    run(
+      join(values.bindir, 'psql'),
+      [
+        '-X',
+        '-q',
+        '-v',
+        'ON_ERROR_STOP=1',
+        '-h',
+        server.host,
+        '-p',
+        String(server.port),
+        '-U',
+        server.user,
+        '-d',
+        name,
+        '-c',
+        sql,
+      ],
+      {
+        env: { PATH: process.env.PATH, PGPASSWORD: server.password },
+      },
+    );
   psql('postgres', `CREATE DATABASE ${database} TEMPLATE template0`);
-  for (const setting of ['lc_messages', 'lc_monetary', 'lc_numeric', 'lc_time']) psql(database, `ALTER DATABASE ${database} SET ${setting} TO 'C'`);
+  for (const setting of ['lc_messages', 'lc_monetary', 'lc_numeric', 'lc_time'])
+    psql(database, `ALTER DATABASE ${database} SET ${setting} TO 'C'`);
   psql(database, `ALTER DATABASE ${database} SET bytea_output TO 'hex'`);
   psql(database, `ALTER DATABASE ${database} SET timezone_abbreviations TO 'Default'`);
 }
@@ -82,15 +117,27 @@ try {
   prepare(behind);
   const hp = await gateway(here, behind, [database]);
   const second = await suiteRun('gateway', hp);
-  const lost = [...first.verdicts].filter(([name, ok]) => ok && second.verdicts.get(name) !== true).map(([name]) => name);
-  console.log(lost.length === 0 ? 'no test differs' : `through the gateway only, these fail: ${lost.join(' ')}`);
+  const lost = [...first.verdicts]
+    .filter(([name, ok]) => ok && second.verdicts.get(name) !== true)
+    .map(([name]) => name);
+  console.log(
+    lost.length === 0 ? 'no test differs' : `through the gateway only, these fail: ${lost.join(' ')}`,
+  );
   if (lost.length > 0) {
     const file = join(values.keep ? here.dir : process.cwd(), 'regression.diffs');
     writeFileSync(file, second.diffs);
     console.log(`differences: ${file}`);
     process.exitCode = 1;
   }
-  if (hp.log().includes('"level":50')) console.log(hp.log().split('\n').filter((line) => line.includes('"level":50')).slice(0, 10).join('\n'));
+  if (hp.log().includes('"level":50'))
+    console.log(
+      hp
+        .log()
+        .split('\n')
+        .filter((line) => line.includes('"level":50'))
+        .slice(0, 10)
+        .join('\n'),
+    );
 } finally {
   if (values.keep) {
     console.log(`kept: ${here.dir}`);
