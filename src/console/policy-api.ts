@@ -135,7 +135,7 @@ function refusal(result: Refused): { readonly status: ContentfulStatusCode; read
     case 'stale':
       return {
         status: 412,
-        error: `The policy was changed meanwhile: version ${result.version} is there now. Nothing was changed; read it and try again.`,
+        error: `The policy file holds another text, version ${result.version}: changed meanwhile, or with mistakes and not in force. Nothing was changed; read it again, or name that version to replace it.`,
       };
     case 'mistakes':
       return {

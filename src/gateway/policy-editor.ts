@@ -156,15 +156,14 @@ export function createPolicyEditor(deps: PolicyEditorDeps): PolicyEditor & { clo
     const { file, holder } = found;
     if (file === null) return { kind: 'no-file' };
     const before = holder.current();
-    if (before.version !== expected) return { kind: 'stale', version: before.version };
     const parsed = parsePolicy(text);
-    if (parsed.kind === 'mistakes') return { kind: 'mistakes', mistakes: parsed.mistakes };
     const version = policyVersion(text);
-    if (version === before.version) return { kind: 'unchanged', view: shown };
     try {
-      // An edit of the file that is not in force yet must not be lost.
+      // What is in the file counts: an edit that is not in force yet, or never will be for its mistakes, is not lost unseen.
       const onDisk = policyVersion(await readFile(file.path, 'utf8'));
       if (onDisk !== expected) return { kind: 'stale', version: onDisk };
+      if (parsed.kind === 'mistakes') return { kind: 'mistakes', mistakes: parsed.mistakes };
+      if (version === onDisk && version === before.version) return { kind: 'unchanged', view: shown };
       const fresh = await prepare(file.path, text);
       const shared = policies.filter((one) => one.file?.path === file.path);
       const records = shared.map(({ target }) => record(target, before, { text, version }, author));

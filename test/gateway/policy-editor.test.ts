@@ -123,6 +123,18 @@ test('of two changes made from one version the second is told, whichever way the
   expect(readFileSync(path, 'utf8')).toBe(V3);
 });
 
+test('a file whose text has mistakes can be put right by who names that text', async () => {
+  const { editor, path, file } = await ground();
+  const broken = 'version: 1\nrules: 7\n';
+  writeFileSync(path, broken);
+  await file.reload();
+  expect(editor.view('shop')?.version).toBe(policyVersion(V1));
+  const there = policyVersion(broken);
+  expect(await editor.put('shop', V1, policyVersion(V1), DANA)).toEqual({ kind: 'stale', version: there });
+  expect(await editor.put('shop', V1, there, DANA)).toMatchObject({ kind: 'replaced' });
+  expect(readFileSync(path, 'utf8')).toBe(V1);
+});
+
 test('a text with mistakes changes nothing and says where they are', async () => {
   const { editor, path, events } = await ground();
   const done = await editor.put(
