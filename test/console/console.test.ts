@@ -311,6 +311,42 @@ describe('credentials and policy', () => {
     expect((await h.api('/credentials/nonsense/revoke', token, {})).status).toBe(404);
   });
 
+  test('the policy page shows what is in force, its version, who changed it last and what', async () => {
+    const change = {
+      version: '00112233aabbccdd',
+      previous: 'ffff000011112222',
+      at: T0,
+      author: 'Dana',
+      surface: 'cli' as const,
+      session: 'pol_1',
+      diff: '-defaults: { delete: hold }\n+defaults: { delete: deny }',
+    };
+    const other = await startConsole({ policy: policyOf({ change, path: '/etc/holdpoint/policy.yaml' }) });
+    try {
+      const { cookie } = await other.signIn();
+      const page = await (await fetch(`${other.base}/policy`, { headers: { cookie } })).text();
+      for (const text of [
+        'version 00112233aabbccdd',
+        'Dana',
+        'ffff000011112222',
+        '+defaults: { delete: deny }',
+        '/sessions/pol_1',
+      ])
+        expect(page).toContain(text);
+      expect(page).not.toContain('/etc/holdpoint');
+      expect((await fetch(`${other.base}/policy?target=none`, { headers: { cookie } })).status).toBe(404);
+      const put = await fetch(`${other.base}/api/policy`, {
+        method: 'PUT',
+        headers: { cookie, 'content-type': 'application/json', 'if-match': `"${change.version}"` },
+        body: JSON.stringify({ text: 'version: 1' }),
+      });
+      // A cookie alone, without the CSRF token, changes nothing.
+      expect([put.status, await put.text()]).toEqual([403, expect.stringContaining('CSRF')]);
+    } finally {
+      await other.server.close();
+    }
+  });
+
   test('a verdict at a target can be asked for', async () => {
     const token = await h.token();
     expect(
