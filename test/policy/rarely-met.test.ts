@@ -109,3 +109,26 @@ describe('the rows that a statement may change', () => {
     }
   });
 });
+
+describe('settings', () => {
+  const of = (sql: string) => statement(sql, {}).settings;
+  it.each([
+    ['BEGIN ISOLATION LEVEL SERIALIZABLE', 'transaction_isolation', 'serializable', true, 'set'],
+    ['START TRANSACTION READ ONLY', 'transaction_read_only', '1', true, 'set'],
+    ['SET work_mem FROM CURRENT', 'work_mem', null, false, 'set'],
+    ['SET LOCAL search_path TO DEFAULT', 'search_path', null, true, 'reset'],
+    ['RESET search_path', 'search_path', null, false, 'reset'],
+    ['RESET ALL', '*', null, false, 'reset'],
+  ])('%s', (sql, name, value, local, form) => {
+    expect(of(sql)).toContainEqual({ name, value, local, form });
+  });
+
+  it('may be any after a write to pg_settings', () => {
+    expect(of("UPDATE pg_settings SET setting = 'x' WHERE name = 'role'")).toContainEqual({
+      name: '*',
+      value: null,
+      local: false,
+      form: 'unknown',
+    });
+  });
+});
