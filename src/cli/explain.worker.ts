@@ -1,11 +1,11 @@
-/** Worker thread that judges for `policy explain`: hostile text may spoil the parser or take its time, so it can be thrown away. */
+/** Worker thread that judges for `policy explain`, `test` and `replay`: hostile text may spoil the parser or take its time, so it can be thrown away. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { analyse, loadParser } from '../policy/analyse.ts';
 import { explained } from '../policy/explain.ts';
 import { parsePolicy } from '../policy/rules/index.ts';
 import { createTagLookup } from '../policy/rules/tags.ts';
 import { trace } from '../policy/trace.ts';
-import type { CatalogSnapshot, PolicyContext } from '../policy/types.ts';
+import type { CatalogSnapshot, PolicyContext, ResolutionContext } from '../policy/types.ts';
 import { evaluate } from '../policy/verdict.ts';
 
 export interface Asked {
@@ -13,7 +13,10 @@ export interface Asked {
   readonly context: PolicyContext;
   /** null or absent: unknowns stay unknown. */
   readonly catalog?: CatalogSnapshot | null;
+  readonly resolution?: ResolutionContext;
 }
+
+const PUBLIC: ResolutionContext = { searchPath: ['public'], tempRelations: [] };
 
 const port = parentPort;
 const parsed = parsePolicy(String(workerData));
@@ -21,10 +24,10 @@ if (port === null || parsed.kind !== 'policy') throw new Error('explain.worker n
 const { policy } = parsed;
 const tagsOf = createTagLookup(policy);
 await loadParser();
-port.on('message', ({ sql, context, catalog = null }: Asked) => {
+port.on('message', ({ sql, context, catalog = null, resolution = PUBLIC }: Asked) => {
   const analysis = analyse(sql, {
     catalog,
-    resolution: { searchPath: ['public'], tempRelations: [] },
+    resolution,
     tagsOf,
     trustedFunctions: policy.trustedFunctions,
   });

@@ -29,7 +29,11 @@ export function createJudging(policyText: string): Judging {
 
   return {
     async explain(sql, more) {
-      worker ??= new Worker(workerUrl('./explain.worker.js', import.meta.url), { workerData: policyText });
+      worker ??= new Worker(workerUrl('./explain.worker.js', import.meta.url), {
+        workerData: policyText,
+        // The worker needs nothing of the environment, where secrets may be.
+        env: {},
+      });
       const signal = AbortSignal.timeout(LIMIT_MS);
       try {
         const reply = once(worker, 'message', { signal });

@@ -4,10 +4,15 @@ import { join, resolve } from 'node:path';
 import { formatMistakes, parsePolicy } from '../policy/rules/index.ts';
 import { readSession } from '../recordings/archive.ts';
 import { parseSegmentName } from '../recordings/paths.ts';
-import { type ReplayReport, type ReplaySession, replay as replayed } from '../recordings/replay.ts';
+import {
+  type ReplayJudge,
+  type ReplayReport,
+  type ReplaySession,
+  replay as replayed,
+} from '../recordings/replay.ts';
 import { connect } from './client.ts';
 import { type Cli, CommandError, moment, UsageError } from './context.ts';
-import { createReplayJudge } from './replay-judge.ts';
+import { createJudging, type Judging } from './judging.ts';
 import { clock, count, indented, oneLine, safe } from './text.ts';
 
 export interface ReplayFlags {
@@ -57,15 +62,15 @@ async function offline(
 ): Promise<ReplayReport> {
   if (policy === null) throw new UsageError('Offline there is no policy in force: name one with --policy.');
   const root = resolve(cli.cwd, dir);
-  const candidate = createReplayJudge(policy);
-  const before = flags.against === undefined ? null : createReplayJudge(textOf(cli, flags.against));
+  const candidate = createJudging(policy);
+  const before = flags.against === undefined ? null : createJudging(textOf(cli, flags.against));
   try {
     return await replayed({
       sessions: sessionsIn(root),
       since,
       target: flags.target ?? null,
-      candidate: candidate.judge,
-      before: before?.judge ?? null,
+      candidate: opinionOf(candidate),
+      before: before === null ? null : opinionOf(before),
       levelOf: () => 'admin',
       outOfTime: () => false,
     });
@@ -170,3 +175,8 @@ function print(cli: Cli, report: ReplayReport, flags: ReplayFlags): void {
   ];
   if (notes.length > 0) cli.err(['', ...notes].map(safe).join('\n'));
 }
+
+const opinionOf =
+  (judging: Judging): ReplayJudge =>
+  (sql, context, resolution) =>
+    judging.explain(sql, { context, resolution });
