@@ -15,6 +15,8 @@ import { decodeBind, decodeExecute, decodeNamed, decodeParse } from './wire/fron
 
 export class ExtendedQuery {
   readonly #c: Core;
+  /** Approved with a Bind that has not come yet; there is at most one, and it comes before the next Sync. */
+  #early: Prepared | null = null;
   /** A Describe has told of a tagged column that the lineage did not know. */
   readonly #mayShow: (plan: Plan, fields: readonly Field[]) => boolean;
 
@@ -82,8 +84,10 @@ export class ExtendedQuery {
         if (decision.kind === 'stop') return;
         if (decision.kind === 'in-failed') return this.#inFailedExtended();
         if (decision.kind === 'refuse') return this.#refuseExtended(decision.failure, name);
-        if (decision.permit.kind === 'approval')
+        if (decision.permit.kind === 'approval') {
           prepared.early = { bind: bound, approval: decision.permit.approval, n: decision.n };
+          this.#early = prepared;
+        }
       }
     }
     this.#sendParse(message, name, prepared);
@@ -143,6 +147,13 @@ export class ExtendedQuery {
         return decodeExecute(frame.bytes).portal === bound.portal ? bound.bytes : null;
     }
     return null;
+  }
+
+  /** A Sync: a Bind that was skipped has no use for its approval. */
+  synced(): void {
+    if (this.#early?.early) this.#c.outcomes.giveUp(this.#early.early.approval);
+    if (this.#early !== null) this.#early.early = null;
+    this.#early = null;
   }
 
   bind(frame: Frame): Work {

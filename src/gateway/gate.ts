@@ -127,7 +127,9 @@ export class Gate {
         await approval.finish('unused', null);
         return { kind: 'stop' };
       }
-      const again = await this.#judging.later(subject.plan.sql, subject.paramTypes, this.#host.transaction());
+      // From the catalog as it is now: what was shown must be what the names still mean (DESIGN.md 8).
+      const { sql } = subject.plan;
+      const again = await this.#judging.later(sql, subject.paramTypes, this.#host.transaction(), true);
       if (again.kind !== 'plan') {
         await approval.finish('unused', null);
         return this.refuse(subject, { kind: 'no-statement', name: again.name });

@@ -54,7 +54,10 @@ export class Outcomes {
   }
 
   savepoint(name: string): void {
-    if (this.#marks.length > 0 && this.#marks.length < 10_000) this.#marks.push({ kind: 'savepoint', name });
+    // Set again at the same place, as some clients do around each statement: the same one.
+    const since = this.#marks.slice(this.#marks.findLastIndex((mark) => mark.kind === 'run') + 1);
+    if (since.some((mark) => mark.kind === 'savepoint' && mark.name === name)) return;
+    if (this.#marks.length < 1000) this.#marks.push({ kind: 'savepoint', name });
   }
 
   rolledBackTo(name: string): void {

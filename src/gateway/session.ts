@@ -231,6 +231,7 @@ export class Session {
         expectEmpty(frame.bytes);
         this.#link.control(frame.bytes, expected('sync'));
         this.#core.unsynced = false;
+        this.#extended.synced();
         return null;
       case FRONTEND.flush:
         if (!this.#admits()) return null;

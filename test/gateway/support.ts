@@ -285,8 +285,8 @@ export async function bench(
   const revoked = new Set<string>();
   const { policyText: _text, target: _target, ...deps } = more;
   const gateway = createGateway({
-    targets: new Map([['shop', target]]),
-    judges: new Map([['shop', judge]]),
+    targets: new Map([[target.name, target]]),
+    judges: new Map([[target.name, judge]]),
     desk,
     recorder,
     identity: {
