@@ -4,6 +4,7 @@
  */
 import { changesOf, relyOn } from './facts/changes.ts';
 import { Collector, moreRestrictive } from './facts/collector.ts';
+import { locksOf } from './facts/locks.ts';
 import { rowsChanged } from './facts/rows.ts';
 import type { Context } from './lineage/context.ts';
 import { MAX_WORK, TooComplex } from './lineage/context.ts';
@@ -86,10 +87,12 @@ function judge(sql: string, parsed: Parsed, input: AnalyseInput): Facts {
     const finished = out.finish(told(verb(statement.kind, statement.node), out.class));
     const changes = changesOf(statement.kind, statement.node, out, finished.class);
     const rows = rowsChanged(finished, input.catalog);
+    const locks = locksOf(statement.kind, statement.node, context);
     const facts: StatementFacts = {
       ...finished,
       ...(rows === null ? {} : { rows }),
       ...(changes.length === 0 ? {} : { changes }),
+      ...(locks.length === 0 ? {} : { locks }),
     };
     cls = moreRestrictive(cls, facts.class);
     statements.push(facts);

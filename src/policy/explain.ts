@@ -4,6 +4,7 @@ import type {
   Analysis,
   ColumnUse,
   Facts,
+  LockUse,
   RelationUse,
   StatementClass,
   StatementFacts,
@@ -130,6 +131,7 @@ function traceLine({ name, effect, outcome, why }: RuleTrace): string {
 function statementLines(statement: StatementFacts): readonly string[] {
   const branches: readonly (readonly [string, readonly string[]])[] = [
     ['relations', statement.relations.map(relationLine)],
+    ['locks', (statement.locks ?? []).map(lockLine)],
     ['functions', statement.functions],
     [
       'tagged columns',
@@ -166,6 +168,10 @@ function relationLine(relation: RelationUse): string {
     ...(relation.known ? [] : ['not in the catalog']),
   ];
   return `${relationText(relation)} (${notes.join(', ')})`;
+}
+
+function lockLine(lock: LockUse): string {
+  return `${lock.name === '*' ? 'any other' : relationText(lock)}: ${lock.mode}`;
 }
 
 export function relationText({ schema, name }: Pick<RelationUse, 'schema' | 'name'>): string {

@@ -49,6 +49,26 @@ export interface RelationUse {
   readonly known: boolean;
 }
 
+/** PostgreSQL's table locks, the weakest first. */
+export const LOCK_MODES = [
+  'ACCESS SHARE',
+  'ROW SHARE',
+  'ROW EXCLUSIVE',
+  'SHARE UPDATE EXCLUSIVE',
+  'SHARE',
+  'SHARE ROW EXCLUSIVE',
+  'EXCLUSIVE',
+  'ACCESS EXCLUSIVE',
+] as const;
+export type LockMode = (typeof LOCK_MODES)[number];
+
+/** The strongest lock that it may take on a relation. Name `*`: on any other, it cannot be told which. */
+export interface LockUse {
+  readonly schema: string | null;
+  readonly name: string;
+  readonly mode: LockMode;
+}
+
 /** A base column that carries a tag and that the statement depends on. */
 export interface ColumnUse {
   readonly schema: string;
@@ -88,6 +108,8 @@ export interface StatementFacts {
   readonly effects: readonly SessionEffect[];
   /** Names whose definitions it changes (`*`: cannot tell which); see ResolutionContext.changed. */
   readonly changes?: readonly string[];
+  /** Absent: none. */
+  readonly locks?: readonly LockUse[];
 }
 
 export interface SettingChange {

@@ -105,6 +105,8 @@ terms:   any approver, open for 480 min
 1. DELETE (delete)
    relations
      public.customers (delete)
+   locks
+     public.customers: ROW EXCLUSIVE
    tagged columns
      public.customers.email (email, predicate)
    rows changed, estimated

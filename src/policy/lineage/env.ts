@@ -45,6 +45,7 @@ export class Env {
   readonly #byOid = new Map<number, CatalogRelation>();
   readonly #children = new Map<number, CatalogRelation[]>();
   readonly #referencing = new Map<number, CatalogForeignKey[]>();
+  readonly #referenced = new Map<number, CatalogForeignKey[]>();
   readonly #bySchema = new Map<string, CatalogRelation[]>();
   readonly #functions = new Map<string, CatalogFunction[]>();
   readonly #operators = new Map<string, CatalogOperator[]>();
@@ -62,7 +63,10 @@ export class Env {
       this.#byOid.set(relation.oid, relation);
       for (const parent of relation.parents) push(this.#children, parent, relation);
     }
-    for (const key of catalog.foreignKeys) push(this.#referencing, key.to, key);
+    for (const key of catalog.foreignKeys) {
+      push(this.#referencing, key.to, key);
+      push(this.#referenced, key.from, key);
+    }
     for (const fn of catalog.functions) push(this.#functions, fn.name, fn);
     for (const operator of catalog.customOperators) push(this.#operators, operator.name, operator);
   }
@@ -81,6 +85,15 @@ export class Env {
 
   referencing(oid: number): readonly CatalogForeignKey[] {
     return this.#referencing.get(oid) ?? [];
+  }
+
+  /** At the other end of its foreign keys. */
+  tiedTo(oid: number): readonly CatalogRelation[] {
+    const others = [
+      ...(this.#referenced.get(oid) ?? []).map(({ to }) => to),
+      ...this.referencing(oid).map(({ from }) => from),
+    ];
+    return others.flatMap((other) => this.#byOid.get(other) ?? []);
   }
 
   resolve(name: Pick<RelationName, 'schema' | 'name'>, context: ResolutionContext): Resolved {
