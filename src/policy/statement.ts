@@ -8,21 +8,20 @@ import { createdBy, walk, walkFields, walkQuery } from './facts/walk.ts';
 import type { Context } from './lineage/context.ts';
 import type { Shape } from './lineage/deps.ts';
 import { whole } from './lineage/deps.ts';
-import { lineage, NOTHING } from './lineage/statement.ts';
+import { lineage } from './lineage/statement.ts';
 import type { Tree } from './parse/node.ts';
 import { asList, asText, asTree, names, nodeOf, relationName, unwrap } from './parse/node.ts';
 import type { RawStatement } from './parse/parser.ts';
 import type { RelationUse } from './types.ts';
 
-/** `facts`: only the walk. `body`: the output belongs to the caller. `top`: the output leaves. */
+/** `body`: the output belongs to the caller. `top`: the output leaves. */
 export function analyseStatement(
   statement: Pick<RawStatement, 'kind' | 'node'>,
   context: Context,
-  mode: 'facts' | 'body' | 'top',
+  mode: 'body' | 'top',
 ): Shape {
   const { kind, node } = statement;
   facts(kind, node, context);
-  if (mode === 'facts') return NOTHING;
   const shape = lineage(kind, node, context);
   if (mode === 'top') context.out.use('value', whole(shape));
   return shape;
@@ -41,7 +40,6 @@ function facts(kind: string, node: Tree, context: Context): void {
       walkQuery(kind, node, place('read'), context);
       return;
     case 'ReturnStmt':
-      out.raise('read');
       walkFields(node, place('read'), context);
       return;
     case 'ExplainStmt': {
@@ -80,7 +78,6 @@ function facts(kind: string, node: Tree, context: Context): void {
     }
     case 'CreateTableAsStmt': {
       const into = asTree(asTree(node['into'])?.['rel']);
-      if (context.executing) out.raise('ddl');
       if (into !== null) createdBy(into, context);
       inner(node['query'], context);
       return;
@@ -105,7 +102,6 @@ function facts(kind: string, node: Tree, context: Context): void {
       transaction(node, context);
       return;
     case 'VariableSetStmt':
-      out.raise('session');
       variableSet(node, 'set', context);
       return;
     case 'VariableShowStmt':

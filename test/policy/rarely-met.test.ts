@@ -1,6 +1,10 @@
 /** Rules of the classifier that no statement of the corpora meets (test/suites/mutate.mjs names such). */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { analyse, loadParser } from '../../src/policy/analyse.ts';
+import { Collector } from '../../src/policy/facts/collector.ts';
+import { transaction, variableSet } from '../../src/policy/facts/session.ts';
+import { envOf } from '../../src/policy/lineage/env.ts';
+import { analyseStatement } from '../../src/policy/statement.ts';
 import type {
   CatalogFunction,
   CatalogRelation,
@@ -11,8 +15,12 @@ import { catalog, input } from './fixture.ts';
 
 beforeAll(loadParser);
 
-function statement(sql: string, more: Partial<CatalogSnapshot>): StatementFacts {
-  const analysis = analyse(sql, { ...input, catalog: { ...catalog, ...more, version: sql } });
+function statement(
+  sql: string,
+  more: Partial<CatalogSnapshot>,
+  resolution = input.resolution,
+): StatementFacts {
+  const analysis = analyse(sql, { ...input, resolution, catalog: { ...catalog, ...more, version: sql } });
   const found = analysis.kind === 'facts' ? analysis.statements[0] : undefined;
   if (found === undefined) throw new Error(JSON.stringify(analysis));
   return found;
@@ -131,4 +139,154 @@ describe('settings', () => {
       form: 'unknown',
     });
   });
+});
+
+describe('a WHERE', () => {
+  it.each([
+    ['true OR false', true],
+    ['1 IS DISTINCT FROM 2', true],
+    ['NULL', false],
+    ['NOT id = ANY (ARRAY[id, total])', false],
+    ['id IN (SELECT id FROM plain)', false],
+    ['id IN (SELECT o.id FROM orders o, plain p)', false],
+  ])('%s admits every row: %s', (where, all) => {
+    expect(statement(`DELETE FROM orders WHERE ${where}`, {}).missingWhere).toBe(all);
+  });
+});
+
+describe('relations', () => {
+  it('of the session are told as pg_temp', () => {
+    const resolution = { ...input.resolution, tempRelations: ['scratch'] };
+    expect(statement('DELETE FROM scratch WHERE id = 1', {}, resolution).relations).toEqual([
+      { schema: 'pg_temp', name: 'scratch', access: 'delete', indirect: false, known: true },
+    ]);
+  });
+
+  it('are named in the text even where a view reaches them too', () => {
+    const found = statement('SELECT c.id FROM customers c JOIN customer_emails e ON e.id = c.id', {});
+    expect(found.relations.find(({ name }) => name === 'customers')?.indirect).toBe(false);
+  });
+
+  it('behind a view are not touched where the view itself is dropped', () => {
+    expect(statement('DROP VIEW customer_emails', {}).relations.map(({ name }) => name)).toEqual([
+      'customer_emails',
+    ]);
+  });
+
+  it('written through a view with rules are unknown, read they are not', () => {
+    const relations = catalog.relations.map((one) =>
+      one.name === 'customer_emails' ? { ...one, hasRules: true } : one,
+    );
+    expect(statement('DELETE FROM customer_emails WHERE id = 1', { relations }).unknowns).toContain(
+      'rules on public.customer_emails',
+    );
+    expect(statement('SELECT id FROM customer_emails', { relations }).unknowns).toEqual([]);
+  });
+
+  it('of a schema go with it', () => {
+    expect(statement('DROP SCHEMA other CASCADE', {}).relations).toContainEqual(
+      expect.objectContaining({ schema: 'other', name: 'customers', access: 'ddl' }),
+    );
+  });
+
+  it('that refer to themselves are touched once', () => {
+    const { oid } = customers();
+    const foreignKeys = [{ from: oid, to: oid, onDelete: 'cascade', onUpdate: 'cascade' } as const];
+    const found = statement('DELETE FROM customers WHERE id = 1', { foreignKeys });
+    expect(found.relations.map(({ name }) => name)).toEqual(['customers']);
+    expect(
+      statement('TRUNCATE customers CASCADE', { foreignKeys }).relations.map(({ name, indirect }) => [
+        name,
+        indirect,
+      ]),
+    ).toEqual([['customers', false]]);
+  });
+});
+
+describe('definitions that a statement changes', () => {
+  it.each([
+    ['GRANT SELECT ON plain TO somebody', undefined],
+    ["COMMENT ON TABLE plain IS 'x'", undefined],
+    ['ALTER TABLE plain RENAME TO made', ['plain', 'made']],
+    ['DROP TABLE plain', ['plain']],
+    ['DROP TABLE plain CASCADE', ['*']],
+  ])('%s: %s', (sql, names) => {
+    expect(statement(sql, {}).changes).toEqual(names);
+  });
+});
+
+describe('what a later grammar may bring', () => {
+  const context = () => ({
+    env: envOf(null, input.tagsOf),
+    resolution: input.resolution,
+    trusted: () => false,
+    trustedKey: '',
+    out: new Collector(),
+    executing: true,
+    indirect: false,
+    inBody: false,
+    stack: [],
+    cleared: new Set(),
+    work: { left: 1 },
+  });
+
+  it('is an unknown transaction statement, or any setting', () => {
+    const one = context();
+    transaction({ kind: 'TRANS_STMT_LATER' }, one);
+    expect([...one.out.unknowns]).toEqual(['transaction statement']);
+    const other = context();
+    variableSet({ kind: 'VAR_LATER', name: 'x' }, 'set', other);
+    expect(other.out.settings).toEqual([{ name: '*', value: null, local: false, form: 'unknown' }]);
+  });
+
+  it('is an unknown statement', () => {
+    const one = context();
+    analyseStatement({ kind: 'LaterStmt', node: {} }, one, 'top');
+    expect([one.out.class, ...one.out.unknowns]).toEqual(['unknown', 'statement LaterStmt']);
+  });
+});
+
+it('literals compared with untagged columns are shown', () => {
+  const analysis = analyse("SELECT id FROM plain WHERE label = 'x'", input);
+  expect(analysis).toMatchObject({ kind: 'facts', redactions: [] });
+});
+
+it.each([
+  [
+    'CREATE FUNCTION f() RETURNS text LANGUAGE sql BEGIN ATOMIC SELECT email FROM customers; END',
+    'predicate',
+  ],
+  ['CREATE SCHEMA made CREATE VIEW v AS SELECT email FROM customers', 'value'],
+])('%s names a tagged column', (sql, use) => {
+  expect(statement(sql, {}).columns).toContainEqual(expect.objectContaining({ column: 'email', use }));
+});
+
+describe('the statements of one string', () => {
+  const second = (sql: string): StatementFacts | undefined => {
+    const analysis = analyse(sql, input);
+    return analysis.kind === 'facts' ? analysis.statements[1] : undefined;
+  };
+  it('see the temporary tables of earlier ones', () => {
+    expect(second('CREATE TEMP TABLE plain (id int); SELECT id FROM plain')?.relations).toContainEqual(
+      expect.objectContaining({ schema: 'pg_temp', name: 'plain', access: 'read' }),
+    );
+  });
+
+  it.each(['ROLLBACK', 'ROLLBACK TO SAVEPOINT s'])(
+    'resolve names by any search path after %s: it may undo a SET',
+    (undo) => {
+      expect(second(`${undo}; SELECT id FROM customers`)?.relations.map(({ schema }) => schema)).toEqual([
+        'public',
+        'other',
+      ]);
+    },
+  );
+});
+
+it('a schema is made with what its elements do', () => {
+  expect(statement('CREATE SCHEMA made GRANT SELECT ON plain TO somebody', {}).class).toBe('dcl');
+});
+
+it('a foreign table is a definition', () => {
+  expect(statement('CREATE FOREIGN TABLE made (id int) SERVER s', {}).class).toBe('ddl');
 });

@@ -44,11 +44,9 @@ function touchRelation(
 ): void {
   const { env, out } = context;
   const { schema, name } = relation;
-  const key = `${schema}\0${name}\0${access}`;
-  const seen = out.relations.get(key);
-  if (seen !== undefined && indirect) return;
+  const seen = out.relations.has(`${schema}\0${name}\0${access}`);
   out.relation({ schema, name, access, indirect, known: true });
-  if (seen !== undefined) return;
+  if (seen) return;
   out.definitions.set(`r${relation.oid}`, env.relationDigest(relation));
 
   if (relation.relkind === 'v' || relation.relkind === 'm') through(relation, access, context);
@@ -83,15 +81,13 @@ function hidden(relation: CatalogRelation, access: Access, context: Context): vo
 
 /** TRUNCATE … CASCADE empties every table that refers to one of those, whatever its foreign key says. */
 export function cascadeTruncate(names: readonly RelationName[], context: Context): void {
-  const pending = names.flatMap((name) => context.env.resolve(name, context.resolution).relations);
-  const seen = new Set(pending.map((relation) => relation.oid));
-  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+  const reached = new Set(names.flatMap((name) => context.env.resolve(name, context.resolution).relations));
+  for (const next of reached) {
     for (const foreign of context.env.referencing(next.oid)) {
       const from = context.env.relationByOid(foreign.from);
-      if (from === null || seen.has(from.oid)) continue;
-      seen.add(from.oid);
+      if (from === null) continue;
       touchRelation(from, 'truncate', context, true, true);
-      pending.push(from);
+      reached.add(from);
     }
   }
 }
@@ -107,7 +103,6 @@ function through(view: CatalogRelation, access: Access, context: Context): void 
   if (view.hasRules) out.unknowns.add(`rules on ${view.schema}.${view.name}`);
   if (view.triggers.length > 0) out.unknowns.add(`triggers on view ${view.schema}.${view.name}`);
   for (const base of facts.relations.values()) {
-    if (base.access !== 'read' || base.schema === null) continue;
     const [relation] = context.env.resolve(
       { schema: base.schema, name: base.name },
       context.resolution,

@@ -12,7 +12,6 @@ import { MAX_DEFINITION_DEPTH } from './context.ts';
 import type { Shape } from './deps.ts';
 import { NONE, whole } from './deps.ts';
 import type { Summary, TriggerSummary } from './env.ts';
-import { select } from './select.ts';
 
 /** The catalog may print names qualified or not: every relation of that name counts. */
 export const ANYWHERE: ResolutionContext = { searchPath: null, tempRelations: [] };
@@ -37,8 +36,7 @@ export function viewSummary(view: CatalogRelation, context: Context): Summary {
     return { facts, shape };
   }
   const inner = inside(context, facts, ANYWHERE, seen, false);
-  analyseStatement(statement, inner, 'facts');
-  shape = select(statement.node, null, inner);
+  shape = analyseStatement(statement, inner, 'body');
   const summary = { facts, shape: named(shape, view) };
   env.bodies.set(`v${key}`, summary);
   return summary;

@@ -11,7 +11,7 @@ import { modification } from './modify.ts';
 import { scopeOf } from './scope.ts';
 import { select } from './select.ts';
 
-export const NOTHING: Shape = { columns: [], open: null };
+const NOTHING: Shape = { columns: [], open: null };
 
 export function lineage(kind: string, node: Tree, context: Context): Shape {
   const { out } = context;
