@@ -22,6 +22,10 @@ const UNITS = ['analyse', 'classification', 'lineage', 'rarely-met', 'reasons'].
 /** Mutants that change nothing observable, or make the judge stricter only: `file what`, why. They are counted, not run. */
 const EQUIVALENT = new Map([
   [
+    'facts/collector.js never if (deps.size === 0)',
+    'stricter: literals are hidden where nothing tagged is compared with',
+  ],
+  [
     'facts/changes.js never if (changed.length === 0)',
     'a short cut: without names nothing is found to rely on',
   ],
