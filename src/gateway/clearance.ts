@@ -60,6 +60,10 @@ export class Approval {
     return this.#run;
   }
 
+  get over(): boolean {
+    return this.#finished;
+  }
+
   clear(message: Buffer): Cleared {
     if (this.#finished) throw new Error(`approval ${this.requestId} is over`);
     const type = message[0];

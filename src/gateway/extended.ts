@@ -267,6 +267,9 @@ export class ExtendedQuery {
     if (prepared === null) return this.#fetchDeclared(message, name);
     const it = await this.#planAgain(prepared);
     if (it === null) return;
+    // Its Bind failed meanwhile: the permission went back, and the server skips to Sync.
+    if (approval?.over && !approval.spent)
+      return this.#c.link.skipping ? undefined : this.#refuseExtended({ kind: 'no-portal', name });
     const subject = this.#c.subject(it, portal);
     if (approval !== null) {
       const blocked = this.#c.gate.blocked(it);

@@ -30,8 +30,8 @@ const LISTED: readonly (readonly [RegExp, string])[] = [
   [/C(34000 \| Mportal "" does not exist|55000 \| Mportal "" cannot be run)/, FAILED],
 ];
 
-/** PostgreSQL 18 may lose track of itself where a Query follows extended messages without a Sync between them; nothing to compare with. */
-const SERVERS_OWN = /CXX000 \| MStartTransactionCommand: unexpected state/;
+/** PostgreSQL 18 may lose track of itself where a Query follows extended messages without a Sync between them, and undo what it said was done. */
+export const SERVERS_OWN = /CXX000 \| MStartTransactionCommand: unexpected state/;
 
 /** Its content as it came. Of an error only the place in the server's source is left out: the gateway's own errors have none. */
 function shown({ type, bytes }: Message, pid: number): string {

@@ -1,6 +1,8 @@
 // Random sequences of messages, said to PostgreSQL itself and through the gateway: many of them.
 //
-//   node test/suites/model.mjs [--runs 100000] [--seed N]
+//   node test/suites/model.mjs [--runs 100000] [--seed N] [--held]
+//
+// With --held: through the gateway alone, with statements that wait for somebody.
 //
 // Prints its progress and the seed. The first sequence that reads differently is made smaller and printed so that it can be run again; ends with 1.
 import { spawn } from 'node:child_process';
@@ -8,7 +10,11 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
 const { values } = parseArgs({
-  options: { runs: { type: 'string', default: '100000' }, seed: { type: 'string' } },
+  options: {
+    runs: { type: 'string', default: '100000' },
+    seed: { type: 'string' },
+    held: { type: 'boolean' },
+  },
 });
 const seed = values.seed ?? String(Date.now() % 1_000_000);
 console.log(`${values.runs} sequences, seed ${seed}`);
@@ -16,7 +22,7 @@ const here = fileURLToPath(new URL('../..', import.meta.url));
 const vitest = fileURLToPath(new URL('../../node_modules/vitest/vitest.mjs', import.meta.url));
 const child = spawn(
   process.execPath,
-  [vitest, 'run', 'test/gateway/model.test.ts', '--disable-console-intercept'],
+  [vitest, 'run', `test/gateway/model${values.held ? '-held' : ''}.test.ts`, '--disable-console-intercept'],
   { cwd: here, stdio: 'inherit', env: { ...process.env, HP_RUNS: values.runs, HP_SEED: seed } },
 );
 child.on('exit', (code) => {
