@@ -25,13 +25,9 @@ export const MESSAGES: Readonly<Record<string, readonly (readonly string[])[]>> 
   'a Close of a portal of that name': [
     [`P:s ${D}`, 'CP:s', 'S', 'P:s select 1', 'S', 'B:<s []', 'E: 0', 'S'],
   ],
-  'the unnamed statement after a refused Parse': [
-    [`P: ${D}`, 'S'],
-    ['B:< []', 'E: 0', 'S'],
-  ],
+  'the unnamed statement after a refused Parse': [[`P: ${D}`, 'S', 'B:< []', 'E: 0', 'S']],
   'the older unnamed statement after a refused Parse': [
-    [`P: ${D}`, 'H', 'P: drop table accounts cascade', 'S'],
-    ['B:< []', 'E: 0', 'S'],
+    [`P: ${D}`, 'H', 'P: drop table accounts cascade', 'S', 'B:< []', 'E: 0', 'S'],
   ],
   'the unnamed statement behind a Query that fails': [[`P: ${D}`, 'S', 'Q selec', 'B:< []', 'E: 0', 'S']],
   'the unnamed statement behind a probe': [
@@ -60,7 +56,7 @@ export const MESSAGES: Readonly<Record<string, readonly (readonly string[])[]>> 
     ['P:s(23) delete from accounts where id > $1', 'B:<s ["0"]', 'E: 0', 'S'],
   ],
   'a parameter that calls': [
-    ['P:s(25) select query_to_xml($1, true, true, $$$$)', `B:<s ["${D} returning 1"]`, 'E: 0', 'S'],
+    ['P:s(25) select query_to_xml($1, true, true, $$$$)', 'B:<s ["select wipe()"]', 'E: 0', 'S'],
   ],
   'a parameter of a type that calls': [['P:s select $1::checked', 'B:<s ["1"]', 'E: 0', 'S']],
   'planning a parameter': [['P:s select wipe_immutable($1)', 'B:<s ["1"]', 'DP:', 'CP:', 'S']],
@@ -122,41 +118,51 @@ export const MESSAGES: Readonly<Record<string, readonly (readonly string[])[]>> 
     ['Q deallocate s', `Q prepare s as ${D}`, 'B:<t []', 'E: 0', 'S'],
   ],
   'a Bind of EXECUTE before the name is changed': [
-    ['Q begin', 'Q prepare s as select 1', 'P:t execute s', 'B:p<t []', 'S'],
-    ['Q deallocate s', `Q prepare s as ${D}`],
-    ['E:p 0', 'S'],
-    ['Q commit'],
+    [
+      'Q begin',
+      'Q prepare s as select 1',
+      'P:t execute s',
+      'B:p<t []',
+      'S',
+      'Q deallocate s',
+      `Q prepare s as ${D}`,
+      'E:p 0',
+      'S',
+      'Q commit',
+    ],
   ],
   // Portals and cursors.
   'FETCH of a bound portal': [
-    ['Q begin'],
-    ['P:s select wipe()', 'B:p<s []', 'S'],
-    ['Q fetch all from p'],
-    ['Q commit'],
+    ['Q begin', 'P:s select wipe()', 'B:p<s []', 'S', 'Q fetch all from p', 'Q commit'],
   ],
   'MOVE in a bound portal': [
-    ['Q begin'],
-    ['P:s select wipe()', 'B:p<s []', 'S'],
-    ['Q move all in p'],
-    ['Q commit'],
+    ['Q begin', 'P:s select wipe()', 'B:p<s []', 'S', 'Q move all in p', 'Q commit'],
   ],
   'an Execute of a DECLAREd cursor': [
-    ['Q begin'],
-    ['Q declare p cursor for select wipe()'],
-    ['E:p 0', 'S'],
-    ['Q commit'],
+    ['Q begin', 'Q declare p cursor for select wipe()', 'E:p 0', 'S', 'Q commit'],
   ],
   'a cursor WITH HOLD that runs at COMMIT': [
     ['Q begin', 'Q declare p cursor with hold for select wipe()', 'Q commit'],
   ],
   'WHERE CURRENT OF': [
-    ['Q begin', 'Q declare p cursor for select id from accounts for update', 'Q fetch p'],
-    ['Q delete from accounts where current of p'],
-    ['Q commit'],
+    [
+      'Q begin',
+      'Q declare p cursor for select id from accounts for update',
+      'Q fetch p',
+      'Q delete from accounts where current of p',
+      'Q commit',
+    ],
   ],
   'WHERE CURRENT OF a portal': [
-    ['Q begin', 'P:s select id from accounts for update', 'B:p<s []', 'E:p 1', 'S'],
-    ['Q delete from accounts where current of p', 'Q commit'],
+    [
+      'Q begin',
+      'P:s select id from accounts for update',
+      'B:p<s []',
+      'E:p 1',
+      'S',
+      'Q delete from accounts where current of p',
+      'Q commit',
+    ],
   ],
   'a portal that is bound anew': [
     ['P:s select 1', 'B:p<s []', `P:t ${D}`, 'B:p<t []', 'E:p 0', 'S'],
@@ -171,9 +177,7 @@ export const MESSAGES: Readonly<Record<string, readonly (readonly string[])[]>> 
   'a portal that was suspended': [
     ['Q begin', 'P:s delete from accounts returning id', 'B:p<s []', 'E:p 1', 'S', 'E:p 1', 'S', 'Q commit'],
   ],
-  'a refcursor that a function gives': [
-    ['Q begin; select wipe_rows(); fetch all in "<unnamed portal 1>"; commit'],
-  ],
+  'a refcursor that a function gives': [['Q begin; select wipe_cursor(); fetch all in later; commit']],
   // Pipelines.
   'an INSERT before what is held': [['P: insert into scratch values (66)', 'B:< []', 'E: 0', ...X]],
   'an INSERT behind what is held': [
@@ -200,12 +204,12 @@ export const MESSAGES: Readonly<Record<string, readonly (readonly string[])[]>> 
   ],
   'a COMMIT in the failed transaction, then it': [['Q begin', 'Q selec', `Q commit; ${D}`]],
   'a setting that waits in the pipeline': [
-    ['Q set standard_conforming_strings = off', "Q select '\\'; delete from accounts; --'"],
+    ['Q set standard_conforming_strings = off', "Q select '\\''; delete from accounts; --'"],
   ],
   'a setting of escapes through set_config': [
     [
       "Q select set_config('standard_conforming_strings', 'off', false)",
-      "Q select '\\'; delete from accounts; --'",
+      "Q select '\\''; delete from accounts; --'",
     ],
   ],
   'an encoding that eats the quote': [
@@ -259,11 +263,11 @@ export const MESSAGES: Readonly<Record<string, readonly (readonly string[])[]>> 
   'a Query amid the data': [['Q copy rigged from stdin', 'd 1\n', `Q ${D}`]],
   'data that looks like SQL': [['Q copy rigged from stdin', `d ${D};\n`, 'c', `Q ${D}`]],
   'COPY data without a COPY': [['d 1\n', 'c', `Q ${D}`]],
-  'a statement behind a COPY in one string': [[`Q copy scratch from stdin; ${D}`, 'f no']],
+  'a statement behind a COPY in one string': [[`Q copy scratch from stdin; ${D}`, 'c']],
   // The protocol.
   FunctionCall: [['raw F 00000000000000000000']],
-  'FunctionCall of lo_unlink': [['raw F 000003c400010000000100000004000010920000']],
-  'FunctionCall in a pipeline': [['P: select 1', 'raw F 000003c400010000000100000004000010920000', 'S']],
+  'FunctionCall of lo_unlink': [['raw F 000003c400010001000100000004000010920001']],
+  'FunctionCall in a pipeline': [['P: select 1', 'raw F 000003c400010001000100000004000010920001', 'S']],
   'a Query behind its end': [['raw Q 73656c65637420310064656c6574652066726f6d206163636f756e747300']],
   'a Query without its end': [['raw Q 64656c6574652066726f6d206163636f756e7473']],
   'a Query inside of a Query': [
@@ -337,7 +341,13 @@ export const MESSAGES: Readonly<Record<string, readonly (readonly string[])[]>> 
     [`Q create function pg_temp.f() returns int language sql as '${D}; select 1'`, 'Q select pg_temp.f()'],
   ],
   'SET ROLE': [
-    ['Q set role victim', 'Q reset role', 'Q set local role victim', 'Q set session authorization victim'],
+    [
+      'Q set role victim',
+      'Q reset role',
+      `Q ${D}`,
+      'Q set local role victim',
+      'Q set session authorization victim',
+    ],
   ],
   session_replication_role: [
     [
@@ -394,7 +404,7 @@ export const MESSAGES: Readonly<Record<string, readonly (readonly string[])[]>> 
   'the settings as a table': [
     [
       "Q update pg_settings set setting = 'off' where name = 'standard_conforming_strings'",
-      "Q select '\\'; delete from accounts; --'",
+      "Q select '\\''; delete from accounts; --'",
     ],
   ],
 };
