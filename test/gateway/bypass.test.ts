@@ -149,6 +149,7 @@ async function forget(admin: pg.Client, roles: readonly string[]): Promise<void>
   await admin.query(
     "alter role victim with login nosuperuser nobypassrls nocreaterole nocreatedb noreplication password 'old' valid until 'infinity'",
   );
+  await admin.query('revoke set on parameter log_statement from victim');
   await admin.query('revoke group_of from victim; alter role all reset all; alter role victim reset all');
   await admin.query('alter system reset all');
 }
