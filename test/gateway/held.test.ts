@@ -298,8 +298,8 @@ describe('a grant is not for', () => {
     'another role': { at: () => asRole },
     'another search_path': { before: ['Q set search_path = other'] },
     'the same table by another search_path': { before: ['Q set search_path = public, other'] },
-    'a table put before it': {
-      before: ['Q create temp table ledger_not (a int)', 'Q set search_path = pg_temp, public'],
+    'a temporary schema put before it': {
+      before: ['Q create temp table aside (a int)', 'Q set search_path = pg_temp, public'],
     },
     'another bind': { rightful: bound, instead: (n) => bound(n, '', 'y') },
     'a constant in place of a bind': {
