@@ -49,6 +49,8 @@ function facts(kind: string, node: Tree, context: Context): void {
     }
     case 'PrepareStmt':
       out.raise('prepare');
+      // EXECUTE makes values of these types.
+      walk(node['argtypes'], place('read'), context);
       inner(node['query'], context);
       return;
     case 'ExecuteStmt':

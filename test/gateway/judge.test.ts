@@ -224,6 +224,24 @@ rules:
     expect(judge.tags()).toBe(true);
   });
 
+  it('takes a parameter of a type of users for unknown where checks of types run functions', async () => {
+    const judge = judgeOf();
+    const own = { ...context, paramTypes: [20_000] };
+    expect((await judge.judge('select $1', own, { fresh: true })).facts?.statements[0]?.unknowns).toEqual([]);
+    await server.query(
+      'shop',
+      `create function strict_text(text) returns boolean language plpgsql as 'begin return true; end';
+       create domain strict_text as text check (strict_text(value))`,
+    );
+    try {
+      const judged = await judge.judge('select $1', own, { fresh: true });
+      expect(judged.verdict).toMatchObject({ effect: 'hold', rules: ['default:unknown'] });
+      expect((await judge.judge('select $1', { ...own, paramTypes: [25] })).verdict.effect).toBe('allow');
+    } finally {
+      await server.query('shop', 'drop domain strict_text; drop function strict_text');
+    }
+  });
+
   it('tidies SQL', async () => {
     const judge = judgeOf(undefined, { tidyMs: 5000 });
     expect(await judge.tidy('delete from orders where id=7')).toBe('DELETE\nFROM orders\nWHERE id = 7');

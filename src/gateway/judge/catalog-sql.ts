@@ -120,12 +120,15 @@ export const serverShape = z.object({ database: z.string(), serverVersion: z.num
 const ids = (oids: readonly number[]) => oids.map((oid) => String(Math.trunc(oid))).join() || '0';
 const list = (query: string) => `select coalesce(pg_catalog.json_agg(x), '[]') as value from (${query}) x`;
 
-/** Functions in a stored expression, read off its node tree: nothing is deparsed, so nobody's lock is waited for. */
+/**
+ * Functions in a stored expression, read off its node tree: nothing is deparsed, so nobody's lock is waited for. A domain's check runs
+ * at reads too: a literal beside its columns or rows becomes a value of that type.
+ */
 const calls = (of: (column: string) => string) => `
   with tree(relid, "on", node) as (
     select d.adrelid, 'write', d.adbin::text from pg_attrdef d where d.adrelid >= 16384${of('d.adrelid')}
     union all select k.conrelid, 'write', k.conbin::text from pg_constraint k where k.contype = 'c' and k.conrelid >= 16384${of('k.conrelid')}
-    union all select a.attrelid, 'write', k.conbin::text from pg_attribute a join pg_type t on t.oid = a.atttypid
+    union all select a.attrelid, 'any', k.conbin::text from pg_attribute a join pg_type t on t.oid = a.atttypid
       join pg_type e on e.oid = case when t.typtype = 'd' then t.oid else t.typelem end
       join pg_constraint k on k.contypid <> 0 and k.contypid in (e.oid, e.typbasetype) where a.attrelid >= 16384 and a.attnum > 0${of('a.attrelid')}
     union all select p.polrelid, 'any', pg_catalog.concat(p.polqual::text, p.polwithcheck::text) from pg_policy p where true${of('p.polrelid')}

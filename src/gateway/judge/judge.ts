@@ -138,7 +138,7 @@ export function createJudge(deps: JudgeDeps): Judge {
       const key = verdictKey(sql, context, reading, held, at);
       const known = verdicts.get(key);
       if (known !== undefined) return known;
-      const analysis = await read(sql, context, reading, held);
+      const analysis = typed(await read(sql, context, reading, held), context.paramTypes, reading);
       const judged = answer(analysis, held, catalogVersion);
       if (analysis.kind !== 'unjudgeable') verdicts.set(key, judged, key.length * 2 + 1000);
       return judged;
@@ -270,6 +270,18 @@ const FAILED: Readonly<Record<'timeout' | 'crashed' | 'overloaded', (ms: number)
   crashed: () => 'The SQL parser failed on this text. Make it simpler or split it up.',
   overloaded: () => 'The gateway has too many statements to judge at once. Try again shortly.',
 };
+
+/** The first oid after initdb: types of users. */
+const USERS_OWN = 16_384;
+
+/** A Bind makes values of the types that the Parse declared, and with them runs the checks of domains, also inside row types and arrays. */
+function typed(analysis: Analysis, paramTypes: readonly number[], { snapshot }: CatalogReading): Analysis {
+  const plain = snapshot.customOperators.length === 0 || !paramTypes.some((oid) => oid >= USERS_OWN);
+  if (plain || analysis.kind !== 'facts') return analysis;
+  const unknown = 'the declared type of a parameter';
+  const statements = analysis.statements.map((one) => ({ ...one, unknowns: [...one.unknowns, unknown] }));
+  return { ...analysis, statements };
+}
 
 function probeOf(analysis: Analysis, { effect }: Verdict): Judged['probe'] {
   switch (analysis.kind) {

@@ -260,7 +260,7 @@ export function createdBy(node: Tree, context: Context): void {
 function rowType(schema: string | null, name: string, context: Context): void {
   const { env, resolution } = context;
   for (const { calls } of env.resolve({ schema, name }, resolution).relations)
-    for (const { function: called, on } of calls) if (on === 'write') callHidden(called, context);
+    for (const { function: called } of calls) callHidden(called, context);
 }
 
 function operator(value: unknown, context: Context): void {
