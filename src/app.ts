@@ -9,37 +9,32 @@ import type { Desk } from './approvals/types.ts';
 import { createBot } from './bot/index.ts';
 import type { Config, TargetSettings } from './config.ts';
 import { createConsole } from './console/server.ts';
-import { DEMO_APPROVER, DEMO_GROUP, demoAgent, endDemoAgent, startShop } from './demo.ts';
+import { DEMO_APPROVER, demoAgent, endDemoAgent, startShop } from './demo.ts';
 import { keepPostgres } from './embedded/keep.ts';
 import { lock } from './embedded/lock.ts';
 import { backTest } from './gateway/back-test.ts';
+import { explainOn } from './gateway/explain.ts';
 import { createJudge } from './gateway/judge/judge.ts';
 import { type PolicyFile, watchPolicyFile } from './gateway/judge/policy-file.ts';
 import { sampleTarget } from './gateway/judge/sample.ts';
 import { createGateway } from './gateway/listener.ts';
 import { createPolicyEditor } from './gateway/policy-editor.ts';
 import type { Judge } from './gateway/types.ts';
-import { probeTarget } from './gateway/upstream/probe.ts';
 import { createAccess, createIdentity } from './identity/index.ts';
-import type { AccessLevel, ApproverRecord } from './identity/types.ts';
-import { explainObject, explainText } from './policy/explain.ts';
+import type { ApproverRecord } from './identity/types.ts';
+import { highest, levelsOf } from './levels.ts';
+import { faultNotices, identityNotices, moved, targetNotices } from './notices.ts';
 import type { PolicyChange } from './policy/live.ts';
 import { defaultPolicyText, demoPolicyText } from './policy/rules/default.ts';
 import { createPolicyHolder, type PolicyHolder } from './policy/rules/holder.ts';
 import { parsePolicy } from './policy/rules/parse.ts';
 import { createTagLookup } from './policy/rules/tags.ts';
 import { suggestAll } from './policy/suggest.ts';
-import { trace } from './policy/trace.ts';
-import type { PolicyContext } from './policy/types.ts';
 import { checkListen, listenFrom } from './ports.ts';
 import { loadSigningKey } from './recordings/keys.ts';
 import { createRecorder } from './recordings/recorder.ts';
 import { keptSecret, makeDirectory, readPrivate, secretText, writePrivate } from './secrets.ts';
 import { openStore } from './store/store.ts';
-
-/** The one that the printed `credential mint` names. */
-const FIRST_GROUP = 'developers';
-const LEVELS: readonly AccessLevel[] = ['none', 'read-only', 'read-write', 'admin'];
 
 /** What `holdpoint start` prints. `agentUrl` holds the demo agent's credential, `link` a one-time console link. */
 export interface Running {
@@ -209,13 +204,10 @@ async function compose(
     sessions: recorder.sessions,
     recorder,
     policy: editor,
-    explain: (sql, name, tree) =>
-      explainOn(
-        placed.find((one) => one.target.name === name),
-        sql,
-        tree,
-        now,
-      ),
+    explain: async (sql, name, tree) => {
+      const one = placed.find(({ target }) => target.name === name);
+      return one === undefined ? null : explainOn({ ...one, now }, sql, tree);
+    },
     suggest: async (name) => {
       const one = placed.find(({ target }) => target.name === name);
       if (one === undefined) return null;
@@ -292,40 +284,6 @@ interface Placed {
   readonly judge: Judge;
 }
 
-/** What `holdpoint policy explain --target` shows: the verdict for a caller with every access level, outside a transaction. */
-async function explainOn(
-  placed: Placed | undefined,
-  sql: string,
-  tree: boolean,
-  now: () => number,
-): Promise<object | null> {
-  if (placed === undefined) return null;
-  const { target, judge, policy } = placed;
-  const context: PolicyContext = {
-    target: target.name,
-    environment: target.environment,
-    owner: null,
-    agent: null,
-    groups: [],
-    level: 'admin',
-    transaction: 'idle',
-  };
-  const { facts, verdict } = await judge.judge(sql, {
-    policy: context,
-    resolution: { searchPath: ['public'], tempRelations: [] },
-    paramTypes: [],
-  });
-  if (!tree) return explainObject({ facts, verdict });
-  const traces =
-    facts === null ? [] : trace(policy.current().policy, facts, { ...context, now: now() }, verdict);
-  return { text: explainText({ facts, verdict, traces }) };
-}
-
-function moved(name: string, wanted: Config['gateway'] | Config['console'], port: number): string[] {
-  if (wanted.configured || port === wanted.port) return [];
-  return [`Port ${wanted.port} is in use: ${name} listens on ${port} instead.`];
-}
-
 type File = (name: string) => string;
 type Stops = (() => Promise<void> | void)[];
 
@@ -358,57 +316,6 @@ async function demoTarget(
   const shop = await startShop(dataDir, log);
   stops.push(() => shop.stop());
   return shop.target;
-}
-
-/** A first look (`--target`, no file) has one group, which only an approver can put into a credential; an issuer's groups never count unnamed. */
-function levelsOf({ demo, levels, issuers }: Config): ReadonlyMap<string, AccessLevel> {
-  if (demo) return new Map<string, AccessLevel>([[DEMO_GROUP, 'admin'], ...levels]);
-  if (levels.size > 0 || issuers.length > 0) return levels;
-  return new Map([[FIRST_GROUP, 'read-write']]);
-}
-
-function identityNotices(config: Config): string[] {
-  const [level] = config.levels.size > 0 ? [] : levelsOf(config);
-  return [
-    ...(config.approvers.length > 0
-      ? []
-      : [
-          `No approver is named, so the demo's decides (${DEMO_APPROVER.name}). Name yours in holdpoint.yaml (identity.approvers) or HOLDPOINT_APPROVERS.`,
-        ]),
-    ...(config.levels.size > 0
-      ? []
-      : [
-          `No group has an access level, so ${level === undefined ? 'nobody gets in' : `"${level[0]}" has ${level[1]} and nobody else gets in`}. Name levels in holdpoint.yaml (identity.levels).`,
-        ]),
-  ];
-}
-
-async function faultNotices(target: TargetSettings): Promise<string[]> {
-  const faults = await probeTarget(target);
-  return faults.map(
-    (fault) => `Target ${target.name} cannot be used now: ${fault}. Its statements are refused until it can.`,
-  );
-}
-
-function targetNotices(targets: readonly TargetSettings[]): string[] {
-  return targets.flatMap((target) => {
-    const users = Object.values(target.logins).map((one) => one.user);
-    return [
-      ...(target.policyPath === null
-        ? [
-            `Target ${target.name} has no policy file: the built-in defaults per statement class apply and no column is known as PII. Write one and name it with \`policy:\` (docs/policy.md).`,
-          ]
-        : []),
-      ...(users.length > 1 && new Set(users).size === 1
-        ? [
-            `Target ${target.name} has one upstream login for every access level: the database itself does not keep the levels apart. Name logins per level in holdpoint.yaml.`,
-          ]
-        : []),
-      ...(target.tls === 'require'
-        ? [`Target ${target.name} is reached with tls: require: the server's certificate is not verified.`]
-        : []),
-    ];
-  });
 }
 
 /** Targets with one file share what watches it: they change together. */
@@ -469,9 +376,4 @@ async function startBot(
   });
   await bot.start();
   return bot;
-}
-
-function highest(groups: readonly string[], levels: ReadonlyMap<string, AccessLevel>): AccessLevel {
-  const ranks = groups.map((group) => LEVELS.indexOf(levels.get(group) ?? 'none'));
-  return LEVELS[Math.max(0, ...ranks)] ?? 'none';
 }

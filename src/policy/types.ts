@@ -191,7 +191,7 @@ export interface CatalogColumn {
 /** Something with no name in the statement that runs a function: `schema.name`. */
 export interface CatalogCall {
   readonly function: string;
-  /** `write`: a default, CHECK, domain, index, trigger condition or assignment cast. `any`: row security, an implicit cast. */
+  /** `write`: a default, CHECK, index, trigger condition or assignment cast. `any`: row security, a domain's CHECK, an implicit cast. */
   readonly on: 'any' | 'write';
 }
 export interface CatalogRelation {

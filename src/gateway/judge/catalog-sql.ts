@@ -194,15 +194,15 @@ export const relationShape = z.array(
   }),
 );
 
-/** Without `oids`: all views. Null where the view went away while it was read. */
-export const definitions = (oids?: readonly number[]) =>
+/** Null where the view went away while it was read. */
+export const definitions = (oids: readonly number[]) =>
   list(`select c.oid::bigint as oid, pg_catalog.pg_get_viewdef(c.oid) as text
-  from pg_class c where c.relkind in ('v','m') and c.relpersistence <> 't' and c.oid >= 16384${oids === undefined ? '' : ` and c.oid in (${ids(oids)})`}`);
+  from pg_class c where c.relkind in ('v','m') and c.relpersistence <> 't' and c.oid >= 16384 and c.oid in (${ids(oids)})`);
 
 /** SQL-standard bodies (BEGIN ATOMIC, PostgreSQL 14) leave prosrc empty. */
-export const sqlBodies = (oids?: readonly number[]) =>
+export const sqlBodies = (oids: readonly number[]) =>
   list(`select p.oid::bigint as oid, pg_catalog.pg_get_function_sqlbody(p.oid) as text
-  from pg_proc p where p.prosqlbody is not null and p.oid >= 16384${oids === undefined ? '' : ` and p.oid in (${ids(oids)})`}`);
+  from pg_proc p where p.prosqlbody is not null and p.oid >= 16384 and p.oid in (${ids(oids)})`);
 export const textShape = z.array(z.object({ oid: z.number(), text: z.string().nullable() }));
 
 export const FUNCTIONS = list(`

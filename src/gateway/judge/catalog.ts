@@ -285,7 +285,7 @@ async function one<T>(link: CatalogConnection, query: string, shape: z.ZodType<T
  */
 async function texts(
   link: CatalogConnection,
-  query: (oids?: readonly number[]) => string,
+  query: (oids: readonly number[]) => string,
   oids: readonly number[],
 ): Promise<{ readonly found: ReadonlyMap<number, string>; readonly partial: boolean }> {
   const found = new Map<number, string>();

@@ -246,7 +246,7 @@ export function createJudge(deps: JudgeDeps): Judge {
       const reading = catalog.latest();
       const { tags, lookup } = factsPart(policy.current());
       // Globs count whatever the catalog has: temporary tables are in none.
-      return reading === null || tags.pii.length > 0 || tagsIn(reading, lookup);
+      return reading === null || tags.pii.length > 0 || anyTagged(reading)(lookup);
     },
     async close() {
       await Promise.all([workers.close(), tidier.close(), catalog.close()]);
@@ -316,17 +316,6 @@ function verdictKey(
   return `${held.version}\0${openWindows(held.policy, now)}\0${policyKey(context.policy)}\0${factsKey(sql, context, reading, held)}`;
 }
 
-const tagged = new WeakMap<CatalogReading, { readonly lookup: TagLookup; readonly any: boolean }>();
-function tagsIn(reading: CatalogReading, lookup: TagLookup): boolean {
-  const known = tagged.get(reading);
-  if (known?.lookup === lookup) return known.any;
-  const any = reading.snapshot.relations.some(({ schema, name, columns }) =>
-    columns.some((column) => lookup(schema, name, column.name, column.comment) !== null),
-  );
-  tagged.set(reading, { lookup, any });
-  return any;
-}
-
 /** Contexts are immutable: a session makes a new one when something changed, so their keys are kept with them. */
 function memo<K extends object, V>(make: (key: K) => V): (key: K) => V {
   const known = new WeakMap<K, V>();
@@ -338,6 +327,14 @@ function memo<K extends object, V>(make: (key: K) => V): (key: K) => V {
     return value;
   };
 }
+
+const anyTagged = memo((reading: CatalogReading) =>
+  memo((lookup: TagLookup) =>
+    reading.snapshot.relations.some(({ schema, name, columns }) =>
+      columns.some((column) => lookup(schema, name, column.name, column.comment) !== null),
+    ),
+  ),
+);
 
 const resolutionKey = memo(({ searchPath, tempRelations, changed }: ResolutionContext) =>
   JSON.stringify([searchPath, tempRelations, changed ?? []]),
