@@ -56,7 +56,6 @@ export async function runLong(command, args, options = {}) {
   let stderr = '';
   child.stdout.on('data', (chunk) => {
     stdout += chunk;
-    if (options.progress) process.stderr.write(chunk);
   });
   child.stderr.on('data', (chunk) => {
     stderr += chunk;
