@@ -7,6 +7,7 @@
 // finding (`out.raise`, `out.unknowns.add`, `out.relation` …) that is not made, a condition that never holds, a utility statement taken
 // for a harmless one. Ends with 1 when something survives.
 import { fork } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,9 +16,24 @@ import { parseArgs } from 'node:util';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const corpus = join(root, 'test/policy/corpus');
-const UNITS = ['analyse', 'classification', 'lineage', 'rarely-met', 'reasons'].map(
-  (name) => `test/policy/${name}.test.ts`,
-);
+const UNITS = ['analyse', 'classification', 'lineage', 'rarely-met', 'reasons', 'rules', 'rules-verdict']
+  .concat('rules-time-mode')
+  .map((name) => `test/policy/${name}.test.ts`);
+const dist = join(root, 'dist/policy');
+/** All that decides; not what only tells (locks), and lists of names. */
+const FILES = [
+  ...['facts', 'lineage'].flatMap((folder) =>
+    readdirSync(join(dist, folder))
+      .filter((name) => name.endsWith('.js') && !/^(?:builtins|extensions|locks)/.test(name))
+      .map((name) => `${folder}/${name}`),
+  ),
+  ...['analyse.js', 'statement.js', 'redact.js', 'verdict.js', 'parse/plpgsql.js', 'parse/body.js'],
+  ...['glob', 'match', 'tags', 'window'].map((name) => `rules/${name}.js`),
+];
+/** Calls that only keep a result for later, or hide fewer literals. */
+const KEEPS =
+  /^(?:clear\w*|visit|this\.#?\w+|.*\bcleared\.add|env\.|context\.env\.|COMPILED|ROWS|cache|byTags)/;
+const KNOWN = /^\((?:known|byTags|env|rows|digest|tagged) [!=]== undefined\)$/;
 
 /** Mutants that change nothing observable, or make the judge stricter only: `file what`, why. They are counted, not run. */
 const EQUIVALENT = new Map([
@@ -31,42 +47,52 @@ const EQUIVALENT = new Map([
   ],
 ]);
 
-if (process.argv[2] === '--judge') await judge(process.argv[3], process.argv[4]);
+if (process.argv[2] === '--judge') await judge(process.argv[3]);
 else await main();
 
-// ── one mutant, in a process of its own: says the first case that is judged otherwise, or nothing ──────────────────────
-async function judge(policyDir, work) {
-  const load = (name) => import(pathToFileURL(join(policyDir, name)).href);
-  const [{ analyse, loadParser }, { createPolicyHolder, createTagLookup }, { evaluate }] = await Promise.all(
-    ['analyse.js', 'rules/index.js', 'verdict.js'].map(load),
-  );
-  await loadParser();
+// ── a process that judges one mutant after the other: says the first case that is judged otherwise, or null ───────────────
+async function judge(work) {
   const { catalog, policyText, cases } = JSON.parse(readFileSync(join(work, 'work.json'), 'utf8'));
-  const { policy } = createPolicyHolder(policyText).current();
-  const tagsOf = createTagLookup(policy);
   const context = {
     target: 'shop',
     environment: 'demo',
     owner: 'alice@example.com',
     agent: 'Cursor',
     groups: ['developers'],
+    level: 'admin',
+    transaction: 'idle',
   };
-  const read = (sql, resolution) =>
-    analyse(sql, { catalog, resolution, tagsOf, trustedFunctions: policy.trustedFunctions });
   const plain = { searchPath: ['public'], tempRelations: [] };
-  for (const [expected, sql, setup] of cases) {
-    const path = /search_path\s*=\s*([\w, ]+)/.exec(setup)?.[1]?.split(/\s*,\s*/);
-    const tempRelations = [...setup.matchAll(/TEMP TABLE (\w+)/g)].map((match) => match[1]);
-    const before = /^(?:CREATE(?! TEMP)|ALTER|DO)/.test(setup) ? read(setup, plain) : null;
-    const changed = before?.kind === 'facts' ? before.statements.flatMap((one) => one.changes ?? []) : [];
-    const analysis = read(sql, { searchPath: path ?? ['public'], tempRelations, changed });
-    const { effect } = evaluate(policy, analysis, { ...context, level: 'admin', transaction: 'idle' });
-    if (effect !== expected) {
-      process.send({ expected, effect, sql });
-      break;
+  process.on('message', async (dir) => {
+    const caught = await firstCaught(dir).catch((error) => ({ failed: String(error) }));
+    process.send({ caught });
+  });
+
+  async function firstCaught(dir) {
+    const load = (name) => import(pathToFileURL(join(dir, name)).href);
+    const [{ analyse, loadParser }, { createPolicyHolder, createTagLookup }, { evaluate }] =
+      await Promise.all(['analyse.js', 'rules/index.js', 'verdict.js'].map(load));
+    await loadParser();
+    const { policy } = createPolicyHolder(policyText).current();
+    const tagsOf = createTagLookup(policy);
+    const read = (sql, resolution) =>
+      analyse(sql, { catalog, resolution, tagsOf, trustedFunctions: policy.trustedFunctions });
+    for (const [expected, sql, setup, uses] of cases) {
+      const path = /search_path\s*=\s*([\w, ]+)/.exec(setup)?.[1]?.split(/\s*,\s*/);
+      const tempRelations = [...setup.matchAll(/TEMP TABLE (\w+)/g)].map((match) => match[1]);
+      const before = /^(?:CREATE(?! TEMP)|ALTER|DO)/.test(setup) ? read(setup, plain) : null;
+      const changed = before?.kind === 'facts' ? before.statements.flatMap((one) => one.changes ?? []) : [];
+      const analysis = read(sql, { searchPath: path ?? ['public'], tempRelations, changed });
+      const { effect } = evaluate(policy, analysis, context);
+      if (effect !== expected) return { expected, effect, sql };
+      if (uses === undefined) continue;
+      const found = new Set(analysis.statements.flatMap(({ columns }) => columns.map(({ use }) => use)));
+      const right =
+        uses === 'predicate' ? found.has('predicate') : !found.has('predicate') && !found.has('value');
+      if (!right) return { expected: uses, uses: [...found], sql };
     }
+    return null;
   }
-  process.disconnect();
 }
 
 // ── what can be disabled ───────────────────────────────────────────────────────────────────────────────────────────
@@ -89,21 +115,46 @@ function* mutations(file, text) {
     return -1;
   };
   const told = (from, to) => text.slice(from, to).replace(/\s+/g, ' ').slice(0, 100);
-  const finding = /\bout\.(?:raise|unknowns\.add|relation|use|settings\.push|absorb)\(/g;
-  for (const { index, 0: start } of text.matchAll(finding)) {
-    const end = closing(index + start.length - 1) + 1;
-    // A call inside an expression is part of its condition.
-    if (end === 0 || text[end] !== ';') continue;
-    const from = text.slice(0, index).endsWith('context.') ? index - 'context.'.length : index;
-    yield { where: at(index), what: `without ${told(index, end)}`, text: put(from, end, 'void 0') };
+  // A call that stands for itself.
+  for (const { index, 0: start } of text.matchAll(/(?<=^ *(?:(?:if|for) \(.*\) |else )?)[\w.#]+\(/gm)) {
+    const open = index + start.length - 1;
+    const end = closing(open) + 1;
+    if (end === 0 || text[end] !== ';' || KEEPS.test(start)) continue;
+    yield { where: at(index), what: `without ${told(index, end)}`, text: put(index, end, 'void 0') };
   }
   // A guard against what is not there: without it the analysis fails, and what fails is denied.
   const guard = /^\([\w.[\]']+ === (?:null|undefined)(?: \|\| [\w.[\]']+ === (?:null|undefined))*\)$/;
   for (const { index, 0: start } of text.matchAll(/\bif \(/g)) {
     const open = index + start.length - 1;
     const end = closing(open);
-    if (end < 0 || guard.test(text.slice(open, end + 1))) continue;
-    yield { where: at(index), what: `never ${told(index, end + 1)}`, text: put(open, end + 1, '(false)') };
+    if (end < 0) continue;
+    const condition = text.slice(open, end + 1);
+    if (!guard.test(condition) && !KNOWN.test(condition))
+      yield { where: at(index), what: `never ${told(index, end + 1)}`, text: put(open, end + 1, '(false)') };
+    if (/^\s*\{?\s*(?:return|continue|break)\b/.test(text.slice(end + 1)))
+      yield { where: at(index), what: `always ${told(index, end + 1)}`, text: put(open, end + 1, '(true)') };
+  }
+  for (const { index, 0: label } of text.matchAll(/\bcase '\w+':/g))
+    yield { where: at(index), what: `no ${label}`, text: put(index, index + label.length, "case '\\0':") };
+  // One of those whose dependencies are put together.
+  for (const { index, 0: start } of text.matchAll(/\bunion\((?!\.\.\.parts)/g)) {
+    const open = index + start.length - 1;
+    const end = closing(open);
+    let from = open + 1;
+    for (let to = from; end > 0 && to <= end; to += 1) {
+      if ('([{'.includes(text[to])) {
+        to = past(to);
+        continue;
+      }
+      if (text[to] !== ',' && to !== end) continue;
+      const spread = text.slice(from, to).trimStart().startsWith('...');
+      yield {
+        where: at(from),
+        what: `without ${told(from, to).trim()} in ${told(index, end + 1)}`,
+        text: put(from, to, spread ? '...[]' : 'new Set()'),
+      };
+      from = to + 1;
+    }
   }
   for (const { index } of text.matchAll(
     /(?<=\[')\w+(?=', of\('(?:ddl|dcl|admin|unknown|call|do|truncate)')/g,
@@ -112,92 +163,126 @@ function* mutations(file, text) {
     const end = text.indexOf("'", open);
     yield { where: at(index), what: `harmless ${told(index, end)}`, text: put(open, end, 'session') };
   }
+
+  function past(open) {
+    let depth = 0;
+    for (let i = open; i < text.length; i += 1) {
+      if ('([{'.includes(text[i])) depth += 1;
+      else if (')]}'.includes(text[i]) && --depth === 0) return i;
+    }
+    return text.length;
+  }
 }
 
 async function main() {
   const { values } = parseArgs({
     options: {
       files: { type: 'string', default: '' },
+      only: { type: 'string', default: '' },
+      sample: { type: 'string', default: '' },
+      seed: { type: 'string', default: String(Math.floor(Math.random() * 1e9)) },
       jobs: { type: 'string', default: '2' },
       list: { type: 'boolean', default: false },
     },
   });
-  const dist = join(root, 'dist/policy');
-  const files = [
-    ...readdirSync(join(dist, 'facts'))
-      .filter((name) => name.endsWith('.js') && !/^(?:builtins|extensions|locks)/.test(name))
-      .map((name) => `facts/${name}`),
-    'lineage/statement.js',
-    'analyse.js',
-    'statement.js',
-  ];
   const wanted = values.files.split(',').filter(Boolean);
-  const found = files
-    .filter((file) => wanted.length === 0 || wanted.includes(file))
-    .flatMap((file) =>
-      [...mutations(file, readFileSync(join(dist, file), 'utf8'))].map((one) => ({ file, ...one })),
-    );
-  const all = found.filter(({ file, what }) => !EQUIVALENT.has(`${file} ${what}`));
-  const equivalent = found.length - all.length;
+  const found = FILES.filter((file) => wanted.length === 0 || wanted.includes(file)).flatMap((file) =>
+    [...mutations(file, readFileSync(join(dist, file), 'utf8'))].map((one) => ({ file, ...one })),
+  );
+  const known = found.filter(({ file, what }) => EQUIVALENT.has(`${file} ${what}`));
+  const killable = found.filter((one) => !known.includes(one) && one.what.includes(values.only));
+  const all = values.sample === '' ? killable : sample(killable, Number(values.sample), values.seed);
   if (values.list) {
     for (const { where, what } of all) console.log(`${where}  ${what}`);
     return;
   }
+  if (values.sample !== '') console.log(`seed ${values.seed}: ${all.length} of ${killable.length} mutants`);
   const work = join(tmpdir(), `holdpoint-mutate-${process.pid}`);
   mkdirSync(work);
   try {
     await prepare(work);
     const whole = copyOf(work, 'unmutated', null);
-    const first = (await run(whole)) ?? ((await unitsPass(whole)) ? null : { units: 'fail' });
-    if (first !== null)
-      throw new Error(`without a mutation ${JSON.stringify(first)}: the corpora fail as they are`);
+    const first = startJudge(work);
+    const wrong = (await first.ask(whole)) ?? ((await unitsPass(whole)) ? null : { units: 'fail' });
+    first.stop();
+    if (wrong !== null)
+      throw new Error(`without a mutation ${JSON.stringify(wrong)}: the corpora fail as they are`);
     const survivors = [];
     let done = 0;
     const queue = [...all.entries()];
     const worker = async () => {
-      for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+      let judge = startJudge(work);
+      for (let next = queue.shift(), asked = 0; next !== undefined; next = queue.shift()) {
         const [index, mutant] = next;
         const dir = copyOf(work, `m${index}`, mutant);
-        if ((await run(dir)) === null && (await unitsPass(dir))) {
+        if ((await judge.ask(dir)) === null && (await unitsPass(dir))) {
           survivors.push(mutant);
           console.log(`survived  dist/policy/${mutant.where}  ${mutant.what}`);
+        }
+        // What it has loaded stays in memory.
+        asked += 1;
+        if (judge.ended() || asked % 25 === 0) {
+          judge.stop();
+          judge = startJudge(work);
         }
         rmSync(dir, { recursive: true });
         done += 1;
         if (done % 50 === 0) console.error(`${done} of ${all.length}, ${survivors.length} survived`);
       }
+      judge.stop();
     };
     await Promise.all(Array.from({ length: Number(values.jobs) }, worker));
     console.log(
-      `${found.length} mutants, ${all.length - survivors.length} turned a test red, ${equivalent} equivalent, ${survivors.length} survived.`,
+      `${all.length} mutants, ${all.length - survivors.length} turned a test red, ${survivors.length} survived; ${known.length} others are equivalent.`,
     );
     process.exitCode = survivors.length === 0 ? 0 : 1;
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
+}
 
-  function copyOf(work, name, mutant) {
-    const dir = join(work, name);
-    cpSync(dist, dir, { recursive: true });
-    if (mutant !== null) writeFileSync(join(dir, mutant.file), mutant.text);
-    return dir;
-  }
+function copyOf(work, name, mutant) {
+  const dir = join(work, name);
+  cpSync(dist, dir, { recursive: true, filter: (path) => !path.endsWith('.map') });
+  if (mutant !== null) writeFileSync(join(dir, mutant.file), mutant.text);
+  return dir;
+}
 
-  /** What a mutant was caught by; a crash or no end counts. null: nothing. */
-  function run(dir) {
-    return new Promise((resolve) => {
-      let caught = null;
-      const child = fork(fileURLToPath(import.meta.url), ['--judge', dir, work], { stdio: 'ignore' });
-      const timer = setTimeout(() => child.kill('SIGKILL'), 60_000);
-      child.on('message', (message) => {
-        caught = message;
+/** The same ones for the same seed. */
+function sample(all, count, seed) {
+  const rank = ({ where, what }) => createHash('sha256').update(`${seed} ${where} ${what}`).digest('hex');
+  return all
+    .map((one) => ({ one, rank: rank(one) }))
+    .sort((a, b) => (a.rank < b.rank ? -1 : 1))
+    .slice(0, count)
+    .map(({ one }) => one);
+}
+
+/** `ask`: what a mutant was caught by; a crash or no end counts. null: nothing. */
+function startJudge(work) {
+  const child = fork(fileURLToPath(import.meta.url), ['--judge', work], { stdio: 'ignore' });
+  let ended = false;
+  let answer = () => {};
+  child.on('message', ({ caught }) => answer(caught));
+  child.once('close', () => {
+    ended = true;
+    answer({ crashed: true });
+  });
+  return {
+    ended: () => ended,
+    ask(dir) {
+      return new Promise((resolve) => {
+        const timer = setTimeout(() => child.kill('SIGKILL'), 60_000);
+        answer = (caught) => {
+          clearTimeout(timer);
+          resolve(caught);
+        };
+        if (ended) answer({ crashed: true });
+        else child.send(dir);
       });
-      child.once('close', (code) => {
-        clearTimeout(timer);
-        resolve(caught ?? (code === 0 ? null : { crashed: code }));
-      });
-    });
-  }
+    },
+    stop: () => child.kill('SIGKILL'),
+  };
 }
 
 /** The tests that need no database, with the mutant in place of src/policy. */
@@ -267,9 +352,9 @@ async function prepare(work) {
     const cases = [
       ...lines('classification.jsonl').map(([expected, sql, setup = '']) => [expected, sql, setup]),
       ...lines('tools.jsonl').map(([, sql]) => ['allow', sql, '']),
-      ...lines('lineage.jsonl')
-        .filter(([expected]) => expected === 'value')
-        .map(([, sql, setup = '']) => ['hold', sql, setup]),
+      ...lines('lineage.jsonl').map(([expected, sql, setup = '']) =>
+        expected === 'value' ? ['hold', sql, setup] : ['allow', sql, setup, expected],
+      ),
     ];
     const policyText = readFileSync(join(corpus, 'pii.yaml'), 'utf8');
     writeFileSync(join(work, 'work.json'), JSON.stringify({ catalog: snapshot, policyText, cases }));
