@@ -88,6 +88,7 @@ const corpus: Readonly<Record<StatementClass, readonly string[]>> = {
     'RELEASE a',
     "PREPARE TRANSACTION 'x'",
     "COMMIT PREPARED 'x'",
+    "ROLLBACK PREPARED 'x'",
     'SET TRANSACTION READ WRITE',
     'SET CONSTRAINTS ALL DEFERRED',
   ],
@@ -185,6 +186,8 @@ const corpus: Readonly<Record<StatementClass, readonly string[]>> = {
     'COMMIT; DROP TABLE orders',
     'CREATE SEQUENCE s',
     'CREATE AGGREGATE a (int) (sfunc = f, stype = int)',
+    'ALTER SEQUENCE s RESTART',
+    'CREATE STATISTICS s ON id, total FROM orders',
   ],
   dcl: [
     'GRANT SELECT ON orders TO bob',
@@ -202,6 +205,8 @@ const corpus: Readonly<Record<StatementClass, readonly string[]>> = {
     'ALTER TABLE orders OWNER TO r; REASSIGN OWNED BY r TO s',
     'CREATE POLICY p ON orders USING (true)',
     'ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC',
+    'ALTER POLICY p ON orders USING (true)',
+    'ALTER FUNCTION f() OWNER TO r',
   ],
   admin: [
     'VACUUM FULL orders',
@@ -249,6 +254,7 @@ const corpus: Readonly<Record<StatementClass, readonly string[]>> = {
     'SELECT nowhere.nothing()',
     'SELECT id FROM orders WHERE total OPERATOR(public.===) 1',
     'SELECT id FROM orders WHERE total === 1',
+    'SELECT id FROM orders WHERE total === ANY (SELECT 1)',
     "SELECT 'x'::checked_text",
     'SELECT * FROM hidden_view',
     'SELECT * FROM no_such_table',
@@ -303,6 +309,16 @@ describe('what cannot be seen through', () => {
     expect(facts("SELECT pg_catalog.lower('A')", { resolution: evil }).class).toBe('read');
   });
 
+  it('is every operator of a schema when there is no catalog', () => {
+    expect(facts('SELECT 1 OPERATOR(evil.+) 2', { catalog: null }).class).toBe('unknown');
+    expect(facts('SELECT 1 OPERATOR(pg_catalog.+) 2', { catalog: null }).class).toBe('read');
+  });
+
+  it('names the functions that are called, known or not, and those of triggers', () => {
+    expect(facts('SELECT nowhere.nothing()').statements[0]?.functions).toEqual(['nowhere.nothing']);
+    expect(facts('INSERT INTO triggered VALUES (1)').statements[0]?.functions).toContain('public.stamp');
+  });
+
   it('resolves a later statement under the search path an earlier one set', () => {
     expect(facts("SET search_path = evil; SELECT lower('A')").statements[1]?.class).toBe('unknown');
   });
@@ -344,6 +360,25 @@ describe('relations', () => {
     ],
     ['DROP TABLE orders', ['public.orders ddl']],
     ['COPY orders TO STDOUT', ['public.orders copy-out']],
+    [
+      'MERGE INTO plain p USING orders o ON p.id = o.id WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN INSERT VALUES (1)',
+      ['public.plain delete', 'public.plain insert', 'public.orders read'],
+    ],
+    [
+      'MERGE INTO plain p USING (SELECT 1 AS id) o ON p.id = o.id WHEN MATCHED THEN UPDATE SET id = 2',
+      ['public.plain update'],
+    ],
+    [
+      'INSERT INTO plain VALUES (1) ON CONFLICT (id) DO UPDATE SET label = NULL',
+      ['public.plain insert', 'public.plain update'],
+    ],
+    ['DELETE FROM plain WHERE id = 1 RETURNING id', ['public.plain delete', 'public.plain read']],
+    ['WITH x AS (SELECT 1) SELECT id FROM orders FOR UPDATE', ['public.orders read', 'public.orders lock']],
+    ['WITH x AS (SELECT id FROM plain) SELECT id FROM x FOR UPDATE', ['public.plain read']],
+    [
+      'SELECT 1 FROM orders JOIN (SELECT id FROM plain) p USING (id) FOR UPDATE',
+      ['public.orders read', 'public.plain read', 'public.orders lock', 'public.plain lock'],
+    ],
     ['COPY orders FROM STDIN', ['public.orders copy-in']],
     ['EXPLAIN DELETE FROM orders', ['public.orders read']],
     ['SELECT get_emails()', ['~public.customers read']],
@@ -431,6 +466,7 @@ describe('settings and effects', () => {
     ['FETCH NEXT FROM c', [{ kind: 'fetch', name: 'c' }]],
     ['CLOSE ALL', [{ kind: 'close', name: null }]],
     ['BEGIN', [{ kind: 'begin' }]],
+    ['SAVEPOINT a', [{ kind: 'savepoint', name: 'a' }]],
     ['COMMIT AND CHAIN', [{ kind: 'commit' }, { kind: 'begin' }]],
     ['ROLLBACK TO SAVEPOINT a', [{ kind: 'rollback-to', name: 'a' }]],
     ['COPY orders FROM STDIN', [{ kind: 'copy-in' }]],

@@ -183,7 +183,17 @@ const corpus: readonly (readonly [string, string])[] = [
   ["SELECT x.a FROM customers c, JSON_TABLE(c.email, '$' COLUMNS (a text PATH '$')) x", 'v:email'],
   ['SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY email) FROM customers', 'v:email'],
   ['SELECT id FROM customers c WHERE (SELECT true FROM plain WHERE label = c.email)', 'p:email'],
+  ["SELECT nullif(email, '') FROM customers", 'v:email'],
+  ['CALL get_emails()', 'v:email'],
+  ['SELECT ROW(o.*) FROM orders o, customers c', ''],
+  ['SELECT x FROM (SELECT * FROM get_emails() UNION ALL SELECT label FROM plain) s(x)', 'v:email'],
+  ['SELECT x FROM (SELECT label FROM plain UNION ALL SELECT * FROM get_emails()) s(x)', 'v:email'],
   // by comparison
+  ["SELECT CASE email WHEN 'a' THEN 1 END FROM customers", 'p:email'],
+  ['SELECT nullif(name, email) FROM customers', 'p:email'],
+  ['SELECT rank() OVER w FROM customers WINDOW w AS (PARTITION BY email)', 'p:email'],
+  ['SELECT id FROM customers WHERE email IN (SELECT label FROM plain)', 'p:email'],
+  ['SELECT (ARRAY[1, 2])[length(email)] FROM customers', 'p:email'],
   ["SELECT id FROM customers WHERE email = 'a@b'", 'p:email'],
   ["SELECT id FROM customers WHERE email LIKE 'a%' OR ssn IN ('1', '2')", 'p:email p:ssn'],
   ["SELECT email = 'a@b' FROM customers", 'p:email'],
@@ -275,6 +285,22 @@ describe('names that may mean several relations', () => {
         resolution: { searchPath: ['other', 'public'], tempRelations: [] },
       }),
     ).toBe('v:other.email');
+    const second = { searchPath: ['nowhere', 'public'], tempRelations: [] };
+    expect(uses('SELECT email FROM customers', { resolution: second })).toBe('v:email');
+  });
+  it('mean in a function what its own search path says', () => {
+    const functions = catalog.functions.map((f) =>
+      f.name === 'get_emails'
+        ? { ...f, body: 'SELECT email FROM customers', config: ['search_path="other", public'] }
+        : f,
+    );
+    expect(uses('SELECT get_emails()', { catalog: { ...catalog, functions } })).toBe('v:other.email');
+  });
+  it('count for all of a view whose columns are not those of its query', () => {
+    const relations = catalog.relations.map((r) =>
+      r.name === 'customer_emails' ? { ...r, definition: 'SELECT email FROM public.customers' } : r,
+    );
+    expect(uses('SELECT mail FROM customer_emails', { catalog: { ...catalog, relations } })).toBe('v:email');
   });
   it('still count when a temporary relation has the name', () => {
     expect(
@@ -342,6 +368,10 @@ describe('redactions', () => {
     ["SELECT id FROM orders WHERE status = 'open'", "SELECT id FROM orders WHERE status = 'open'"],
     ['SELECT email FROM customers WHERE id = 7', 'SELECT email FROM customers WHERE id = 7'],
     ["SELECT find_customer('a@b')", 'SELECT find_customer(<pii:text>)'],
+    [
+      "SELECT left(name, 3) FROM customers WHERE email = 'a' AND EXISTS (SELECT 1 FROM plain)",
+      'SELECT left(name, 3) FROM customers WHERE email = <pii:text> AND EXISTS (SELECT 1 FROM plain)',
+    ],
     ["EXECUTE p('a@b')", 'EXECUTE p(<pii:text>)'],
     [
       "SELECT id FROM customer_contacts WHERE contact = 'A'",
@@ -406,7 +436,9 @@ describe('the digest of definitions', () => {
   });
   it('changes with the body of a function', () => {
     const before = facts('SELECT purge()').definitionsDigest;
-    const functions = catalog.functions.map((f) => (f.name === 'purge' ? { ...f, body: 'SELECT 1' } : f));
+    const functions = catalog.functions.map((f) =>
+      f.name === 'purge' ? { ...f, body: 'DELETE FROM public.orders; SELECT 2' } : f,
+    );
     expect(facts('SELECT purge()', { catalog: { ...catalog, functions } }).definitionsDigest).not.toBe(
       before,
     );

@@ -31,6 +31,35 @@ function customers(): CatalogRelation {
   return found;
 }
 
+const withTrigger = (
+  trigger: string,
+  body: string | null,
+  more: Partial<CatalogFunction> = {},
+): Partial<CatalogSnapshot> => {
+  const name = trigger.split('.')[1] ?? '';
+  const made: CatalogFunction = {
+    oid: 90_000,
+    schema: 'public',
+    name,
+    language: 'plpgsql',
+    kind: 'f',
+    volatility: 'v',
+    body,
+    config: [],
+    securityDefiner: false,
+    extension: null,
+    calls: [],
+    ...more,
+  };
+  return {
+    relations: catalog.relations.map((one) =>
+      one.oid === customers().oid ? { ...one, triggers: [trigger] } : one,
+    ),
+    functions: body === null ? catalog.functions : [...catalog.functions, made],
+  };
+};
+const INSERT = 'INSERT INTO customers (id) VALUES (1)';
+
 describe('what cannot be seen through is unknown', () => {
   it('an operator whose function nobody could read', () => {
     const custom = { customOperators: [{ schema: 'public', name: '<~>', calls: [] }] };
@@ -51,30 +80,6 @@ describe('what cannot be seen through is unknown', () => {
 });
 
 describe('a trigger', () => {
-  const withTrigger = (trigger: string, body: string | null): Partial<CatalogSnapshot> => {
-    const name = trigger.split('.')[1] ?? '';
-    const made: CatalogFunction = {
-      oid: 90_000,
-      schema: 'public',
-      name,
-      language: 'plpgsql',
-      kind: 'f',
-      volatility: 'v',
-      body,
-      config: [],
-      securityDefiner: false,
-      extension: null,
-      calls: [],
-    };
-    return {
-      relations: catalog.relations.map((one) =>
-        one.oid === customers().oid ? { ...one, triggers: [trigger] } : one,
-      ),
-      functions: body === null ? catalog.functions : [...catalog.functions, made],
-    };
-  };
-  const INSERT = 'INSERT INTO customers (id) VALUES (1)';
-
   it('that raises may show the row: its tagged columns are compared with', () => {
     const found = statement(
       INSERT,
@@ -95,6 +100,56 @@ describe('a trigger', () => {
   });
 });
 
+describe('the body of a trigger', () => {
+  it('is unknown where its variables run checks or it changes settings', () => {
+    const of = (body: string) => statement(INSERT, withTrigger('public.made', body)).unknowns;
+    expect(of("DECLARE x checked_text; BEGIN x := 'a'; RETURN NEW; END")).toEqual(['type checked_text']);
+    expect(of("BEGIN PERFORM set_config('search_path', 'evil', false); RETURN NEW; END")).toEqual([
+      'settings in public.made',
+    ]);
+  });
+
+  it('is unknown where it is no PL/pgSQL, or its text is cut into words otherwise', () => {
+    const body = 'BEGIN RETURN NEW; END';
+    for (const made of [{ language: 'plpython3u' }, { config: ['standard_conforming_strings=off'] }]) {
+      expect(statement(INSERT, withTrigger('public.made', body, made)).unknowns).toEqual([
+        'trigger function public.made',
+      ]);
+    }
+  });
+
+  it('may write the table it hangs on', () => {
+    const body = 'BEGIN UPDATE public.customers SET name = NEW.name WHERE id = NEW.id; RETURN NEW; END';
+    expect(statement(INSERT, withTrigger('public.made', body)).unknowns).toEqual([]);
+  });
+
+  it('is not followed for ever', () => {
+    const numbers = Array.from({ length: 30 }, (_, i) => i);
+    const relations = numbers.map((i): CatalogRelation => {
+      return { ...customers(), oid: 100_000 + i, name: `step_${i}`, triggers: [`public.step_${i}`] };
+    });
+    const functions = numbers.flatMap(
+      (i) =>
+        withTrigger(
+          `public.step_${i}`,
+          `BEGIN INSERT INTO public.step_${i + 1} (id) VALUES (1); RETURN NEW; END`,
+          { oid: 90_000 + i },
+        ).functions?.slice(-1) ?? [],
+    );
+    const found = statement('INSERT INTO step_0 (id) VALUES (1)', { relations, functions });
+    expect(found.unknowns).toEqual([expect.stringMatching(/^trigger function public\.step_2\d$/)]);
+  });
+
+  it('is one of the definitions that are relied on', () => {
+    const digest = (body: string): string => {
+      const more = withTrigger('public.made', body);
+      const analysis = analyse(INSERT, { ...input, catalog: { ...catalog, ...more } });
+      return analysis.kind === 'facts' ? analysis.definitionsDigest : '';
+    };
+    expect(digest('BEGIN RETURN NEW; END')).not.toBe(digest('BEGIN RETURN NULL; END'));
+  });
+});
+
 describe('the rows that a statement may change', () => {
   it.each([
     // orders and what goes with it: order_items is deleted, audit set to null; 100 rows each.
@@ -105,6 +160,8 @@ describe('the rows that a statement may change', () => {
     ['WITH gone AS (DELETE FROM plain RETURNING id) INSERT INTO audit (id) SELECT id FROM gone', undefined],
     ['DELETE FROM plain WHERE id = mystery()', undefined],
     ['DROP TABLE plain', undefined],
+    ['TRUNCATE plain', 100],
+    ['WITH gone AS (DELETE FROM plain RETURNING id) SELECT id INTO made FROM gone', undefined],
     ['DELETE FROM nowhere', undefined],
   ])('%s: %s', (sql, rows) => {
     expect(statement(sql, {}).rows).toBe(rows);
@@ -149,6 +206,13 @@ describe('a WHERE', () => {
     ['NOT id = ANY (ARRAY[id, total])', false],
     ['id IN (SELECT id FROM plain)', false],
     ['id IN (SELECT o.id FROM orders o, plain p)', false],
+    ['EXISTS (SELECT FROM plain WHERE label = status)', false],
+    ['(id = id) IS NOT FALSE', true],
+    ['(id <> id) IS NOT TRUE', true],
+    ['coalesce(id = id, false)', true],
+    ["status ILIKE '%'", true],
+    ['id BETWEEN SYMMETRIC id AND id', true],
+    ['(1 = 1 OR id = 7)::boolean', true],
   ])('%s admits every row: %s', (where, all) => {
     expect(statement(`DELETE FROM orders WHERE ${where}`, {}).missingWhere).toBe(all);
   });

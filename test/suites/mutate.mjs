@@ -17,7 +17,7 @@ import { parseArgs } from 'node:util';
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const corpus = join(root, 'test/policy/corpus');
 const UNITS = ['analyse', 'classification', 'lineage', 'rarely-met', 'reasons', 'rules', 'rules-verdict']
-  .concat('rules-time-mode')
+  .concat('rules-time-mode', 'locks')
   .map((name) => `test/policy/${name}.test.ts`);
 const dist = join(root, 'dist/policy');
 /** All that decides; not what only tells (locks), and lists of names. */

@@ -29,7 +29,6 @@ export function touch(name: RelationName, access: Access, context: Context): voi
     touchRelation(relation, access, context, context.indirect, name.inherits);
   if (resolved.relations.length === 0 && resolved.system === null && !resolved.temporary) {
     out.relation({ schema: name.schema, name: name.name, access, indirect: context.indirect, known: false });
-    out.definitions.set(`?${name.schema ?? ''}.${name.name}`, '');
     // DDL makes names; everything else that means nothing here may mean anything there.
     if (env.catalog !== null && access !== 'ddl') out.unknowns.add(`relation ${name.name}`);
   }

@@ -3,7 +3,7 @@
  * What is missing here is `unknown`, and so is what a later grammar adds.
  */
 import type { Tree } from '../parse/node.ts';
-import { asList, asText, literalText, nodeOf } from '../parse/node.ts';
+import { asList, asText, nodeOf } from '../parse/node.ts';
 import type { RelationUse, StatementClass } from '../types.ts';
 
 export interface Utility {
@@ -130,8 +130,7 @@ export function verbOf(kind: string): string {
 
 /** `OBJECT_TABLE` → `TABLE`, `OBJECT_MATVIEW` → `MATERIALIZED VIEW`. */
 export function objectName(type: unknown): string {
-  if (typeof type !== 'string') return '';
-  const short = type.replace(/^OBJECT_/, '');
+  const short = asText(type).replace(/^OBJECT_/, '');
   const full: Readonly<Record<string, string>> = {
     MATVIEW: 'MATERIALIZED VIEW',
     TABCONSTRAINT: 'CONSTRAINT',
@@ -161,11 +160,6 @@ export function analyses(node: Tree): boolean {
 }
 
 export function optionText(value: unknown): string {
-  const text = nodeOf(value, 'String');
-  if (text !== null) return asText(text['sval']);
   const whole = nodeOf(value, 'Integer');
-  if (whole !== null) return String(whole['ival'] ?? 0);
-  const truth = nodeOf(value, 'Boolean');
-  if (truth !== null) return truth['boolval'] === true ? 'true' : 'false';
-  return literalText(value) ?? '';
+  return whole === null ? asText(nodeOf(value, 'String')?.['sval']) : String(whole['ival'] ?? 0);
 }

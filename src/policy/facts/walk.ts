@@ -32,10 +32,6 @@ interface CteNames {
 
 export function walk(value: unknown, place: Place, context: Context): void {
   if (typeof value !== 'object' || value === null) return;
-  if (Array.isArray(value)) {
-    for (const item of value) walk(item, place, context);
-    return;
-  }
   const wrapped = unwrap(value) ?? bareKind(value);
   if (wrapped !== null) walkNode(wrapped, place, context);
   else walkFields(value as Tree, place, context);
@@ -69,9 +65,6 @@ export function walkNode({ kind, node }: Wrapped, place: Place, context: Context
       return;
     case 'RangeVar':
       relation(node, place, context);
-      return;
-    case 'LockingClause':
-      // Its names are aliases; walkQuery marks what is locked.
       return;
     case 'FuncCall':
       callFunction(node, context);

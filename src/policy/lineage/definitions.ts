@@ -144,7 +144,6 @@ export function bodyStatements(body: string): readonly RawStatement[] | null {
 export function sqlBodyStatements(body: unknown): readonly RawStatement[] {
   const list = nodeOf(body, 'List');
   if (list !== null) return asList(list['items']).flatMap(sqlBodyStatements);
-  if (Array.isArray(body)) return body.flatMap(sqlBodyStatements);
   const wrapped = unwrap(body);
   return wrapped === null ? [] : [{ ...wrapped, start: 0, end: 0 }];
 }

@@ -174,7 +174,6 @@ export class Env {
       }
       this.#everyTag = found.size === 0 ? NONE : new Set(found.values());
     }
-    if (this.#everyTag.size === 0) return NONE;
     const deps = new Set<Tagged>();
     for (const { tag } of this.#everyTag) {
       const key = `${schema}\0${relation}\0${column}\0${tag}`;

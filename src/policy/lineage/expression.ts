@@ -56,7 +56,6 @@ const COMPARING_KINDS = new Set([
 ]);
 
 export function expression(value: unknown, scope: Scope, context: Context): Deps {
-  if (typeof value !== 'object' || value === null) return NONE;
   if (Array.isArray(value)) {
     let deps: Deps = NONE;
     for (const item of value) deps = union(deps, expression(item, scope, context));
@@ -109,9 +108,6 @@ function ofKind(kind: string, node: Tree, scope: Scope, context: Context): Deps 
       return indirection(node, scope, context);
     case 'SelectStmt':
       return whole(select(node, scope, context));
-    case 'WindowDef':
-      context.out.use('predicate', children(node, scope, context));
-      return NONE;
     default:
       return children(node, scope, context);
   }
