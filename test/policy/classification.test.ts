@@ -114,7 +114,6 @@ const corpus: Readonly<Record<StatementClass, readonly string[]>> = {
     'INSERT INTO plain VALUES (1) ON CONFLICT (id) DO UPDATE SET label = excluded.label',
     'WITH x AS (UPDATE plain SET label = NULL WHERE id = 1 RETURNING id) SELECT * FROM x',
     'LOCK TABLE orders IN ACCESS EXCLUSIVE MODE',
-    "SELECT setval('s', 1)",
   ],
   merge: ['MERGE INTO plain p USING orders o ON p.id = o.id WHEN NOT MATCHED THEN INSERT VALUES (o.id)'],
   copy: ['COPY orders TO STDOUT', 'COPY orders FROM STDIN', 'COPY (SELECT 1) TO STDOUT'],
@@ -155,6 +154,7 @@ const corpus: Readonly<Record<StatementClass, readonly string[]>> = {
     'DELETE FROM orders WHERE id = 1; TRUNCATE plain',
   ],
   ddl: [
+    "SELECT setval('s', 1)",
     'CREATE TABLE t (id int)',
     'CREATE TEMP TABLE t (id int)',
     'CREATE TABLE t AS SELECT * FROM orders',

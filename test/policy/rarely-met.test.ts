@@ -205,7 +205,7 @@ describe('a WHERE', () => {
     ['NULL', false],
     ['NOT id = ANY (ARRAY[id, total])', false],
     ['id IN (SELECT id FROM plain)', false],
-    ['id IN (SELECT o.id FROM orders o, plain p)', false],
+    ['id IN (SELECT o.id FROM orders o, plain p)', true],
     ['EXISTS (SELECT FROM plain WHERE label = status)', false],
     ['(id = id) IS NOT FALSE', true],
     ['(id <> id) IS NOT TRUE', true],

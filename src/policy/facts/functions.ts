@@ -13,7 +13,8 @@ export function callFunction(node: Tree, context: Context): void {
   const { out } = context;
   const builtin = schema === null || schema === 'pg_catalog';
   if (builtin && name === 'set_config') setConfig(asList(node['args']), context);
-  if (builtin && name === 'setval') out.raise('update');
+  // What ALTER SEQUENCE … RESTART does, with no transaction to undo it: numbers are handed out again that rows hold already.
+  if (builtin && name === 'setval') out.raise('ddl');
   callNamed(schema, name, context);
 }
 

@@ -1,297 +1,375 @@
 /**
- * Does the WHERE of an UPDATE or DELETE choose rows? `true`, `1 = 1`, `id = id`, `id IS NOT NULL` on a NOT NULL column, `id IN (SELECT id
- * FROM t)`, `… OR true` and whatever says nothing about the row itself admit every row: that is a missing WHERE.
+ * Does the WHERE of an UPDATE or DELETE choose rows? It does when one of its clauses (clauses.ts) leaves rows out: when it compares
+ * something of the row with something that is made neither from the same columns of that row nor from an unrestricted read of the
+ * same relation (reach.ts). What cannot be shown to choose counts as a missing WHERE.
  */
 import type { Context } from '../lineage/context.ts';
-import { canonical } from '../parse/digest.ts';
 import type { RelationName, Tree } from '../parse/node.ts';
-import {
-  asList,
-  asTree,
-  literalText,
-  names,
-  nodeOf,
-  qualified,
-  relationName,
-  unwrap,
-} from '../parse/node.ts';
+import { asList, asText, asTree, literalText, names, nodeOf, qualified, unwrap } from '../parse/node.ts';
 import type { CatalogColumn } from '../types.ts';
+import { type Clause, clauses, type Literal } from './clauses.ts';
+import {
+  AGGREGATES,
+  answer,
+  type Ctes,
+  type Inputs,
+  inputsOf,
+  own,
+  queryReach,
+  type Reach,
+  type Target,
+  targetReach,
+  Undecided,
+  withQueries,
+} from './reach.ts';
 
-interface Target {
-  readonly name: RelationName;
-  /** null: the catalog does not know the table, so that any column may be its own. */
-  readonly columns: ReadonlyMap<string, CatalogColumn> | null;
-  /** Other names in FROM or USING for the very same table. */
-  readonly twins: ReadonlySet<string>;
-  /** Columns that a table in a subquery surely has. */
-  readonly columnsOf: (name: RelationName) => readonly string[];
-}
-
-export function limits(statement: Tree, name: RelationName, context: Context): boolean {
+export function limits(statement: Tree, name: RelationName, outer: Ctes | null, context: Context): boolean {
   const where = statement['whereClause'];
   if (where === undefined || where === null) return false;
-  const [relation, ...others] = context.env.resolve(name, context.resolution).relations;
-  const known = relation !== undefined && others.length === 0;
-  const twins = new Set<string>();
-  for (const item of [...asList(statement['fromClause']), ...asList(statement['usingClause'])]) {
-    const range = nodeOf(item, 'RangeVar');
-    if (range === null) continue;
-    const other = relationName(range);
-    if (other.name === name.name && (other.schema ?? name.schema) === (name.schema ?? other.schema))
-      twins.add(other.alias ?? other.name);
-  }
-  return chooses(where, true, {
-    name,
-    columns: known ? new Map(relation.columns.map((column) => [column.name, column])) : null,
-    twins,
-    columnsOf: (other) => {
-      const found = context.env.resolve(other, context.resolution).relations;
-      return found.length === 1 ? (found[0]?.columns.map((column) => column.name) ?? []) : [];
-    },
+  const from = [...asList(statement['fromClause']), ...asList(statement['usingClause'])];
+  const ctes = withQueries(statement, outer);
+  return shown(() => {
+    const { reach, conditions } = targetReach(targetOf(name, context), from, ctes, context, restricts, where);
+    return restricts(conditions, reach);
   });
 }
 
-/** Operators that hold of a value and itself. */
-const REFLEXIVE = new Set(['=', '<=', '>=', '~~', '~~*', '@>', '<@', '&&']);
-const IRREFLEXIVE = new Set(['<>', '!=', '<', '>', '!~~', '!~~*']);
-/** Patterns that every text matches. */
-const ANYTHING = /^(?:%*|\.\*|\^|\$|\^\.\*\$?)$/u;
-
-/** May it leave a row of the target out? `sense` false: of its negation. */
-function chooses(value: unknown, sense: boolean, target: Target): boolean {
-  const truth = constant(value);
-  // `WHERE false` and `WHERE NULL` leave all out.
-  if (truth !== undefined) return truth !== sense;
-  if (!concerns(value, target)) return false;
-  const wrapped = unwrap(value);
-  if (wrapped === null) return true;
-  const { kind, node } = wrapped;
-  switch (kind) {
-    case 'BoolExpr': {
-      const args = asList(node['args']);
-      if (node['boolop'] === 'NOT_EXPR') return chooses(args[0], !sense, target);
-      const all = (node['boolop'] === 'AND_EXPR') === sense;
-      const parts = args.map((arg) => chooses(arg, sense, target));
-      return all ? parts.some(Boolean) : parts.every(Boolean);
-    }
-    case 'NullTest':
-      return !(neverNull(node['arg'], target) && (node['nulltesttype'] === 'IS_NOT_NULL') === sense);
-    case 'BooleanTest':
-      switch (node['booltesttype']) {
-        case 'IS_TRUE':
-        case 'IS_NOT_FALSE':
-          return chooses(node['arg'], sense, target);
-        case 'IS_FALSE':
-        case 'IS_NOT_TRUE':
-          return chooses(node['arg'], !sense, target);
-        default:
-          return !(neverNull(node['arg'], target) && (node['booltesttype'] === 'IS_NOT_UNKNOWN') === sense);
-      }
-    case 'A_Expr':
-      return !tautology(node, sense, target);
-    case 'SubLink':
-      return !(
-        sense &&
-        node['subLinkType'] === 'ANY_SUBLINK' &&
-        wholeColumn(node['testexpr'], node['subselect'], target)
-      );
-    case 'CaseExpr': {
-      const results = asList(node['args']).map((item) => nodeOf(item, 'CaseWhen')?.['result']);
-      return [...results, node['defresult']].some(
-        (result) => result === undefined || chooses(result, sense, target),
-      );
-    }
-    case 'CoalesceExpr':
-      return asList(node['args']).every((arg) => chooses(arg, sense, target));
-    default:
-      return true;
+function shown(tell: () => boolean): boolean {
+  try {
+    return tell();
+  } catch (error) {
+    if (error instanceof Undecided) return false;
+    throw error;
   }
 }
 
-function neverNull(value: unknown, target: Target): boolean {
-  const column = own(value, target);
-  return column !== null && target.columns?.get(column)?.notNull === true;
+/** `INSERT INTO t SELECT … FROM t ON CONFLICT … DO UPDATE` meets every row of t. */
+export function overwritesAll(
+  insert: Tree,
+  name: RelationName,
+  conflict: Tree,
+  outer: Ctes | null,
+  context: Context,
+): boolean {
+  const excluded = [
+    { RangeVar: { relname: name.name, schemaname: name.schema, alias: { aliasname: 'excluded' } } },
+  ];
+  const ctes = withQueries(insert, outer);
+  return !shown(() => {
+    const target = targetOf(name, context);
+    const where = conflict['whereClause'];
+    const { reach, conditions } = targetReach(target, excluded, ctes, context, restricts, where);
+    const above = { ...reach, target: null, sources: [], seen: new Map() };
+    const columns = answer(insert['selectStmt'], above, restricts);
+    if (columns === null) return false;
+    const some = columns.some(({ inputs }) => inputs.copies.size > 0 && !inputs.other);
+    return !some || restricts(conditions, reach);
+  });
 }
 
-function tautology(node: Tree, sense: boolean, target: Target): boolean {
+function targetOf(name: RelationName, context: Context): Target {
+  const [relation, ...others] = context.env.resolve(name, context.resolution).relations;
+  const known = relation !== undefined && others.length === 0;
+  return { alias: name.alias ?? name.name, name, relation: known ? relation : null };
+}
+
+function restricts(conditions: readonly unknown[], reach: Reach): boolean {
+  return conditions.some(
+    (condition) => clauses(condition)?.some((clause) => leavesOut(clause, reach)) ?? false,
+  );
+}
+
+function leavesOut(clause: Clause, reach: Reach): boolean {
+  return clause.every((literal) => chooses(literal, reach)) && !covers(clause, reach);
+}
+
+/** May this predicate by itself leave a row out? */
+function chooses({ node: value, sense }: Literal, reach: Reach): boolean {
+  const wrapped = unwrap(value);
+  if (wrapped === null) return false;
+  const { kind, node } = wrapped;
+  if (kind === 'SubLink' && node['subLinkType'] !== 'EXPR_SUBLINK') return subquery(node, sense, reach);
+  const inputs = inputsOf(value, reach, restricts);
+  // `tableoid` is the same for all.
+  if ([...inputs.row].every((column) => column === 'tableoid')) return false;
+  switch (kind) {
+    case 'CurrentOfExpr':
+    case 'ColumnRef':
+    case 'A_Indirection':
+    case 'JsonIsPredicate':
+    case 'SubLink':
+      return true;
+    case 'NullTest':
+      return sense ? mayBeNull(node['arg']) : mayHide(node['arg'], inputs, reach);
+    case 'A_Expr':
+      return compares(node, sense, reach);
+    case 'FuncCall': {
+      const empty = asList(node['args']).some((arg) => literalText(arg) === '');
+      return !empty && (inputs.fixed || inputs.other || inputs.row.size > 1);
+    }
+    default:
+      return inputs.fixed || inputs.other;
+  }
+}
+
+// ── comparisons ────────────────────────────────────────────────────────────────────────────────────────────────────
+/** Patterns that every text matches. */
+const ANYTHING = /^(?:%*|\.\*|\^|\$|\^\.\*\$?)$/u;
+const PATTERNS = new Set(['~~', '~~*', '~', '~*']);
+/** Operators that hold of a value and itself. */
+const REFLEXIVE = new Set(['=', '~~', '~~*', '@>', '<@', '&&']);
+
+function compares(node: Tree, sense: boolean, reach: Reach): boolean {
   const { name } = qualified(node['name']);
   const [left, right] = [node['lexpr'], node['rexpr']];
+  const against = (value: unknown, holds: boolean): boolean =>
+    sides(left, inputsOf(value, reach, restricts), value, name, holds, reach);
   switch (node['kind']) {
-    case 'AEXPR_OP':
     case 'AEXPR_LIKE':
-    case 'AEXPR_ILIKE': {
-      if (same(left, right, target)) return (sense ? REFLEXIVE : IRREFLEXIVE).has(name);
-      const pattern = literalText(right);
-      const matches = sense ? ['~~', '~~*', '~', '~*'] : ['!~~', '!~~*', '!~', '!~*'];
-      return (
-        pattern !== null &&
-        matches.includes(name) &&
-        ANYTHING.test(pattern) &&
-        (!name.includes('~~') || pattern.startsWith('%'))
-      );
-    }
+    case 'AEXPR_ILIKE':
+    case 'AEXPR_SIMILAR':
+    case 'AEXPR_OP':
+      if (sense && PATTERNS.has(name) && matchesAll(right, name)) return false;
+      return against(right, sense);
     case 'AEXPR_NOT_DISTINCT':
-      return sense && same(left, right, target);
-    case 'AEXPR_DISTINCT':
-      return !sense && same(left, right, target);
+      return against(right, sense);
     case 'AEXPR_IN':
-      return (
-        sense === (name === '=') &&
-        asList(nodeOf(right, 'List')?.['items'] ?? right).some((item) => same(left, item, target))
-      );
-    case 'AEXPR_OP_ANY': {
-      if (!sense || name !== '=') return false;
-      const link = nodeOf(right, 'SubLink');
-      if (link !== null) return wholeColumn(left, link['subselect'], target);
-      return asList(nodeOf(right, 'A_ArrayExpr')?.['elements']).some((item) => same(left, item, target));
+    case 'AEXPR_OP_ANY':
+    case 'AEXPR_OP_ALL': {
+      const items = nodeOf(right, 'List')?.['items'] ?? nodeOf(right, 'A_ArrayExpr')?.['elements'];
+      const any = (node['kind'] !== 'AEXPR_OP_ALL') === sense;
+      if (items === undefined && !Array.isArray(right))
+        return literalText(right) !== '{}' && against(right, sense);
+      const list = asList(items ?? right);
+      const flags = new Set(list.map((item) => nodeOf(item, 'A_Const')?.['boolval'] && literalText(item)));
+      if (any && flags.has('true') && flags.has('false')) return false;
+      return any ? list.every((item) => against(item, sense)) : list.some((item) => against(item, sense));
     }
-    case 'AEXPR_BETWEEN':
-    case 'AEXPR_BETWEEN_SYM':
-      return (
-        sense && asList(nodeOf(right, 'List')?.['items'] ?? right).every((item) => same(left, item, target))
-      );
+    case 'AEXPR_BETWEEN_SYM': {
+      const bounds = asList(nodeOf(right, 'List')?.['items'] ?? right);
+      return bounds.every((bound) => against(bound, false));
+    }
     default:
       return false;
   }
 }
 
-/** The same expression, also through another name of the same table. */
-function same(left: unknown, right: unknown, target: Target): boolean {
-  if (left === undefined || right === undefined) return false;
-  const [a, b] = [columnText(left, target), columnText(right, target)];
-  if (a !== null || b !== null) return a === b;
-  return canonical(left) === canonical(right);
+function matchesAll(pattern: unknown, name: string): boolean {
+  // SIMILAR TO is a function of the pattern.
+  const text = literalText(asList(nodeOf(pattern, 'FuncCall')?.['args'])[0] ?? pattern);
+  return text !== null && ANYTHING.test(text) && (!name.includes('~~') || text.startsWith('%'));
 }
 
-/** A column of the target, by its bare name. */
-function own(value: unknown, target: Target): string | null {
-  const parts = names(nodeOf(value, 'ColumnRef')?.['fields']);
-  const column = parts.at(-1);
-  if (column === undefined || column === null) return null;
-  const table = parts.at(-2);
-  if (table === undefined) return target.columns === null || target.columns.has(column) ? column : null;
-  return table === (target.name.alias ?? target.name.name) ? column : null;
+function sides(
+  left: unknown,
+  b: Inputs,
+  right: unknown,
+  name: string,
+  sense: boolean,
+  reach: Reach,
+): boolean {
+  const a = inputsOf(left, reach, restricts);
+  if (a.row.size === 0 && b.row.size === 0) return false;
+  if (a.other || b.other) return true;
+  const [x, y] = [own(a), own(b)];
+  // `id - id = 0`: one column against itself is not compared with anything.
+  if (x.size === 0 || y.size === 0) return !((x.size === 0 ? y : x).size === 1 && a.count + b.count > 1);
+  if (x.size !== y.size || [...x].some((column) => !y.has(column))) return true;
+  if (a.copies.size === 0 && b.copies.size === 0)
+    return name === '=' && !sense && (settles(left) || settles(right));
+  const aggregate = a.aggregate ?? b.aggregate;
+  if (aggregate !== null && aggregate !== 'array_agg')
+    return sense || !(name === '<' || name === '>') || !/^(?:min|max)$/.test(aggregate);
+  return sense ? !REFLEXIVE.has(name) : name !== '<' && name !== '>';
 }
 
-function columnText(value: unknown, target: Target): string | null {
-  const mine = own(value, target);
-  if (mine !== null) return mine;
-  const parts = names(nodeOf(value, 'ColumnRef')?.['fields']);
-  const [table, column] = [parts.at(-2), parts.at(-1)];
-  return typeof table === 'string' && typeof column === 'string' && target.twins.has(table) ? column : null;
+/** Done twice it changes nothing more: `email <> lower(email)` leaves out what is in order already. */
+const SETTLING = new Set(
+  'lower upper initcap trim btrim ltrim rtrim normalize round trunc ceil floor abs date_trunc'.split(' '),
+);
+
+function settles(value: unknown): boolean {
+  const call = nodeOf(value, 'FuncCall');
+  if (call === null || !SETTLING.has(qualified(call['funcname']).name)) return false;
+  return asList(call['args']).every((arg) => {
+    const kind = unwrap(arg)?.kind;
+    return kind === 'ColumnRef' || kind === 'A_Const' || kind === 'ParamRef' || settles(arg);
+  });
 }
 
-/** `column IN (SELECT column FROM the same table)`, all of it. */
-function wholeColumn(tested: unknown, query: unknown, target: Target): boolean {
-  const select = nodeOf(query, 'SelectStmt');
-  const [item, ...more] = asList(select?.['fromClause']);
-  const range = nodeOf(item, 'RangeVar');
-  if (select === null || range === null || more.length > 0) return false;
-  for (const field of ['whereClause', 'havingClause', 'limitCount', 'limitOffset', 'groupClause'])
-    if (select[field] !== undefined) return false;
-  const other = relationName(range);
-  if (other.name !== target.name.name) return false;
-  const column = own(tested, target);
-  const output = names(
-    nodeOf(nodeOf(asList(select['targetList'])[0], 'ResTarget')?.['val'], 'ColumnRef')?.['fields'],
-  );
-  return column !== null && output.at(-1) === column;
-}
+// ── NULL ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+const TRUTHS = new Set(['BoolExpr', 'NullTest', 'BooleanTest', 'SubLink']);
+const VALUES = new Set(['->', '->>', '#>', '#>>', '+', '-', '*', '/', '%', '||']);
 
-/** Names that a subquery brings of its own. */
-interface Inner {
-  readonly tables: ReadonlySet<string>;
-  readonly columns: ReadonlySet<string>;
-}
-const NO_INNER: Inner = { tables: new Set(), columns: new Set() };
-
-/** Does it look at the target's row at all? */
-function concerns(value: unknown, target: Target, inner: Inner = NO_INNER): boolean {
-  if (Array.isArray(value)) return value.some((item) => concerns(item, target, inner));
-  const tree = asTree(value);
-  if (tree === null) return false;
-  if (nodeOf(tree, 'CurrentOfExpr') !== null) return true;
-  const ref = nodeOf(tree, 'ColumnRef');
-  if (ref !== null) {
-    const parts = names(ref['fields']);
-    const [table, column] = [parts.at(-2), parts.at(-1)];
-    if (typeof table === 'string') {
-      return !inner.tables.has(table) && table === (target.name.alias ?? target.name.name);
-    }
-    if (column === undefined || column === null) return inner === NO_INNER;
-    if (inner.columns.has(column)) return false;
-    return SYSTEM.has(column) || column === target.name.name || own(tree, target) !== null;
-  }
-  const select = nodeOf(tree, 'SelectStmt');
-  if (select !== null) return concerns(Object.values(select), target, within(select, target, inner));
-  return Object.values(tree).some(
-    (child) => typeof child === 'object' && child !== null && concerns(child, target, inner),
-  );
-}
-
-/** Only tables of the catalog tell which columns they bring; a name that both may have is then the subquery's. */
-function within(select: Tree, target: Target, outer: Inner): Inner {
-  const tables = new Set(outer.tables);
-  const columns = new Set(outer.columns);
-  for (const item of asList(select['fromClause'])) {
-    const range = nodeOf(item, 'RangeVar');
-    if (range === null) continue;
-    const name = relationName(range);
-    tables.add(name.alias ?? name.name);
-    if (name.aliasColumns.length === 0) for (const column of target.columnsOf(name)) columns.add(column);
-  }
-  return { tables, columns };
-}
-const SYSTEM = new Set(['ctid', 'xmin', 'xmax', 'tableoid', 'cmin', 'cmax']);
-
-/** The truth of a constant expression: undefined when it is none that can be told; null is as good as false. */
-function constant(value: unknown): boolean | null | undefined {
+/** `(id = NULL) IS NULL` and the like are true of every row. */
+function mayBeNull(value: unknown): boolean {
   const wrapped = unwrap(value);
-  if (wrapped === null) return undefined;
+  if (wrapped === null) return false;
   const { kind, node } = wrapped;
-  switch (kind) {
-    case 'A_Const': {
-      if (node['isnull'] === true) return null;
-      const text = literalText(value);
-      return text === null ? undefined : /^(?:t|tr|tru|true|y|yes|on|1)$/i.test(text);
-    }
-    case 'TypeCast':
-      return qualified(asTree(node['typeName'])?.['names']).name === 'bool'
-        ? constant(node['arg'])
-        : undefined;
-    case 'BoolExpr': {
-      const parts = asList(node['args']).map(constant);
-      if (node['boolop'] === 'NOT_EXPR')
-        return parts[0] === undefined || parts[0] === null ? parts[0] : !parts[0];
-      const decisive = node['boolop'] === 'OR_EXPR';
-      if (parts.includes(decisive)) return decisive;
-      return parts.includes(undefined) ? undefined : parts.includes(null) ? null : !decisive;
-    }
-    case 'A_Expr': {
-      if (node['kind'] !== 'AEXPR_OP') return undefined;
-      const [a, b] = [number(node['lexpr']), number(node['rexpr'])];
-      const { name } = qualified(node['name']);
-      if (a !== null && b !== null) return COMPARE[name]?.(a, b);
-      const text = literalText(node['lexpr']);
-      return name === '=' && text !== null && text === literalText(node['rexpr']) ? true : undefined;
-    }
-    default:
-      return undefined;
+  if (kind === 'TypeCast') return mayBeNull(node['arg']);
+  if (TRUTHS.has(kind)) return kind === 'SubLink' && node['subLinkType'] === 'EXPR_SUBLINK';
+  if (kind === 'A_Const') return node['isnull'] !== true;
+  if (kind === 'A_Expr') {
+    if (node['kind'] === 'AEXPR_NULLIF')
+      return nodeOf(node['rexpr'], 'A_Const') !== null && mayBeNull(node['lexpr']);
+    if (node['kind'] !== 'AEXPR_OP' || !VALUES.has(qualified(node['name']).name)) return false;
+    return mayBeNull(node['lexpr'] ?? node['rexpr']) && mayBeNull(node['rexpr']);
   }
+  return asList(node['args']).every(mayBeNull);
 }
 
-const COMPARE: Readonly<Record<string, (a: number, b: number) => boolean>> = {
-  '=': (a, b) => a === b,
-  '<>': (a, b) => a !== b,
-  '<': (a, b) => a < b,
-  '>': (a, b) => a > b,
-  '<=': (a, b) => a <= b,
-  '>=': (a, b) => a >= b,
-};
+/** Of something that can be NULL in some row. */
+function mayHide(value: unknown, inputs: Inputs, reach: Reach): boolean {
+  const wrapped = unwrap(value);
+  if (wrapped === null || inputs.row.has('*')) return false;
+  const { kind, node } = wrapped;
+  if (kind === 'TypeCast') return mayHide(node['arg'], inputs, reach);
+  const part = kind === 'A_Expr' && /->|#>/.test(qualified(node['name']).name);
+  if (part || kind === 'A_Indirection' || (kind === 'A_Expr' && node['kind'] === 'AEXPR_NULLIF')) return true;
+  const columns = new Map(
+    reach.target?.relation?.columns.map((one): [string, CatalogColumn] => [one.name, one]),
+  );
+  if (inputs.other && kind === 'SubLink') return true;
+  return [...inputs.row].some((column) => columns.get(column)?.notNull === false || !known(column, columns));
+}
 
-/** A bare number: with a cast it may mean anything. */
-function number(value: unknown): number | null {
-  const node = nodeOf(value, 'A_Const');
-  if (node === null || (node['ival'] === undefined && node['fval'] === undefined)) return null;
-  return Number(literalText(value));
+const known = (column: string, columns: ReadonlyMap<string, CatalogColumn>): boolean =>
+  columns.has(column)
+    ? columns.get(column)?.notNull !== undefined
+    : /^(?:ctid|xmin|xmax|cmin|cmax)$/.test(column);
+
+// ── subqueries ─────────────────────────────────────────────────────────────────────────────────────────────────────
+function subquery(node: Tree, sense: boolean, reach: Reach): boolean {
+  const query = nodeOf(node['subselect'], 'SelectStmt');
+  if (query === null) return false;
+  if (query['op'] !== 'SETOP_NONE') {
+    const arms = ['larg', 'rarg'].map((side) => ({ ...node, subselect: { SelectStmt: query[side] } }));
+    const [left = false, right = false] = arms.map((arm) => subquery(arm, sense, reach));
+    // Each arm of a union may bring in all rows; of the others, the right one only takes away.
+    if (query['op'] === 'SETOP_UNION') return sense ? left && right : left || right;
+    const reads = asTree(query['rarg'])?.['fromClause'] !== undefined;
+    return query['op'] === 'SETOP_EXCEPT' ? sense && (left || reads) : sense && (left || right);
+  }
+  const { reach: inner, conditions } = queryReach(query, reach, restricts);
+  // NOT IN and NOT EXISTS of what has no rows.
+  const rows = query['fromClause'] !== undefined && query['limitCount'] === undefined;
+  if (!sense && (!rows || conditions.some((one) => clauses(one)?.some((clause) => clause.length === 0))))
+    return false;
+  const correlated = conditions.length > 0 && restricts(conditions, rowOnly(inner, reach));
+  if (node['subLinkType'] === 'EXISTS_SUBLINK') {
+    // One row, always.
+    const counted = query['groupClause'] === undefined && asList(query['targetList']).some(aggregates);
+    return correlated && !counted;
+  }
+  if (node['subLinkType'] !== 'ANY_SUBLINK' && node['subLinkType'] !== 'ALL_SUBLINK') return false;
+  const left = inputsOf(node['testexpr'], reach, restricts);
+  if (left.row.size === 0) return sense && correlated;
+  const name = names(node['operName']).at(-1) ?? '=';
+  if (node['subLinkType'] === 'ALL_SUBLINK') return rows;
+  const right = answer(node['subselect'], reach, restricts);
+  if (right === null) return true;
+  const together: Inputs = {
+    row: new Set(right.flatMap(({ inputs }) => [...inputs.row])),
+    copies: new Set(right.flatMap(({ inputs }) => [...inputs.copies])),
+    count: right.reduce((sum, { inputs }) => sum + inputs.count, 0),
+    other: right.some(({ inputs }) => inputs.other),
+    fixed: right.some(({ inputs }) => inputs.fixed),
+    aggregate: right.find(({ inputs }) => inputs.aggregate !== null)?.inputs.aggregate ?? null,
+  };
+  return (sense && correlated) || sides(node['testexpr'], together, null, name, sense, reach);
+}
+
+/** The row's columns are named further out. */
+function rowOnly(inner: Reach, outer: Reach): Reach {
+  return { ...inner, of: outer.of, seen: new Map() };
+}
+
+function aggregates(item: unknown): boolean {
+  const call = nodeOf(nodeOf(item, 'ResTarget')?.['val'], 'FuncCall');
+  return call !== null && (call['agg_star'] === true || AGGREGATES.test(qualified(call['funcname']).name));
+}
+
+// ── alternatives that together are everything ────────────────────────────────────────────────────────────────────
+function covers(clause: Clause, reach: Reach): boolean {
+  const seen = new Map<string, boolean>();
+  for (const { node, sense } of clause) {
+    const text = plain(node, reach);
+    if (seen.has(text) && seen.get(text) !== sense) return true;
+    seen.set(text, sense);
+  }
+  const ranges = new Map<string, Bound[]>();
+  for (const literal of clause) {
+    const bound = boundOf(literal, reach);
+    if (bound !== null) ranges.set(bound.subject, [...(ranges.get(bound.subject) ?? []), bound]);
+  }
+  return [...ranges.values()].some(meet);
+}
+
+interface Bound {
+  readonly subject: string;
+  readonly kind: 'below' | 'above' | 'is' | 'is not';
+  readonly inclusive: boolean;
+  readonly value: unknown;
+  readonly text: string;
+}
+
+function boundOf({ node: value, sense }: Literal, reach: Reach): Bound | null {
+  const node = nodeOf(value, 'A_Expr');
+  if (node === null || node['kind'] === 'AEXPR_OP_ALL') return null;
+  const name = asText(names(node['name']).at(-1));
+  const base = {
+    subject: plain(node['lexpr'], reach),
+    value: node['rexpr'],
+    text: plain(node['rexpr'], reach),
+    inclusive: !sense,
+  };
+  if (name === '=') return { ...base, kind: sense ? 'is' : 'is not' };
+  if (node['kind'] !== 'AEXPR_OP') return null;
+  if (name === '<') return { ...base, kind: sense ? 'below' : 'above' };
+  if (name === '>') return { ...base, kind: sense ? 'above' : 'below' };
+  return null;
+}
+
+function meet(bounds: readonly Bound[]): boolean {
+  const of = (kind: Bound['kind']) => bounds.filter((bound) => bound.kind === kind);
+  const [below, above, is, not] = [of('below'), of('above'), of('is'), of('is not')];
+  // All but one value, or anything else than just another value of the same.
+  if (not.some(({ text }) => not[0]?.text !== text)) return true;
+  if (not.length > 0 && below.length + above.length + is.length > 0) return true;
+  const flags = new Set(is.map(({ value }) => literalText(value)));
+  if (flags.has('t') && flags.has('f')) return true;
+  return below.some((low) =>
+    above.some((high) => {
+      if (low.text === high.text)
+        return low.inclusive || high.inclusive || is.some(({ text }) => text === low.text);
+      const [a, b] = [comparable(low.value), comparable(high.value)];
+      return a === null || b === null || typeof a !== typeof b || a >= b;
+    }),
+  );
+}
+
+/** Numbers and dates; of others it cannot be told which is more. */
+function comparable(value: unknown): number | string | null {
+  const text = literalText(value);
+  if (text === null) return null;
+  if (/^\d{4}-\d{2}-\d{2}(?:[ T][\d:.]+)?$/.test(text)) return text;
+  return /^-?\d+(?:\.\d+)?$/.test(text) ? Number(text) : null;
+}
+
+/** The text of an expression without its casts, columns of the row by their bare names. */
+function plain(value: unknown, reach: Reach): string {
+  return JSON.stringify(value, (field, child: unknown) => {
+    if (
+      typeof child === 'number' &&
+      (field === 'location' || field.includes('_list_') || field.endsWith('_location'))
+    )
+      return undefined;
+    let inner = child;
+    for (let cast = nodeOf(inner, 'TypeCast'); cast !== null; cast = nodeOf(inner, 'TypeCast'))
+      inner = cast['arg'];
+    const fields = names(nodeOf(inner, 'ColumnRef')?.['fields']);
+    if (fields.length === 0) return inner;
+    const { row } = inputsOf(inner, reach, restricts);
+    return row.size > 0 ? { row: [...row] } : inner;
+  });
 }

@@ -17,17 +17,14 @@ import {
 } from '../parse/node.ts';
 import type { RelationUse } from '../types.ts';
 import { callByAttribute, callFunction, callHidden, callOperators } from './functions.ts';
-import { limits } from './limits.ts';
+import { limits, overwritesAll } from './limits.ts';
+import type { Ctes } from './reach.ts';
 import { touch } from './touch.ts';
 
 /** WITH names in reach, and how a relation named here is touched. */
 export interface Place {
-  readonly ctes: CteNames | null;
+  readonly ctes: Ctes | null;
   readonly access: RelationUse['access'];
-}
-interface CteNames {
-  readonly name: string;
-  readonly next: CteNames | null;
 }
 
 export function walk(value: unknown, place: Place, context: Context): void {
@@ -171,35 +168,25 @@ function modify(
     if (conflict?.['action'] === 'ONCONFLICT_UPDATE') {
       out.raise('update');
       touch(name, 'update', context);
-      if (overwritesAll(node, name.name, conflict)) out.missingWhere = true;
+      if (overwritesAll(node, name, conflict, place.ctes, context)) out.missingWhere = true;
     }
     return;
   }
-  if (!limits(node, name, context)) out.missingWhere = true;
+  if (!limits(node, name, place.ctes, context)) out.missingWhere = true;
   if (node['returningClause'] !== undefined) walk({ RangeVar: target }, { ...place, ctes: null }, context);
 }
 
-/** `INSERT INTO t SELECT * FROM t ON CONFLICT … DO UPDATE` meets every row of t. */
-function overwritesAll(insert: Tree, target: string, conflict: Tree): boolean {
-  const select = nodeOf(insert['selectStmt'], 'SelectStmt');
-  return (
-    select?.['whereClause'] === undefined &&
-    conflict['whereClause'] === undefined &&
-    asList(select?.['fromClause']).some((item) => nodeOf(item, 'RangeVar')?.['relname'] === target)
-  );
-}
-
-function withNames(node: Tree, outer: Place, context: Context): CteNames | null {
+function withNames(node: Tree, outer: Place, context: Context): Ctes | null {
   const clause = bare(node['withClause'], 'WithClause');
   let ctes = outer.ctes;
   if (clause === null) return ctes;
   const queries = asList(clause['ctes']).map((item) => nodeOf(item, 'CommonTableExpr') ?? {});
   const recursive = clause['recursive'] === true;
-  if (recursive) for (const query of queries) ctes = { name: asText(query['ctename']), next: ctes };
+  if (recursive) for (const query of queries) ctes = { name: asText(query['ctename']), query, next: ctes };
   for (const query of queries) {
     // Not recursive: it does not see itself, so its own name means the table.
     walkFields(query, { ctes, access: 'read' }, context);
-    if (!recursive) ctes = { name: asText(query['ctename']), next: ctes };
+    if (!recursive) ctes = { name: asText(query['ctename']), query, next: ctes };
   }
   return ctes;
 }
