@@ -1,5 +1,6 @@
 import type { DecidingSurface } from '../policy/types.ts';
-import type { ApprovalRequest, Approver, RefusedWhy, Surface } from './types.ts';
+import { isNamed, mayDecide, seated, seatsOf } from './owed.ts';
+import type { ApprovalRequest, Approver, Person, RefusedWhy, Surface } from './types.ts';
 
 /** The form in which people are compared: one person with two spellings of an address is one person. */
 export function personKey(id: string): string {
@@ -46,18 +47,15 @@ export function authorise(
   request: ApprovalRequest,
   approver: Approver,
   effect: 'approve' | 'deny',
-  reason: string | null,
   approverGroups: readonly string[],
 ): Authorised {
-  const named = request.terms.approverGroups;
-  const inNamed = named.some((group) => approver.groups.includes(group));
-  const general = approverGroups.length === 0 || approverGroups.some((g) => approver.groups.includes(g));
-  if (personKey(approver.id) === '' || !(named.length === 0 ? general : inNamed))
+  const inNamed = isNamed(request, approver.groups);
+  if (personKey(approver.id) === '' || !mayDecide(request, approver.groups, approverGroups))
     return { kind: 'refused', why: 'not-approver' };
 
-  const me = keysOf(approver.id, approver.email, approver.slackId && slackKey(approver.slackId));
-  const { ownerId, ownerEmail, mintedBy } = request.requester;
-  const owner = keysOf(ownerId, ownerEmail);
+  const me = keysOfPerson(approver);
+  const { ownerId, mintedBy } = request.requester;
+  const owner = keysOfOwner(request);
   const minter = keysOf(mintedBy);
   if (compare(me, owner) === 'same') return { kind: 'refused', why: 'own-request' };
   if (effect === 'approve') {
@@ -77,21 +75,35 @@ export function authorise(
 
   if (request.state !== 'pending') return { kind: 'late' };
 
-  const approved = new Set(
-    request.decisions.flatMap(({ effect: made, approverId }) =>
-      made === 'approve' ? keysOf(approverId) : [],
-    ),
-  );
-  if (effect === 'approve') {
-    const met = [...approved].map((key) => compare(me, [key]));
-    if (met.includes('same')) return { kind: 'refused', why: 'already-counted' };
-    if (met.includes('unclear')) return { kind: 'refused', why: 'identity-unclear' };
-  }
-  if (request.terms.reasonRequired && reason === null) return { kind: 'refused', why: 'reason-needed' };
   if (effect === 'deny') return { kind: 'counts', missing: 0 };
+  const approvals = request.decisions.filter((made) => made.effect === 'approve');
+  const met = approvals.map(({ approverId }) => compare(me, keysOf(approverId)));
+  if (met.includes('same')) return { kind: 'refused', why: 'already-counted' };
+  if (met.includes('unclear')) return { kind: 'refused', why: 'identity-unclear' };
+  if (lacksReason(request)) return { kind: 'refused', why: 'reason-needed' };
 
-  const needed = Number.isFinite(request.terms.quorum)
-    ? Math.max(1, Math.ceil(request.terms.quorum))
-    : Infinity;
-  return { kind: 'counts', missing: Math.max(0, needed - approved.size - 1) };
+  const before = approvals.map(({ groups = [] }) => groups);
+  const filled = seated(request, [...before, approver.groups], approverGroups);
+  if (filled === seated(request, before, approverGroups)) return { kind: 'refused', why: 'not-owed' };
+  return { kind: 'counts', missing: seatsOf(request, approverGroups).length - filled };
+}
+
+/** Nobody approves it before its requester has said what the rule asks for. */
+export function lacksReason({ terms, purpose }: Pick<ApprovalRequest, 'terms' | 'purpose'>): boolean {
+  if (terms.ticketRequired === true && !TICKET.test(purpose ?? '')) return true;
+  return terms.reasonRequired && (purpose ?? '') === '';
+}
+/** `OPS-123`, `#123`. */
+const TICKET = /(?<![\w-])(?:[A-Z][A-Z0-9]{1,9}-|#)\d{1,9}(?!\w)/;
+
+/** Is this the accountable person behind the request? Doubt says no. */
+export function isOwner(request: ApprovalRequest, person: Person): boolean {
+  return compare(keysOfPerson(person), keysOfOwner(request)) === 'same';
+}
+
+function keysOfPerson({ id, email, slackId }: Person | Approver): readonly string[] {
+  return keysOf(id, email, slackId && slackKey(slackId));
+}
+function keysOfOwner({ requester }: ApprovalRequest): readonly string[] {
+  return keysOf(requester.ownerId, requester.ownerEmail);
 }

@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { authorise } from './authorise.ts';
-import { Clearances, restored } from './clearance.ts';
+import { Clearances } from './clearance.ts';
 import { normaliseId, randomId } from './ids.ts';
+import { createOwner } from './owner.ts';
+import { createSweep } from './sweep.ts';
 import { plain } from './text.ts';
 import type {
   ApprovalRequest,
@@ -62,7 +64,6 @@ export interface RunningDesk extends Desk {
 }
 
 const BEAT_MS = 5_000;
-const SILENT_MS = 30_000;
 const END_OF_TIME = 8.64e15;
 
 /** Every retry below follows somebody else's progress; this many in a row mean that something is wrong. */
@@ -112,6 +113,8 @@ export function createDesk(options: DeskOptions): RunningDesk {
 
   const clearances = new Clearances({ store, desk, now, changed, persist });
   const waiters = new Waiters({ store, desk, now, clearances, changed, away, persist });
+  const ends = createSweep({ store, desk, now, waiters, clearances, changed, persist });
+  const owner = createOwner({ store, now, changed, answered });
 
   /** A desk that holds must be known to live before it does, or others take over what it holds. */
   async function beat(): Promise<void> {
@@ -147,13 +150,17 @@ export function createDesk(options: DeskOptions): RunningDesk {
   // ── hold ───────────────────────────────────────────────────────────────────────────────────────────────────────
   function draftRequest(draft: HoldDraft, id: string): ApprovalRequest {
     const createdAt = now();
+    const expiresAt = createdAt + (draft.terms.expiresMs ?? limits.requestMs);
+    const { escalation } = draft.terms;
     return {
       ...draft,
       id,
       version: 1,
       state: 'pending',
       createdAt,
-      expiresAt: createdAt + (draft.terms.expiresMs ?? limits.requestMs),
+      expiresAt,
+      remindAt: createdAt + Math.ceil((expiresAt - createdAt) / 2),
+      escalateAt: escalation === undefined ? null : createdAt + escalation.afterMs,
       decisions: [],
       waiterLive: true,
       grantExpiresAt: null,
@@ -200,7 +207,17 @@ export function createDesk(options: DeskOptions): RunningDesk {
         if (won !== null) return { kind: 'cleared', ...won };
         continue;
       }
-      const patch: RequestPatch = { state: 'pending', waiterLive: true, holder: desk, ...by };
+      const { purpose } = draft;
+      const patch: RequestPatch = {
+        state: 'pending',
+        waiterLive: true,
+        holder: desk,
+        ...by,
+        ...(purpose ? { purpose } : {}),
+        ...(draft.impact
+          ? { impact: { ...draft.impact, counted: found.request.impact?.counted ?? null } }
+          : {}),
+      };
       const request = await store.transition(found.request.id, ['pending'], patch);
       if (request === null) continue;
       const ticket = waiters.join(request, by);
@@ -217,9 +234,9 @@ export function createDesk(options: DeskOptions): RunningDesk {
     return { kind: 'refused', why, request, sentence: refusalSentence(why, request, now()) };
   }
 
-  async function decide(input: Parameters<Desk['decide']>[0]): Promise<DecideResult> {
+  async function answered(work: () => Promise<DecideResult>): Promise<DecideResult> {
     try {
-      return await decideNow(input);
+      return await work();
     } catch (error) {
       away(error);
       return { kind: 'unavailable', sentence: unavailableSentence() };
@@ -232,7 +249,7 @@ export function createDesk(options: DeskOptions): RunningDesk {
     for (let attempt = 0; attempt < TRIES; attempt += 1) {
       const request = await store.get(id);
       if (request === null) return refused('no-such-request', null);
-      const answer = authorise(request, approver, effect, reason, approverGroups);
+      const answer = authorise(request, approver, effect, approverGroups);
       // A row and its decisions are read one after the other: a decision of the same moment may be of a later version.
       if (answer.kind === 'refused' && answer.why === 'already-counted') {
         const latest = await store.get(id);
@@ -242,7 +259,7 @@ export function createDesk(options: DeskOptions): RunningDesk {
       if (answer.kind === 'late') return lost(request);
       const at = now();
       if (request.expiresAt <= at) {
-        await end(request, { state: 'expired', endedAt: at });
+        await ends.end(request, { state: 'expired', endedAt: at });
         continue;
       }
       const decision: Decision = {
@@ -252,6 +269,7 @@ export function createDesk(options: DeskOptions): RunningDesk {
         effect,
         reason,
         at,
+        groups: approver.groups.slice(0, 50),
       };
       const patch = outcomeOf(request, decision, answer.missing);
       // The version binds the UPDATE to the row that was judged: no decision, expiry or withdrawal came in between.
@@ -285,38 +303,6 @@ export function createDesk(options: DeskOptions): RunningDesk {
     return { kind: 'lost', request, sentence: lostSentence(request, now()) };
   }
 
-  // ── ends that nobody decided ───────────────────────────────────────────────────────────────────────────────────
-  async function end(request: ApprovalRequest, patch: RequestPatch): Promise<void> {
-    const over = { waiterLive: false, holder: null, claim: null };
-    const ended = await store.transition(
-      request.id,
-      [request.state],
-      { ...over, ...patch },
-      { version: request.version },
-    );
-    if (ended !== null) changed(ended);
-  }
-
-  async function endIdentity(credentialId: string, note: string): Promise<void> {
-    const states = ['pending', 'granted', 'executing'] as const;
-    await persist('end identity', credentialId, async () => {
-      for (let attempt = 0; attempt < TRIES; attempt += 1) {
-        const rows = await store.list({ states, credentialId, limit: 1000 });
-        const open = rows.filter((row) => row.state !== 'executing' || (row.grantExpiresAt ?? 0) > now());
-        if (open.length === 0) return;
-        for (const row of open) {
-          if (row.state !== 'executing') await end(row, { state: 'withdrawn', note, endedAt: now() });
-          // It may be running: its session settles it. What it rolls back must not become a grant again.
-          else {
-            const patch = { state: 'executing' as const, grantExpiresAt: now() };
-            const voided = await store.transition(row.id, ['executing'], patch, { version: row.version });
-            if (voided !== null) changed(voided);
-          }
-        }
-      }
-    });
-  }
-
   async function sweepNow(): Promise<void> {
     const beats = now() - beatAt >= BEAT_MS || now() < beatAt;
     await beat();
@@ -324,34 +310,8 @@ export function createDesk(options: DeskOptions): RunningDesk {
     for (const [key, work] of [...unsaid]) {
       await work().then(() => unsaid.delete(key), away);
     }
-    for (const request of await store.due(now())) {
-      await end(request, { state: request.state === 'pending' ? 'expired' : 'lapsed', endedAt: now() });
-    }
-    if (!beats) return;
-    await store.bury(null, now() - SILENT_MS);
-    await adoptOrphans();
-    await tidyStrays();
-  }
-
-  /** What desks that are gone were executing may have happened or not: nobody may say which. */
-  async function adoptOrphans(): Promise<void> {
-    for (const request of await store.orphans()) {
-      if (request.state === 'executing') {
-        const note = 'the gateway that ran it stopped before the outcome was known';
-        await end(request, { state: 'unknown', note, endedAt: now() });
-      } else await end(request, { state: request.state });
-    }
-  }
-
-  /** Rows that name this desk though nothing here knows of them: the answer of the store was lost, or a waiter's leaving was. */
-  async function tidyStrays(): Promise<void> {
-    const rows = await store.list({ states: ['pending', 'granted', 'executing'], limit: 1000 });
-    for (const row of rows) {
-      if (row.holder !== desk || waiters.has(row.id) || clearances.isActive(row.id)) continue;
-      // Read again: the one that is waiting or running may have come just now.
-      if (row.state !== 'executing') await waiters.disown(row.id);
-      else await end(row, restored(row, now()));
-    }
+    await ends.due();
+    if (beats) await ends.strays();
   }
 
   async function sweep(): Promise<void> {
@@ -370,10 +330,16 @@ export function createDesk(options: DeskOptions): RunningDesk {
   return {
     name: desk,
     hold,
-    decide,
+    decide: (input) => answered(() => decideNow(input)),
+    ...owner,
+    appraise: async (id, impact) => {
+      const request = await store.transition(id, ['pending'], { state: 'pending', impact });
+      if (request !== null) changed(request);
+      return request;
+    },
     get: (id) => store.get(normaliseId(id)),
     list: (filter) => store.list(filter),
-    endIdentity,
+    endIdentity: ends.endIdentity,
     onChange: (listener) => {
       listeners.add(listener);
       return () => listeners.delete(listener);
@@ -382,7 +348,7 @@ export function createDesk(options: DeskOptions): RunningDesk {
     recover: async () => {
       await store.bury(null, END_OF_TIME);
       await store.beat(desk, now());
-      await adoptOrphans();
+      await ends.adoptOrphans();
     },
     close: () => {
       if (closed) return;

@@ -66,8 +66,35 @@ export interface RequestStatement {
   readonly transaction: 'idle' | 'open' | 'failed';
   /** The session runs REPEATABLE READ or SERIALIZABLE: its snapshot predates the approval. */
   readonly snapshotPredates: boolean;
-  /** What the client says (reason, application_name): attacker text, plain, ≤ 300 characters each. */
+  /** What the client says of itself (application_name): attacker text, plain, ≤ 300 characters. */
   readonly clientSays: string | null;
+}
+
+/** What the statement would do, as far as the target can tell before it runs; names as `schema.name`. */
+export interface Impact {
+  /** Rows that the planner expects it to change, or to return; null: `why` says why not. */
+  readonly rows: number | null;
+  readonly why: string | null;
+  /** Uncommitted work or temporary tables of the session, which the target does not show to others. */
+  readonly approximate: boolean;
+  /** Exactly, when an approver asked. */
+  readonly counted: { readonly rows: number; readonly at: number; readonly ms: number } | null;
+  readonly tables: readonly {
+    readonly name: string;
+    readonly rows: number | null;
+    readonly bytes: number | null;
+  }[];
+  /** The strongest lock and where it is taken. */
+  readonly lock: { readonly mode: string; readonly relations: readonly string[] } | null;
+  /** Tables that change along: `public.items (delete)`. */
+  readonly cascades: readonly string[];
+  readonly triggers: readonly string[];
+  /** DDL: is the table written anew? null: no DDL, or it cannot be told. */
+  readonly rewrites: boolean | null;
+  /** What depends on what it changes or drops. */
+  readonly dependents: readonly string[];
+  /** How long the transaction has been open when it was asked, ms; null: none. */
+  readonly transactionMs: number | null;
 }
 
 export interface Approver {
@@ -88,6 +115,20 @@ export interface Decision {
   readonly effect: 'approve' | 'deny';
   readonly reason: string | null;
   readonly at: number;
+  /** The approver's, as they were then: what several groups owe is reckoned with these. */
+  readonly groups?: readonly string[];
+}
+
+/** Somebody as the owner of requests: compared like Requester. */
+export type Person = Pick<Approver, 'id' | 'email' | 'slackId' | 'name' | 'surface'>;
+
+/** Statements asked for together, ahead of time: the lead has the card, the others follow its decision. */
+export interface BundlePart {
+  /** Id of the lead. */
+  readonly lead: string;
+  /** 0: the lead, which stands for the whole script; 1…`of`: its statements in order. */
+  readonly index: number;
+  readonly of: number;
 }
 
 export interface Outcome {
@@ -128,6 +169,16 @@ export interface ApprovalRequest {
   readonly endedAt: number | null;
   /** Desk whose client waits for it or runs it (several processes may share a store). */
   readonly holder?: string | null;
+  /** Why, in the requester's words: attacker text, plain, ≤ 300 characters. */
+  readonly purpose?: string | null;
+  readonly impact?: Impact | null;
+  readonly bundle?: BundlePart | null;
+  /** Undecided until then, approvers are told again; and when they were. */
+  readonly remindAt?: number | null;
+  readonly remindedAt?: number | null;
+  /** Undecided until then, the groups of its escalation may decide too; and since when they may. */
+  readonly escalateAt?: number | null;
+  readonly escalatedAt?: number | null;
 }
 
 /** What the gateway asks for when a verdict is hold. */
@@ -140,6 +191,8 @@ export interface HoldDraft {
   readonly rules: readonly string[];
   readonly reason: string;
   readonly terms: HoldTerms;
+  readonly purpose?: string | null;
+  readonly impact?: Impact | null;
 }
 
 /** How a hold ended for the one who waits. */
@@ -202,7 +255,12 @@ export type RefusedWhy =
   | 'minted-by-you'
   | 'not-approver'
   | 'already-counted'
+  /** What the groups of this approver owe is there; others are still to decide. */
+  | 'not-owed'
   | 'no-such-request'
+  /** Only the owner may do this. */
+  | 'not-owner'
+  /** The requester has not said why yet, or named no ticket. */
   | 'reason-needed'
   | 'owner-unknown'
   /** The rule names the places where it may be approved, and this is none. */
@@ -219,6 +277,20 @@ export interface Desk {
     readonly effect: 'approve' | 'deny';
     readonly reason: string | null;
   }): Promise<DecideResult>;
+  /** The owner takes it back, while it has not run. */
+  withdraw(input: {
+    readonly id: string;
+    readonly by: Person;
+    readonly note: string | null;
+  }): Promise<DecideResult>;
+  /** The owner says why, in place of what was said before. */
+  explain(input: {
+    readonly id: string;
+    readonly by: Person;
+    readonly reason: string;
+  }): Promise<DecideResult>;
+  /** What is newly known of a pending request's impact; null: not pending any more. */
+  appraise(id: string, impact: Impact): Promise<ApprovalRequest | null>;
   get(id: string): Promise<ApprovalRequest | null>;
   list(filter: {
     readonly states?: readonly RequestState[];
@@ -234,6 +306,14 @@ export interface Desk {
   sweep(): Promise<void>;
   close(): void;
 }
+
+/** Port, implemented by the gateway: counts exactly what a pending request would touch, on a connection of its own, reading only. */
+export interface Counter {
+  count(id: string): Promise<CountResult>;
+}
+export type CountResult =
+  | { readonly kind: 'counted'; readonly request: ApprovalRequest }
+  | { readonly kind: 'not-counted'; readonly sentence: string };
 
 /**
  * Port, implemented by store. Every change writes the outbox row (request id, version) in the same transaction, and is conditional:
@@ -267,6 +347,8 @@ export interface RequestStore {
   }): Promise<readonly ApprovalRequest[]>;
   /** Ids due: pending past expiresAt, granted past grantExpiresAt. */
   due(now: number): Promise<readonly ApprovalRequest[]>;
+  /** Pending, and a reminder or an escalation is due. */
+  slow(now: number): Promise<readonly ApprovalRequest[]>;
 }
 export interface RequestPatch {
   readonly state: RequestState;
@@ -281,6 +363,10 @@ export interface RequestPatch {
   readonly outcome?: Outcome | null;
   readonly note?: string | null;
   readonly endedAt?: number | null;
+  readonly purpose?: string | null;
+  readonly impact?: Impact | null;
+  readonly remindedAt?: number;
+  readonly escalatedAt?: number;
 }
 
 /**

@@ -5,7 +5,7 @@
 import { clock, named, plain } from './text.ts';
 import type { ApprovalRequest, Decision, Outcome, RefusedWhy, RequestState, Surface } from './types.ts';
 
-const SURFACES: Readonly<Record<Surface, string>> = {
+export const SURFACES: Readonly<Record<Surface, string>> = {
   slack: 'in Slack',
   console: 'in the console',
   cli: 'from the command line',
@@ -24,6 +24,12 @@ export function who(request: Pick<ApprovalRequest, 'requester'>): string {
 export function headline(request: ApprovalRequest): string {
   const place = `${named(request.target.name, 'target', 40)}/${objects(request) ?? named(request.target.database, 'database', 40)}`;
   return `${verb(request)} ${place} · ${who(request)} · ${request.id}`;
+}
+
+/** What the client says of itself and why it asks (DESIGN.md 19): shown under that label and no other; null: nothing. */
+export function clientSays({ purpose, statement }: ApprovalRequest): string | null {
+  const all = [purpose, statement.clientSays].filter((text) => (text ?? '') !== '');
+  return all.length === 0 ? null : plain(all.join('; '), 500);
 }
 
 /** `orders and 2 more`, or null when the statement names no relation. */
@@ -132,22 +138,35 @@ export function lostSentence(request: ApprovalRequest, now: number): string {
   }
 }
 
+/** Groups that may decide it now. */
+export function namedGroups({ terms, escalatedAt }: ApprovalRequest): readonly string[] {
+  const also = typeof escalatedAt === 'number' ? (terms.escalation?.groups ?? []) : [];
+  return [...new Set([...terms.approverGroups, ...also])].map((group) => named(group, '?', 40));
+}
+function listedGroups(groups: readonly string[]): string {
+  return `${groups.slice(0, 4).join(', ')}${groups.length > 4 ? ` and ${groups.length - 4} more groups` : ''}`;
+}
+
 const REFUSALS: Readonly<Record<RefusedWhy, Sentence>> = {
   'own-request': (request) =>
     `${request.id} is your own request${request.requester.agent === null ? '' : ` (${who(request)})`}. Somebody else must decide it.`,
   'minted-by-you': (request) =>
     `${request.id} was asked with a credential that you minted. Somebody else must approve it.`,
   'not-approver': (request) => {
-    const groups = request.terms.approverGroups.map((group) => named(group, '?', 40));
-    const more = groups.length > 4 ? ` and ${groups.length - 4} more groups` : '';
+    const groups = namedGroups(request);
     return groups.length === 0
       ? `You are not an approver, so you cannot decide ${request.id}. Ask one of the approvers.`
-      : `${request.id} is decided by ${groups.slice(0, 4).join(', ')}${more}, and you are in none of them. Ask somebody who is.`;
+      : `${request.id} is decided by ${listedGroups(groups)}, and you are in none of them. Ask somebody who is.`;
   },
+  'not-owner': (request) =>
+    `Only ${named(request.requester.ownerName, 'its owner')} can do that with ${request.id}.`,
+  'not-owed': (request) =>
+    `${request.id} has the approvals that your groups owe${counted(request)}. Somebody of ${listedGroups(namedGroups(request)) || 'the approvers'} is still to decide.`,
   'already-counted': (request) =>
     `Your decision on ${request.id} counts already${counted(request)}. Another approver is needed.`,
   'no-such-request': () => 'There is no such request. Check its id.',
-  'reason-needed': (request) => `${request.id} needs a reason. Decide again and say why.`,
+  'reason-needed': (request) =>
+    `${request.id} needs a reason${request.terms.ticketRequired ? ' with a ticket' : ''} from ${named(request.requester.ownerName, 'its requester')} before anybody can approve it.`,
   'owner-unknown': (request) =>
     `Nobody is known as the owner of ${request.id}, so only a group named in the rule may approve it, and you are in none.`,
   elsewhere: ({ id, terms }) =>

@@ -1,6 +1,6 @@
 /** The one renderer of a request for Slack: state in, message out, pure (DESIGN.md 13; SLACK.md "Card life"). */
 import type { ApprovalRequest } from '../approvals/types.ts';
-import { headline, who } from '../approvals/words.ts';
+import { clientSays, headline, who } from '../approvals/words.ts';
 import {
   type Block,
   context,
@@ -48,8 +48,8 @@ export function renderCard(request: ApprovalRequest, options: RenderOptions): Me
     ),
     ...sqlBlocks(request, view, name),
   ];
-  if (statement.clientSays !== null)
-    blocks.push(labelled('The client says:', oneLine(statement.clientSays, 300), name('says')));
+  const says = clientSays(request);
+  if (says !== null) blocks.push(labelled('The client says:', oneLine(says, 500), name('says')));
   blocks.push(context([plain(ruleLine(request), 700)], name('rules')));
   if (request.state === 'pending') {
     blocks.push(context([mrkdwn(own`Expires ${date(request.expiresAt)}`)], name('expiry')));

@@ -5,6 +5,7 @@
  * never stays live because its session link is still queued.
  */
 import PQueue from 'p-queue';
+import { lacksReason } from '../approvals/authorise.ts';
 import type { ApprovalRequest } from '../approvals/types.ts';
 import type { Message } from './blocks.ts';
 import { needsFullView, renderCard, renderStub } from './cards.ts';
@@ -111,9 +112,10 @@ export function createDelivery(
     const request = await desk.get(id);
     if (request === null) return await outbox.done(id, LAST_VERSION);
     const card = await outbox.card(id);
-    // Withdrawn before anybody saw it: nothing to tell, and a card would be noise.
     const unseen = card === null || (card.ts === null && card.postingSince === null);
-    if (unseen && request.state === 'withdrawn') return await outbox.done(id, request.version);
+    // Withdrawn before anybody saw it, or not to be decided before its requester says why: a card would be noise.
+    if (unseen && (request.state === 'withdrawn' || (request.state === 'pending' && lacksReason(request))))
+      return await outbox.done(id, request.version);
     let { ts = null } = card ?? {};
     if (ts === null) ts = await post(request, card?.postingSince ?? null);
     else if ((card?.version ?? 0) < request.version || wish !== undefined)

@@ -1,6 +1,6 @@
 /** `holdpoint show ID`: one request in full. The SQL is never cut. */
 import type { ApprovalRequest } from '../approvals/types.ts';
-import { by, stateSentence, who } from '../approvals/words.ts';
+import { by, clientSays, stateSentence, who } from '../approvals/words.ts';
 import { connect } from './client.ts';
 import type { Cli } from './context.ts';
 import { clock, indented, safe, what } from './text.ts';
@@ -37,7 +37,7 @@ export function describe(request: ApprovalRequest, now: number): string {
     ['expires', clock(request.expiresAt)],
     ['session', request.sessionId],
     ['sha256', statement.sha256],
-    ['client says', statement.clientSays ?? ''],
+    ['client says', clientSays(request) ?? ''],
   ];
   const lines = [
     `${request.id}  ${safe(what(request))}`,

@@ -1,5 +1,12 @@
 /** The only place of the console that decides; it goes through the desk (DESIGN.md 13). */
-import type { ApprovalRequest, DecideResult, Desk, RefusedWhy, Surface } from '../approvals/types.ts';
+import type {
+  ApprovalRequest,
+  DecideResult,
+  Desk,
+  RefusedWhy,
+  RequestState,
+  Surface,
+} from '../approvals/types.ts';
 import type { ApproverRecord } from '../identity/types.ts';
 
 export const REQUEST_ID = /^HP-[0-9A-Z]{4,12}$/;
@@ -31,7 +38,15 @@ const REFUSED_STATUS = {
   'already-counted': 409,
   'no-such-request': 404,
   'reason-needed': 422,
+  'not-owed': 409,
+  'not-owner': 403,
 } as const satisfies Record<RefusedWhy, number>;
+
+const VERBS: Readonly<Partial<Record<RequestState, string>>> = {
+  denied: 'denied',
+  withdrawn: 'withdrawn',
+  pending: 'changed',
+};
 
 /** HTTP status and one sentence of what happened. */
 export function outcomeOf(result: DecideResult): {
@@ -42,8 +57,7 @@ export function outcomeOf(result: DecideResult): {
   switch (result.kind) {
     case 'settled': {
       const { request } = result;
-      const verb = request.state === 'denied' ? 'denied' : 'approved';
-      return { status: 200, sentence: `${request.id} ${verb}.`, request };
+      return { status: 200, sentence: `${request.id} ${VERBS[request.state] ?? 'approved'}.`, request };
     }
     case 'counted': {
       const { request, missing } = result;

@@ -1,5 +1,6 @@
 /** What approvers are asked, and the fingerprint under which a retry is known again (DESIGN.md 6, 8). */
 import { createHash, createHmac } from 'node:crypto';
+import { plain } from '../approvals/text.ts';
 import type { HoldDraft } from '../approvals/types.ts';
 import type { Identity } from '../identity/types.ts';
 import { line } from './errors.ts';
@@ -78,10 +79,6 @@ export async function draft(
   const { plan } = subject;
   const { identity, target } = asking;
   const plain = plan.judged.length === 1 && factsOf(plan).every((facts) => facts.redactions.length === 0);
-  const says = [
-    asking.reason === null ? null : line(asking.reason, 300),
-    asking.applicationName ? `application ${line(asking.applicationName, 100)}` : null,
-  ].filter((text) => text !== null);
   return {
     fingerprint: fingerprint(subject, asking),
     sessionId: asking.sessionId,
@@ -115,10 +112,18 @@ export async function draft(
       sha256: createHash('sha256').update(plan.sql).digest('hex'),
       transaction: asking.transaction,
       snapshotPredates: asking.snapshotPredates,
-      clientSays: says.length === 0 ? null : says.join('; '),
+      clientSays: asking.applicationName ? `application ${line(asking.applicationName, 100)}` : null,
     },
     rules: plan.verdict.rules,
     reason: plan.verdict.reason,
     terms: plan.verdict.terms,
+    purpose: purposeOf(plan.sql, asking.reason),
   };
 }
+
+/** Of the statement itself, before that of the session. Read without the lexer: whoever hides it in a literal hides their own words. */
+function purposeOf(sql: string, reason: string | null): string | null {
+  const [, block, dashes] = COMMENT.exec(sql) ?? [];
+  return plain(block ?? dashes ?? reason ?? '', 300) || null;
+}
+const COMMENT = /\/\*\s*reason:([^*]{1,1000})\*\/|--\s*reason:([^\n]{1,1000})/i;

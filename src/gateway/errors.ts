@@ -19,7 +19,7 @@ export type Failure =
   | { readonly kind: 'withdrawn'; readonly request: ApprovalRequest }
   | { readonly kind: 'blocked'; readonly verdict: Verdict; readonly what: string }
   | { readonly kind: 'too-many'; readonly open: readonly string[] }
-  | { readonly kind: 'reason-needed' }
+  | { readonly kind: 'reason-needed'; readonly request: ApprovalRequest }
   | { readonly kind: 'setting'; readonly name: string; readonly why: string }
   | { readonly kind: 'function-call' }
   | { readonly kind: 'desk-unavailable' }
@@ -139,11 +139,14 @@ export function toReport(failure: Failure): Report {
         '42501',
         `Too many requests wait for approval already (${line(failure.open.join(', '), 80)}). Not run, no request made. Wait until one of them is decided; SHOW holdpoint.requests lists them.`,
       );
-    case 'reason-needed':
+    case 'reason-needed': {
+      const { id, terms, rules } = failure.request;
+      const what = terms.ticketRequired === true ? 'a reason that names a ticket' : 'a reason';
       return error(
-        '42501',
-        "This statement needs a reason before approvers are asked. Not run. Say why with SET holdpoint.reason = '...' and send it again.",
+        'HP001',
+        `${id} needs ${what} before approvers are asked (${ruleText(rules)}). Not run. Resend exactly this statement with /* reason: ... */ in front of it, or after SET holdpoint.reason = '...'.`,
       );
+    }
     case 'setting':
       return error(
         '42501',

@@ -107,8 +107,6 @@ export class Gate {
     const missing = await this.#host.missing(subject.plan);
     if (!this.#host.stands()) return { kind: 'stop' };
     if (missing !== null) return this.refuse(subject, missing);
-    if (subject.plan.verdict.terms.reasonRequired && !this.#context.settings.get('holdpoint.reason'))
-      return this.refuse(subject, { kind: 'reason-needed' });
     if (this.#host.cancelled()) return this.refuse(subject, { kind: 'cancelled', requestId: null });
     const n = this.#record.statement(subject, 'hold');
     if (n === null) return this.refuse(subject, { kind: 'not-recorded' });

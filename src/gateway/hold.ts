@@ -1,4 +1,5 @@
 /** One statement's wait at the desk, from the question to the answer (DESIGN.md 7–9). */
+import { lacksReason } from '../approvals/authorise.ts';
 import type { ApprovalRequest, Desk, HoldDraft, Settlement } from '../approvals/types.ts';
 import { Approval } from './clearance.ts';
 import { describe, type Failure } from './errors.ts';
@@ -52,7 +53,9 @@ export async function hold(options: HoldOptions): Promise<HoldEnd> {
   }
   const { request, ticket } = asked;
   options.onRequest(request);
-  const end = await first(options, request, ticket.settled);
+  // Nobody is asked before the requester has said why: nothing to wait for.
+  const waitMs = lacksReason(request) ? 0 : options.waitMs;
+  const end = await first({ ...options, waitMs }, request, ticket.settled);
   switch (end.kind) {
     case 'settled':
       return settled(end.settlement);
@@ -62,7 +65,9 @@ export async function hold(options: HoldOptions): Promise<HoldEnd> {
       // It may have been settled in the same moment: a clearance that nobody uses must be given back.
       void ticket.settled.then(giveBack);
       if (end.kind === 'gone') return { kind: 'gone' };
-      const failure: Failure = { kind: 'pending', request, where: options.where, retryMs: RETRY_MS };
+      const failure: Failure = lacksReason(request)
+        ? { kind: 'reason-needed', request }
+        : { kind: 'pending', request, where: options.where, retryMs: RETRY_MS };
       return { kind: 'refused', failure, request };
     }
     case 'cancelled':

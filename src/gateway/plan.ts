@@ -1,4 +1,5 @@
 /** A statement string together with everything that it would run (prepared statements, portals): judged as one (DESIGN.md 3). */
+import { joinTerms } from '../policy/terms.ts';
 import {
   type Effect,
   type Facts,
@@ -22,7 +23,7 @@ export interface Plan {
 
 const WEIGHT: Readonly<Record<Effect, number>> = { allow: 0, hold: 1, deny: 2 };
 
-/** Most restrictive wins; terms: smallest wait, union of groups, largest quorum (policy's own combining rule). */
+/** Most restrictive wins. */
 export function plan(sql: string, judged: readonly Judged[]): Plan {
   const [first, ...more] = judged;
   if (first === undefined) throw new Error('a plan needs a verdict');
@@ -44,23 +45,11 @@ function strictest(a: Verdict, b: Verdict): Verdict {
         };
   if (WEIGHT[a.effect] !== WEIGHT[b.effect])
     return { ...(WEIGHT[a.effect] > WEIGHT[b.effect] ? a : b), ...observed };
-  const { surfaces: here } = a.terms;
-  const { surfaces: there } = b.terms;
-  const surfaces = here && there ? here.filter((one) => there.includes(one)) : (here ?? there);
-  const least = (x: number | null, y: number | null): number | null =>
-    x === null ? y : y === null ? x : Math.min(x, y);
   return {
     effect: a.effect,
     rules: [...new Set([...a.rules, ...b.rules])],
     reason: a.reason,
-    terms: {
-      approverGroups: [...new Set([...a.terms.approverGroups, ...b.terms.approverGroups])],
-      quorum: Math.max(a.terms.quorum, b.terms.quorum),
-      waitMs: least(a.terms.waitMs, b.terms.waitMs),
-      expiresMs: least(a.terms.expiresMs, b.terms.expiresMs),
-      reasonRequired: a.terms.reasonRequired || b.terms.reasonRequired,
-      ...(surfaces === undefined ? {} : { surfaces }),
-    },
+    terms: joinTerms([a.terms, b.terms]),
     ...observed,
   };
 }

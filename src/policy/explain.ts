@@ -1,4 +1,5 @@
 /** `holdpoint policy explain`: a verdict for people, and the same as one JSON object a line for programs. */
+import { owedOf } from './terms.ts';
 import type { RuleTrace } from './trace.ts';
 import type {
   Analysis,
@@ -148,15 +149,21 @@ function statementLines(statement: StatementFacts): readonly string[] {
 }
 
 function termsText({ terms }: Verdict): string {
-  const who =
-    terms.approverGroups.length === 0
-      ? 'any approver'
-      : `an approver of ${terms.approverGroups.join(' or ')}`;
+  const { escalation } = terms;
   return [
-    terms.quorum > 1 ? `${terms.quorum} × ${who}` : who,
+    owedOf(terms)
+      .map(({ groups, count }) => {
+        const who = groups.length === 0 ? 'any approver' : `an approver of ${groups.join(' or ')}`;
+        return count > 1 ? `${count} × ${who}` : who;
+      })
+      .join(' and '),
     ...(terms.waitMs === null ? [] : [`waits ${terms.waitMs / 1000} s`]),
     ...(terms.expiresMs === null ? [] : [`open for ${terms.expiresMs / 60_000} min`]),
-    ...(terms.reasonRequired ? ['a reason is required'] : []),
+    ...(terms.ticketRequired ? ['a reason with a ticket is required'] : []),
+    ...(terms.reasonRequired && !terms.ticketRequired ? ['a reason is required'] : []),
+    ...(escalation === undefined
+      ? []
+      : [`after ${escalation.afterMs / 60_000} min also ${escalation.groups.join(' or ')}`]),
     ...(terms.surfaces === undefined ? [] : [`approved in ${terms.surfaces.join(' or ') || 'no place'}`]),
   ].join(', ');
 }

@@ -276,15 +276,30 @@ export interface PolicyContext {
 export const DECIDING_SURFACES = ['slack', 'console', 'cli'] as const;
 export type DecidingSurface = (typeof DECIDING_SURFACES)[number];
 
-/** How a held statement waits: resolved from the rules that held it (smallest wait, union of groups, largest quorum). */
+/** So many decisions of different people out of these groups; no groups: of any approvers. */
+export interface Owed {
+  readonly groups: readonly string[];
+  readonly count: number;
+}
+
+/** How a held statement waits: resolved from the rules that held it (policy/terms.ts). */
 export interface HoldTerms {
+  /** Any of these; empty: any approver. With `owed`, all the groups that it names. */
   readonly approverGroups: readonly string[];
+  /** How many people in all. */
   readonly quorum: number;
+  /** Several groups are each owed decisions, `quorum` in all; absent: `quorum` out of `approverGroups`. */
+  readonly owed?: readonly Owed[];
   /** Milliseconds; null: the default of the caller's kind (agent or person). */
   readonly waitMs: number | null;
   /** Milliseconds the request stays open. */
   readonly expiresMs: number | null;
+  /** The requester must say why before anybody may approve. */
   readonly reasonRequired: boolean;
+  /** And name a ticket in it. */
+  readonly ticketRequired?: true;
+  /** After so long these groups may decide as well. */
+  readonly escalation?: { readonly afterMs: number; readonly groups: readonly string[] };
   /** Where it may be approved; absent: everywhere. Empty: nowhere, the rules that hold it contradict each other. */
   readonly surfaces?: readonly DecidingSurface[];
 }

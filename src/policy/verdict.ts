@@ -14,10 +14,10 @@ import {
   type Terms,
   WATCHED_TAG,
 } from './rules/types.ts';
+import { joinOwed, joinTerms } from './terms.ts';
 import type {
   AccessLevel,
   Analysis,
-  DecidingSurface,
   Effect,
   HoldTerms,
   Observed,
@@ -284,39 +284,28 @@ function printRules(rules: readonly string[]): string {
     : listed(rules, 3, ', ');
 }
 
-/** Smallest wait, smallest expiry, union of groups, largest quorum, the surfaces that all allow; what a rule leaves open comes from the policy. */
+/** What each decision asks for, joined; what a rule leaves open comes from the policy. */
 function holdTerms(policy: Policy, decisions: readonly Decision[]): HoldTerms {
-  const base = policy.terms;
-  const groups = new Set<string>();
-  const waits: number[] = [];
-  const expiries: number[] = [];
-  let quorum = 1;
-  let reasonRequired = base.reasonRequired;
-  let surfaces: readonly DecidingSurface[] | null = null;
-  for (const { terms } of decisions) {
-    for (const group of terms !== null && terms.groups.length > 0 ? terms.groups : base.groups)
-      groups.add(group);
-    quorum = Math.max(quorum, terms?.quorum ?? base.quorum ?? 1);
-    const wait = terms?.waitMs ?? base.waitMs;
-    if (wait !== null) waits.push(wait);
-    const expires = terms?.expiresMs ?? base.expiresMs;
-    if (expires !== null) expiries.push(expires);
-    reasonRequired ||= terms?.reasonRequired ?? false;
-    surfaces = common(surfaces, terms?.surfaces ?? base.surfaces);
-  }
-  return {
-    approverGroups: [...groups],
-    quorum,
-    waitMs: waits.length > 0 ? Math.min(...waits) : null,
-    expiresMs: expiries.length > 0 ? Math.min(...expiries) : DEFAULT_EXPIRES_MS,
-    reasonRequired,
-    ...(surfaces === null ? {} : { surfaces }),
-  };
+  const [first, ...more] = decisions.map(({ terms }) => termsOf(policy.terms, terms));
+  return first === undefined ? NO_TERMS : joinTerms([first, ...more]);
 }
 
-function common<T>(a: readonly T[] | null, b: readonly T[] | null): readonly T[] | null {
-  if (a === null || b === null) return a ?? b;
-  return a.filter((one) => b.includes(one));
+function termsOf(base: Terms, said: Terms | null): HoldTerms {
+  const from = said !== null && (said.groups.length > 0 || said.each.length > 0) ? said : base;
+  const quorum = said?.quorum ?? base.quorum ?? 1;
+  const each = from.each.map((group) => ({ groups: [group], count: 1 }));
+  const any = from.groups.length > 0 ? [{ groups: from.groups, count: quorum }] : [];
+  const surfaces = said?.surfaces ?? base.surfaces;
+  const escalation = said?.escalation ?? base.escalation;
+  return {
+    ...joinOwed([...each, ...any], quorum),
+    waitMs: said?.waitMs ?? base.waitMs,
+    expiresMs: said?.expiresMs ?? base.expiresMs ?? DEFAULT_EXPIRES_MS,
+    reasonRequired: base.reasonRequired || said?.reasonRequired === true,
+    ...(base.ticketRequired || said?.ticketRequired === true ? { ticketRequired: true as const } : {}),
+    ...(surfaces === null ? {} : { surfaces }),
+    ...(escalation === null ? {} : { escalation }),
+  };
 }
 
 // ── rules are compiled once per policy ───────────────────────────────────────────────────────────────────────────────

@@ -112,6 +112,23 @@ export function requestStore(client: Client): DeskStore {
         return rows.map(requestOf);
       }),
 
+    slow: (now) =>
+      client.run('list requests that wait for long', async (prisma) => {
+        const due = { lte: date(now) };
+        const rows = await prisma.request.findMany({
+          where: {
+            state: 'pending',
+            OR: [
+              { remindAt: due, remindedAt: null },
+              { escalateAt: due, escalatedAt: null },
+            ],
+          },
+          take: BATCH,
+          include: WITH_DECISIONS,
+        });
+        return rows.map(requestOf);
+      }),
+
     beat: (desk, now) =>
       client.run('note that the desk lives', async (prisma) => {
         const beatAt = date(now);
@@ -186,6 +203,7 @@ async function record(transaction: Transaction, requestId: string, decision: Dec
     effect: decision.effect,
     reason: storableOrNull(decision.reason),
     at: date(decision.at),
+    groups: (decision.groups ?? []).map(storable),
   };
   await transaction.decision.upsert({
     where: { requestId_approverKey: { requestId, approverKey } },

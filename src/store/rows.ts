@@ -1,5 +1,12 @@
 import { z } from 'zod';
-import type { ApprovalRequest, Outcome, RequestPatch, RequestStatement } from '../approvals/types.ts';
+import type {
+  ApprovalRequest,
+  BundlePart,
+  Impact,
+  Outcome,
+  RequestPatch,
+  RequestStatement,
+} from '../approvals/types.ts';
 import { Prisma } from '../generated/prisma/client.ts';
 import { date, dateOrNull, json, msOrNull, storable, storableOrNull } from './client.ts';
 
@@ -41,9 +48,36 @@ const terms = z
     waitMs: z.number().nullable(),
     expiresMs: z.number().nullable(),
     reasonRequired: z.boolean(),
+    ticketRequired: z.literal(true).optional(),
+    owed: z.array(z.object({ groups: z.array(text), count: z.number() })).optional(),
+    escalation: z.object({ afterMs: z.number(), groups: z.array(text) }).optional(),
     surfaces: z.array(z.enum(['slack', 'console', 'cli'])).optional(),
   })
-  .transform(({ surfaces, ...rest }) => (surfaces === undefined ? rest : { ...rest, surfaces }));
+  .transform(({ surfaces, ticketRequired, owed, escalation, ...rest }) => ({
+    ...rest,
+    ...(ticketRequired && { ticketRequired }),
+    ...(owed && { owed }),
+    ...(escalation && { escalation }),
+    ...(surfaces && { surfaces }),
+  }));
+const impact: z.ZodType<Impact | null> = z
+  .object({
+    rows: z.number().nullable(),
+    why: textOrNull,
+    approximate: z.boolean(),
+    counted: z.object({ rows: z.number(), at: z.number(), ms: z.number() }).nullable(),
+    tables: z.array(z.object({ name: text, rows: z.number().nullable(), bytes: z.number().nullable() })),
+    lock: z.object({ mode: text, relations: z.array(text) }).nullable(),
+    cascades: z.array(text),
+    triggers: z.array(text),
+    rewrites: z.boolean().nullable(),
+    dependents: z.array(text),
+    transactionMs: z.number().nullable(),
+  })
+  .nullable();
+const bundle: z.ZodType<BundlePart | null> = z
+  .object({ lead: text, index: z.number(), of: z.number() })
+  .nullable();
 const outcome: z.ZodType<Outcome | null> = z
   .object({
     code: textOrNull,
@@ -83,6 +117,7 @@ export function requestOf(row: RequestRow): ApprovalRequest {
       effect: decision.effect,
       reason: decision.reason,
       at: decision.at.getTime(),
+      groups: decision.groups,
     })),
     waiterLive: row.waiterLive,
     grantExpiresAt: msOrNull(row.grantExpiresAt),
@@ -90,6 +125,13 @@ export function requestOf(row: RequestRow): ApprovalRequest {
     note: row.note,
     endedAt: msOrNull(row.endedAt),
     holder: row.holder,
+    purpose: row.purpose,
+    impact: impact.parse(row.impact),
+    bundle: bundle.parse(row.bundle),
+    remindAt: msOrNull(row.remindAt),
+    remindedAt: msOrNull(row.remindedAt),
+    escalateAt: msOrNull(row.escalateAt),
+    escalatedAt: msOrNull(row.escalatedAt),
   };
 }
 
@@ -117,8 +159,13 @@ export function newRow(request: ApprovalRequest): Prisma.RequestCreateManyInput 
     terms: json(request.terms),
     waiterLive: request.waiterLive,
     holder: request.holder ?? null,
+    purpose: storableOrNull(request.purpose ?? null),
+    ...(request.impact ? { impact: json(request.impact) } : {}),
+    ...(request.bundle ? { bundle: json(request.bundle) } : {}),
     createdAt: date(request.createdAt),
     expiresAt: date(request.expiresAt),
+    remindAt: dateOrNull(request.remindAt ?? null),
+    escalateAt: dateOrNull(request.escalateAt ?? null),
   };
 }
 
@@ -137,6 +184,12 @@ export function changesOf(patch: RequestPatch): Prisma.RequestUpdateManyMutation
       ? {}
       : { outcome: patch.outcome === null ? Prisma.DbNull : json(patch.outcome) }),
     ...(patch.note === undefined ? {} : { note: storableOrNull(patch.note) }),
+    ...(patch.purpose === undefined ? {} : { purpose: storableOrNull(patch.purpose) }),
+    ...(patch.impact === undefined
+      ? {}
+      : { impact: patch.impact === null ? Prisma.DbNull : json(patch.impact) }),
+    ...(patch.remindedAt === undefined ? {} : { remindedAt: date(patch.remindedAt) }),
+    ...(patch.escalatedAt === undefined ? {} : { escalatedAt: date(patch.escalatedAt) }),
     ...(patch.endedAt === undefined ? {} : { endedAt: dateOrNull(patch.endedAt) }),
   };
 }

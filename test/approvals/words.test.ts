@@ -84,6 +84,8 @@ describe('the words', () => {
                 'owner-unknown',
                 'elsewhere',
                 'identity-unclear',
+                'not-owed',
+                'not-owner',
               ] as const
             ).map((why) => words.refusalSentence(why, it, NOW)),
           ];

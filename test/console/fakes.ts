@@ -89,6 +89,9 @@ export function memoryDesk(first: readonly ApprovalRequest[] = []): MemoryDesk {
       for (const listener of listeners) listener(request);
     },
     hold: refuse,
+    withdraw: refuse,
+    explain: refuse,
+    appraise: refuse,
     async decide(input) {
       desk.asked.push(input);
       if (desk.answer !== null) return desk.answer;

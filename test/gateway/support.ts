@@ -85,6 +85,16 @@ export class FakeDesk implements Desk {
     return result;
   }
 
+  async withdraw(): Promise<never> {
+    throw new Error('not here');
+  }
+  async explain(): Promise<never> {
+    throw new Error('not here');
+  }
+  async appraise(): Promise<null> {
+    return null;
+  }
+
   approve(id: string): void {
     const waiter = this.#waiters.get(id);
     this.#waiters.delete(id);

@@ -147,7 +147,10 @@ describe('policy check', () => {
         quorum: null,
         waitMs: null,
         expiresMs: null,
+        each: [],
+        escalation: null,
         reasonRequired: false,
+        ticketRequired: false,
         surfaces: null,
       },
     });

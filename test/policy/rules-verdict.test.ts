@@ -180,7 +180,7 @@ describe('rules', () => {
 });
 
 describe('terms of a hold', () => {
-  it('are the smallest wait and expiry, all groups, the largest quorum', () => {
+  it('are the smallest wait and expiry, and what every rule owes', () => {
     const two = policy(`approvers: { groups: [oncall] }
 expires: 2h
 rules:
@@ -189,7 +189,11 @@ rules:
 `);
     expect(evaluate(two, del, context()).terms).toEqual({
       approverGroups: ['dba', 'oncall'],
-      quorum: 2,
+      quorum: 3,
+      owed: [
+        { groups: ['dba'], count: 2 },
+        { groups: ['oncall'], count: 1 },
+      ],
       waitMs: 10_000,
       expiresMs: 7_200_000,
       reasonRequired: true,

@@ -49,7 +49,10 @@ rules:
       quorum: null,
       waitMs: null,
       expiresMs: 5_400_000,
+      each: [],
+      escalation: null,
       reasonRequired: false,
+      ticketRequired: false,
       surfaces: null,
     });
     expect(read.rules[0]).toEqual({
@@ -64,7 +67,10 @@ rules:
         quorum: 2,
         waitMs: 25_000,
         expiresMs: null,
+        each: [],
+        escalation: null,
         reasonRequired: true,
+        ticketRequired: false,
         surfaces: null,
       },
     });

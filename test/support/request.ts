@@ -73,6 +73,13 @@ export function requestOf(
     outcome: null,
     note: null,
     endedAt: null,
+    purpose: null,
+    impact: null,
+    bundle: null,
+    remindAt: null,
+    remindedAt: null,
+    escalateAt: null,
+    escalatedAt: null,
     ...change,
   };
 }

@@ -1,7 +1,7 @@
 /** Requests: the pending page with its cards, and one request in full. */
 import { html } from 'hono/html';
 import type { ApprovalRequest, Decision } from '../../approvals/types.ts';
-import { stateSentence, who } from '../../approvals/words.ts';
+import { clientSays, stateSentence, who } from '../../approvals/words.ts';
 import { MAX_REASON } from '../deciding.ts';
 import type { Caller } from '../guard.ts';
 import { ago, count, moment, size, span, stateBadge, what, work } from './format.ts';
@@ -22,11 +22,10 @@ function decisionForm(request: ApprovalRequest, caller: Caller): Html {
     return html`<p class="note">You have decided; another approver is needed.</p>`;
   }
   const label = `Reason for ${request.id}`;
-  const { reasonRequired } = request.terms;
   return html`<form class="decide" method="post" action="/requests/${request.id}/decision">
     <input type="hidden" name="csrf" value="${caller.csrf}">
     <input type="text" name="reason" maxlength="${MAX_REASON}" autocomplete="off" aria-label="${label}"
-      placeholder="${reasonRequired ? 'Reason (required)' : 'Reason (optional, the agent reads it)'}" ${reasonRequired ? html`required` : ''}>
+      placeholder="Reason (optional, the agent reads it)">
     <div class="buttons">
       <button class="deny" type="submit" name="effect" value="deny">Deny</button>
       <button class="approve" type="submit" name="effect" value="approve">Approve</button>
@@ -57,10 +56,9 @@ function warnings(request: ApprovalRequest): Html[] {
 const targetOf = ({ target }: ApprovalRequest): Html =>
   html`<strong>${plain(target.name)}</strong> <span class="env ${target.environment === 'production' ? 'prod' : ''}">${plain(target.environment)}</span>`;
 
-function clientSays(request: ApprovalRequest): Html | string {
-  const { clientSays: words } = request.statement;
-  if (words === null) return '';
-  return html`<p class="says"><span>The client says</span> ${plain(words)}</p>`;
+function said(request: ApprovalRequest): Html | string {
+  const words = clientSays(request);
+  return words === null ? '' : html`<p class="says"><span>The client says</span> ${plain(words)}</p>`;
 }
 
 function waiting(request: ApprovalRequest, now: number): string {
@@ -89,7 +87,7 @@ function card(request: ApprovalRequest, caller: Caller, now: number): Html {
       <span class="dim">· ${ago(request.createdAt, now)}</span></p>
     ${sqlBlock(statement.sql, `SQL of ${request.id}`)}
     ${binds(request)}
-    ${clientSays(request)}
+    ${said(request)}
     <p class="chips">${warnings(request)} ${chips(request.rules, 'rule')}</p>
     <p class="why">${plain(request.reason)}</p>
     <footer>
@@ -201,7 +199,7 @@ export function requestPage(request: ApprovalRequest, caller: Caller, now: numbe
     <p class="chips">${warnings(request)}</p>
     ${sqlBlock(statement.sql)}
     ${binds(request)}
-    ${clientSays(request)}
+    ${said(request)}
     ${
       statement.tidied === null || statement.tidied === statement.sql
         ? ''

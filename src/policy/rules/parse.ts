@@ -36,6 +36,8 @@ function record(value: unknown): Readonly<Record<string, unknown>> | null {
     : null;
 }
 
+const ASKS = ['escalate', 'reason_required', 'ticket_required'] as const;
+
 function* crossChecks(value: unknown): Generator<[Path, string]> {
   const rules = record(value)?.['rules'];
   if (!Array.isArray(rules)) return;
@@ -54,7 +56,7 @@ function* crossChecks(value: unknown): Generator<[Path, string]> {
       if (criteria === null || Object.keys(criteria).length === 0) {
         yield [['rules', index], 'an allow rule needs a match: without one it would lift every default hold'];
       }
-      for (const key of ['approvers', 'surfaces', 'wait', 'expires', 'reason_required', 'mode']) {
+      for (const key of ['approvers', 'surfaces', 'wait', 'expires', ...ASKS, 'mode']) {
         if (rule[key] !== undefined) yield [['rules', index, key], `"${key}" means nothing on an allow rule`];
       }
     }
@@ -135,14 +137,18 @@ function toMatch(text: MatchText): Match {
 }
 
 function toTerms(
-  text: Pick<RuleText, 'approvers' | 'surfaces' | 'wait' | 'expires' | 'reason_required'>,
+  text: Pick<RuleText, 'approvers' | 'surfaces' | 'wait' | 'expires' | (typeof ASKS)[number]>,
 ): Terms {
   return {
     groups: text.approvers?.groups ?? [],
     quorum: text.approvers?.quorum ?? null,
+    each: text.approvers?.each ?? [],
+    escalation:
+      text.escalate === undefined ? null : { afterMs: text.escalate.after, groups: text.escalate.groups },
     waitMs: text.wait ?? null,
     expiresMs: text.expires ?? null,
-    reasonRequired: text.reason_required ?? false,
+    reasonRequired: (text.reason_required ?? false) || (text.ticket_required ?? false),
+    ticketRequired: text.ticket_required ?? false,
     surfaces: text.surfaces ?? null,
   };
 }

@@ -130,7 +130,13 @@ const match = object({
 
 const approvers = object({
   groups: list(text(200)).optional().describe('Who may decide; absent: any approver'),
-  quorum: whole(1, 20).optional().describe('How many must agree'),
+  quorum: whole(1, 20).optional().describe('How many of them must agree'),
+  each: list(text(200)).optional().describe('Groups that are each owed one decision, of different people'),
+});
+
+const escalate = object({
+  after: duration(1000, 30 * 86_400_000, '1s to 30d').describe('How long nobody may have decided, 1s to 30d'),
+  groups: list(text(200)).describe('Who may then decide as well, and is told'),
 });
 
 const terms = {
@@ -142,7 +148,9 @@ const terms = {
   expires: duration(1000, 30 * 86_400_000, '1s to 30d')
     .optional()
     .describe('How long the request stays open, 1s to 30d'),
-  reason_required: yesOrNo.optional().describe('A reason must be given'),
+  escalate: escalate.optional().describe('Others who may decide when it has waited for long'),
+  reason_required: yesOrNo.optional().describe('The requester must say why'),
+  ticket_required: yesOrNo.optional().describe('The reason must name a ticket, such as OPS-123 or #123'),
 };
 
 const rule = object({
@@ -196,6 +204,7 @@ export const KNOWN_KEYS: readonly string[] = [
   ...Object.keys(rule.shape),
   ...Object.keys(match.shape),
   ...Object.keys(approvers.shape),
+  ...Object.keys(escalate.shape),
   ...Object.keys(time.shape),
   'columns',
   'tag',

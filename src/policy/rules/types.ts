@@ -42,9 +42,13 @@ export interface Match {
 export interface Terms {
   readonly groups: readonly string[];
   readonly quorum: number | null;
+  /** Groups that are each owed one decision. */
+  readonly each: readonly string[];
+  readonly escalation: { readonly afterMs: number; readonly groups: readonly string[] } | null;
   readonly waitMs: number | null;
   readonly expiresMs: number | null;
   readonly reasonRequired: boolean;
+  readonly ticketRequired: boolean;
   /** null: not said here. */
   readonly surfaces: readonly DecidingSurface[] | null;
 }
