@@ -187,6 +187,8 @@ export interface CatalogColumn {
   readonly comment: string | null;
   readonly generated: string | null;
   readonly notNull?: boolean;
+  /** Its type is a row, or an array, range or domain of rows: oid of the relation whose attributes they have. */
+  readonly rowType?: number | null;
 }
 /** Something with no name in the statement that runs a function: `schema.name`. */
 export interface CatalogCall {
@@ -198,13 +200,15 @@ export interface CatalogRelation {
   readonly oid: number;
   readonly schema: string;
   readonly name: string;
-  /** pg_class.relkind: r table, v view, m matview, p partitioned, f foreign, S sequence, i index … */
+  /** pg_class.relkind: r table, v view, m matview, p partitioned, f foreign, S sequence, c composite type, i index … */
   readonly relkind: string;
   readonly columns: readonly CatalogColumn[];
   /** SELECT text of a view or materialised view (pg_get_viewdef). */
   readonly definition: string | null;
   /** oids of inheritance parents / partitioned parents. */
   readonly parents: readonly number[];
+  /** CREATE TABLE … OF: oid of the composite type it has the attributes of. */
+  readonly ofType?: number | null;
   /** Trigger functions, `schema.name`. */
   readonly triggers: readonly string[];
   readonly calls: readonly CatalogCall[];

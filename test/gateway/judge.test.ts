@@ -402,6 +402,38 @@ describe('the catalog', () => {
     }
   });
 
+  it('knows at once what the rows in a column are made of', async () => {
+    const catalog = open();
+    await server.query('shop', 'create type maker as (name text)');
+    await server.query('shop', 'create domain makers as maker[]');
+    await server.query('shop', 'create table made (id int, of maker, by makers, at people)');
+    const seen = async () => {
+      const { snapshot } = await catalog.ensure(true);
+      const oidOf = (name: string) => snapshot.relations.find((each) => each.name === name)?.oid;
+      const made = snapshot.relations.find(({ name }) => name === 'made');
+      expect(made?.columns.map(({ rowType }) => rowType)).toEqual([
+        null,
+        oidOf('maker'),
+        oidOf('maker'),
+        oidOf('people'),
+      ]);
+      const maker = snapshot.relations.find(({ name }) => name === 'maker');
+      return maker?.columns.map(({ name, comment }) => [name, comment]);
+    };
+    expect(await seen()).toEqual([['name', null]]);
+    await server.query('shop', 'alter type maker add attribute ssn text');
+    expect(await seen()).toEqual([
+      ['name', null],
+      ['ssn', null],
+    ]);
+    await server.query('shop', "comment on column maker.name is 'pii:name'");
+    expect(await seen()).toEqual([
+      ['name', 'pii:name'],
+      ['ssn', null],
+    ]);
+    await server.query('shop', 'drop table made; drop type maker cascade');
+  });
+
   it('keeps its version through reads, data, VACUUM, ANALYZE and temporary tables', async () => {
     await server.query('shop', 'insert into customers values (100, null, null)');
     await server.query('shop', 'vacuum analyze customers');

@@ -28,7 +28,9 @@ const parts = (...list: readonly string[]) =>
 const part = (key: string, from: string) => `(select ${sum(key)} from ${from})`;
 /** Of the estimated rows of relation t: statistics are written in place, so no xmin tells that a table grew. */
 const MAGNITUDE = `case when t.reltuples > 0 then pg_catalog.ceil(pg_catalog.ln(greatest(t.reltuples, 64)::float8) / 0.6931)::text else '-' end`;
-const KINDS = `relkind in ('r','v','m','p','f','S') and c.relpersistence <> 't' and c.oid >= 16384`;
+const PERMANENT = `relkind in ('r','v','m','p','f','S','c') and c.relpersistence <> 't'`;
+const KINDS = `${PERMANENT} and c.oid >= 16384`;
+const KINDS_OURS = `${PERMANENT} and ${ours('c.oid')}`;
 
 /**
  * Short texts that change when any row they read from did: a changed row has a new xmin, a deleted one changes the count. Temporary
@@ -47,7 +49,7 @@ export const DIGEST = `select json_build_object('shared', ${parts(
   part('t.oid::text', 'pg_operator t where t.oid >= 16384'),
   part('t.oid::text', 'pg_cast t where t.oid >= 16384'),
   part('t.oid::text', "pg_type t where t.oid >= 16384 and t.typtype = 'd'"),
-  // Composite types; the row types of tables are told by their tables.
+  // Composite types: domains and casts in them (OPERATORS); the row types of tables are told by their tables.
   part(
     "t.attrelid::text || ':' || t.attnum::text",
     "pg_attribute t join pg_class c on c.oid = t.attrelid where c.relkind = 'c' and c.oid >= 16384",
@@ -110,7 +112,7 @@ ${[
   .map(([kind, query]) => `    union all select q.relid, '${kind}', q.stamp from (${query}) q(relid, stamp)`)
   .join('\n')}
   ) s join pg_class c on c.oid = s.relid join pg_namespace n on n.oid = c.relnamespace
-  where c.relkind in ('r','v','m','p','f','S') and c.relpersistence <> 't' and ${ours('c.oid')} group by s.relid) x`;
+  where c.${KINDS_OURS} group by s.relid) x`;
 export const stampsShape = z.array(z.tuple([z.number(), z.string()]));
 
 export const SERVER = `select json_build_object('database', pg_catalog.current_database(),
@@ -146,27 +148,44 @@ const calls = (of: (column: string) => string) => `
   from called join pg_proc p on p.oid = called.fn join pg_namespace n on n.oid = p.pronamespace
   where p.oid >= 16384 or p.provolatile <> 'i' group by called.relid`;
 
+/** Types of columns that hold rows, themselves or in arrays, ranges and domains, and whose rows they are. */
+const rowTypes = (of: (column: string) => string) => `
+  part(type, of) as (
+    select t.oid, t.typelem from pg_type t where t.typelem <> 0 and t.oid >= 16384
+    union all select t.oid, t.typbasetype from pg_type t where t.typtype = 'd' and t.oid >= 16384
+    union all select r.oid, g.rngsubtype from pg_range g,
+      lateral (values (g.rngtypid), ((pg_catalog.to_jsonb(g) ->> 'rngmultitypid')::oid)) r(oid)
+  ), held(type, inner_type) as (
+    select a.atttypid, a.atttypid from pg_attribute a where a.atttypid >= 16384 and a.attnum > 0${of('a.attrelid')}
+    union select h.type, part.of from held h join part on part.type = h.inner_type
+  ), rows_of(type, relid) as (
+    select h.type, pg_catalog.max(t.typrelid::bigint) from held h join pg_type t on t.oid = h.inner_type and t.typtype = 'c' group by 1
+  )`;
+
 /** Without `oids`: all of them. */
 export const relations = (oids?: readonly number[]) => {
   const of = (column: string) => (oids === undefined ? '' : ` and ${column} in (${ids(oids)})`);
   return list(`
+  with recursive ${rowTypes(of)}
   select c.oid::bigint as oid, n.nspname as schema, c.relname as name, c.relkind::text as relkind, c.reltuples::float8 as rows,
     c.relrowsecurity as "rowSecurity",
     exists (select from pg_rewrite r where r.ev_class = c.oid and r.rulename <> '_RETURN') as "hasRules",
     coalesce((select pg_catalog.json_agg(json_build_object('number', a.attnum, 'name', a.attname,
         'type', pg_catalog.format_type(a.atttypid, a.atttypmod),
         'notNull', a.attnotnull,
+        'rowType', (select h.relid::bigint from rows_of h where h.type = a.atttypid),
         'comment', pg_catalog.col_description(c.oid, a.attnum),
         'generated', case when a.attgenerated <> '' then coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid), '?') end) order by a.attnum)
       from pg_attribute a left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
       where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped), '[]') as columns,
     coalesce((select pg_catalog.json_agg(i.inhparent::bigint order by i.inhseqno) from pg_inherits i where i.inhrelid = c.oid), '[]') as parents,
+    (select t.typrelid::bigint from pg_type t where t.oid = c.reloftype) as "ofType",
     coalesce((select pg_catalog.json_agg(distinct pn.nspname || '.' || p.proname) from pg_trigger t join pg_proc p on p.oid = t.tgfoid
       join pg_namespace pn on pn.oid = p.pronamespace
       where t.tgrelid = c.oid and not t.tgisinternal and t.tgenabled <> 'D'), '[]') as triggers,
     coalesce(k.calls, '[]') as calls
   from pg_class c join pg_namespace n on n.oid = c.relnamespace left join (${calls(of)}) k on k.relid = c.oid
-  where c.relkind in ('r','v','m','p','f','S') and c.relpersistence <> 't' and ${ours('c.oid')}${of('c.oid')}
+  where c.${KINDS_OURS}${of('c.oid')}
   order by c.oid`);
 };
 export const relationShape = z.array(
@@ -186,9 +205,11 @@ export const relationShape = z.array(
         comment: z.string().nullable(),
         generated: z.string().nullable(),
         notNull: z.boolean(),
+        rowType: z.number().nullable(),
       }),
     ),
     parents: z.array(z.number()),
+    ofType: z.number().nullable(),
     triggers: z.array(z.string()),
     calls: z.array(z.object({ function: z.string(), on: z.enum(['any', 'write']) })),
   }),

@@ -54,6 +54,8 @@ export function relyOn(changed: readonly string[], out: Collector): void {
   const names = new Set(changed);
   const relied = [
     ...[...out.relations.values()].filter(({ access }) => access !== 'ddl').map(({ name }) => name),
+    ...out.types.values(),
+    ...out.attributes,
     ...[...out.functions].map((name) => name.slice(name.lastIndexOf('.') + 1)),
   ];
   const found = relied.find((name) => names.has('*') || names.has(name));

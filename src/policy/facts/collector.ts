@@ -35,6 +35,10 @@ export class Collector {
   readonly unknowns = new Set<string>();
   readonly settings: SettingChange[] = [];
   readonly effects: SessionEffect[] = [];
+  /** `(x).name`, which may be a call. */
+  readonly attributes = new Set<string>();
+  /** Row types of the columns of its relations: oid → name. */
+  readonly types = new Map<number, string>();
   /** Keys of definitions the facts rely on → their digest. */
   readonly definitions = new Map<string, string>();
   readonly #uses: Record<ColumnUse['use'], Set<Tagged>> = {
@@ -75,6 +79,8 @@ export class Collector {
     for (const use of inner.relations.values()) this.relation({ ...use, indirect: true });
     for (const name of inner.functions) this.functions.add(name);
     for (const what of inner.unknowns) this.unknowns.add(what);
+    for (const name of inner.attributes) this.attributes.add(name);
+    for (const [oid, name] of inner.types) this.types.set(oid, name);
     for (const [key, digest] of inner.definitions) this.definitions.set(key, digest);
     this.settings.push(...inner.settings);
     const tainted = this.tainted;

@@ -2,6 +2,7 @@
 import type { Context } from '../lineage/context.ts';
 import { functionSummary, triggerSummary } from '../lineage/definitions.ts';
 import { whole } from '../lineage/deps.ts';
+import { shapeOf } from '../lineage/relation.ts';
 import type { Tree } from '../parse/node.ts';
 import { asList, literalText, nodeOf, qualified } from '../parse/node.ts';
 import type { CatalogRelation } from '../types.ts';
@@ -58,7 +59,7 @@ export function callTriggers(relation: CatalogRelation, context: Context): void 
       if (summary === null) continue;
       out.absorb(summary.facts, 'view');
       // A notice or error it raises may quote the row.
-      if (summary.raises) out.use('predicate', env.tagsOn(relation));
+      if (summary.raises) out.use('predicate', whole(shapeOf(relation, context)));
     }
   }
 }
@@ -93,6 +94,7 @@ function callNamed(schema: string | null, name: string, context: Context): void 
 
 /** `t.f` and `(x).f` call f when f takes one argument of that type, even for text and numbers. */
 export function callByAttribute(name: string, context: Context): void {
+  context.out.attributes.add(name);
   const custom = context.env.functionsNamed(null, name, context.resolution);
   // `system` and `bernoulli` take internal arguments and are ordinary column names.
   if (custom.length === 0 && (!HELD.has(name) || name === 'system' || name === 'bernoulli')) return;

@@ -47,6 +47,7 @@ function touchRelation(
   out.relation({ schema, name, access, indirect, known: true });
   if (seen) return;
   out.definitions.set(`r${relation.oid}`, env.relationDigest(relation));
+  rowTypes(relation, context);
 
   if (relation.relkind === 'v' || relation.relkind === 'm') through(relation, access, context);
   else if (relation.hasRules && WRITES.has(access)) out.unknowns.add(`rules on ${schema}.${name}`);
@@ -65,6 +66,18 @@ function touchRelation(
       if (action === 'set null' || action === 'set default')
         touchRelation(from, 'update', context, true, true);
     }
+  }
+}
+
+/** What its rows are made of may change without the relation: definitions relied on. */
+function rowTypes(relation: CatalogRelation, context: Context): void {
+  const { env, out } = context;
+  for (const oid of [relation.ofType, ...relation.columns.map(({ rowType }) => rowType)]) {
+    const type = oid ? env.relationByOid(oid) : null;
+    if (type === null || out.types.has(type.oid)) continue;
+    out.types.set(type.oid, type.name);
+    out.definitions.set(`r${type.oid}`, env.relationDigest(type));
+    rowTypes(type, context);
   }
 }
 

@@ -9,8 +9,8 @@ import { analyseStatement } from '../statement.ts';
 import type { CatalogFunction, CatalogRelation, ResolutionContext } from '../types.ts';
 import type { Context } from './context.ts';
 import { MAX_DEFINITION_DEPTH } from './context.ts';
-import type { Shape } from './deps.ts';
-import { NONE, whole } from './deps.ts';
+import type { Deps, Shape } from './deps.ts';
+import { NONE, union, whole } from './deps.ts';
 import type { Summary, TriggerSummary } from './env.ts';
 
 /** The catalog may print names qualified or not: every relation of that name counts. */
@@ -60,6 +60,16 @@ export function functionSummary(fn: CatalogFunction, context: Context): Summary 
   const summary = { facts, shape };
   context.env.bodies.set(key, summary);
   return summary;
+}
+
+/** What the functions that a call may mean put out of their own, besides what they are given. */
+export function calledDeps(schema: string | null, name: string, context: Context): Deps {
+  let deps: Deps = NONE;
+  for (const fn of context.env.functionsNamed(schema, name, context.resolution)) {
+    const summary = functionSummary(fn, context);
+    if (summary !== null) deps = union(deps, whole(summary.shape), summary.facts.uses('value'));
+  }
+  return deps;
 }
 
 /** As functionSummary, for a function that runs as a trigger; PL/pgSQL is read too, and only for what it does. */
@@ -152,7 +162,7 @@ export function sqlBodyStatements(body: unknown): readonly RawStatement[] {
 function named(shape: Shape, view: CatalogRelation): Shape {
   if (shape.open === null && shape.columns.length === view.columns.length) {
     return {
-      columns: view.columns.map((column, i) => ({ name: column.name, deps: shape.columns[i]?.deps ?? NONE })),
+      columns: view.columns.map(({ name }, i) => ({ ...(shape.columns[i] ?? { deps: NONE }), name })),
       open: null,
     };
   }

@@ -27,6 +27,28 @@ export function union(...parts: readonly Deps[]): Deps {
 export interface Column {
   readonly name: string;
   readonly deps: Deps;
+  /** A row, or an array of rows: what each attribute carries, all of it in `deps` too. Absent: not told apart. */
+  readonly row?: Shape | null;
+}
+
+/** The column may carry `deps` besides, in any attribute of its row. */
+export function adding(column: Column, deps: Deps): Column {
+  if (deps.size === 0) return column;
+  const row = column.row ?? null;
+  return {
+    name: column.name,
+    deps: union(column.deps, deps),
+    row: row && { columns: row.columns.map((attribute) => adding(attribute, deps)), open: row.open },
+  };
+}
+
+/** The column may hold what the other does. */
+export function either(column: Column, other: Column): Column {
+  const [row, theirs] = [column.row ?? null, other.row ?? null];
+  if (row === null || theirs === null || row.columns.length !== theirs.columns.length)
+    return adding(column, other.deps);
+  const columns = row.columns.map((attribute, i) => either(attribute, theirs.columns[i] ?? other));
+  return { name: column.name, deps: union(column.deps, other.deps), row: { columns, open: row.open } };
 }
 
 /**
@@ -59,7 +81,7 @@ export function rename(shape: Shape, aliases: readonly string[]): Shape {
     return { columns: aliases.map((name) => ({ name, deps: all })), open: () => all };
   }
   return {
-    columns: shape.columns.map((column, i) => ({ name: aliases[i] ?? column.name, deps: column.deps })),
+    columns: shape.columns.map((column, i) => ({ ...column, name: aliases[i] ?? column.name })),
     open: null,
   };
 }

@@ -184,25 +184,16 @@ export class Env {
     return deps;
   }
 
-  /** Tags on the relation's own columns. */
-  tagsOn(relation: CatalogRelation): Deps {
-    const deps = new Set<Tagged>();
-    for (const { name, comment } of relation.columns) {
-      const tagged = this.tag(relation.schema, relation.name, name, comment);
-      if (tagged !== null) deps.add(tagged);
-    }
-    return deps;
-  }
-
   relationDigest(relation: CatalogRelation): string {
     return this.#digest(`r${relation.oid}`, () => [
       relation.schema,
       relation.name,
       relation.relkind,
       relation.definition ?? '',
-      JSON.stringify(relation.columns.map((c) => [c.name, c.type, c.comment, c.generated])),
+      JSON.stringify(relation.columns.map((c) => [c.name, c.type, c.comment, c.generated, c.rowType ?? 0])),
       JSON.stringify([
         relation.parents,
+        relation.ofType ?? 0,
         relation.triggers,
         relation.calls,
         relation.hasRules,

@@ -2,12 +2,12 @@
 import type { Tree } from '../parse/node.ts';
 import { asList, asTree, names, nodeOf, qualified, unwrap } from '../parse/node.ts';
 import type { Context } from './context.ts';
-import { functionSummary } from './definitions.ts';
-import type { Deps } from './deps.ts';
-import { lookup, NONE, union, whole } from './deps.ts';
+import { calledDeps } from './definitions.ts';
+import type { Column, Deps, Shape } from './deps.ts';
+import { NONE, union, whole } from './deps.ts';
 import { clearLiterals } from './literals.ts';
 import type { Scope } from './scope.ts';
-import { findSource, resolveName, resolveQualified } from './scope.ts';
+import { findSource, resolveName, resolveQualified, resolveRow } from './scope.ts';
 import { select } from './select.ts';
 import { CARRYING_FUNCTIONS, REVEALING_FUNCTIONS } from './system.ts';
 
@@ -202,10 +202,7 @@ function call(node: Tree, scope: Scope, context: Context): Deps {
   // The value leaves here, wherever the call stands: in a predicate, under EXPLAIN ANALYZE.
   if (CARRYING_FUNCTIONS.has(name)) context.out.use('value', deps);
   if (REVEALING_FUNCTIONS.has(name)) deps = union(deps, context.env.everyTag('pg_catalog', name, '*'));
-  for (const fn of custom) {
-    const summary = functionSummary(fn, context);
-    if (summary !== null) deps = union(deps, whole(summary.shape), summary.facts.uses('value'));
-  }
+  deps = union(deps, calledDeps(schema, name, context));
   if (custom.length === 0 && deps.size === 0 && hasColumn(node['args']))
     clearLiterals(asList(node['args']), context);
   return deps;
@@ -215,18 +212,51 @@ function hasColumn(value: unknown): boolean {
   return asList(value).some((item) => nodeOf(item, 'ColumnRef') !== null);
 }
 
-/** `(c).email`, `(f(x)).field`, `(expr).function`. Only a field of a row in FROM is told apart. */
+/** `(c).email`, `(c.p).email`, `(f(x)).field`, `(expr).function`. */
 function indirection(node: Tree, scope: Scope, context: Context): Deps {
   const path = asList(node['indirection']);
   for (const item of path) if (nodeOf(item, 'A_Indices') !== null) predicate(item, scope, context);
-  const ref = nodeOf(node['arg'], 'ColumnRef');
-  const parts = ref === null ? [] : names(ref['fields']);
-  const [field] = names(path);
-  const [name] = parts;
-  if (parts.length === 1 && typeof name === 'string' && typeof field === 'string') {
-    const isColumn = scope.sources.some((source) => source.shape.columns.some((c) => c.name === name));
-    const row = findSource(scope, name);
-    if (!isColumn && row !== null) return lookup(row.shape, field) ?? whole(row.shape);
+  const { arg } = node;
+  const part = partOf({ A_Indirection: node }, scope, context);
+  if (part !== null) return part.deps;
+  const called = names(path).map((name) => (name === null ? NONE : calledDeps(null, name, context)));
+  return union(expression(arg, scope, context), ...called);
+}
+
+/** A row value by attributes: `c`, `(t).c`, `(cs[1]).a.b`, `unnest(cs)`; null: its attributes are not told apart. */
+export function partOf(value: unknown, scope: Scope, context: Context): Column | null {
+  const custom = (schema: string | null, name: string) =>
+    context.env.functionsNamed(schema, name, context.resolution).length > 0;
+  const ref = nodeOf(value, 'ColumnRef');
+  if (ref !== null) {
+    const parts = names(ref['fields']);
+    const row = parts.includes(null)
+      ? null
+      : resolveRow(
+          parts.filter((part) => part !== null),
+          scope,
+        );
+    return row === null ? null : { name: '', deps: whole(row), row };
   }
-  return expression(node['arg'], scope, context);
+  const call = nodeOf(value, 'FuncCall');
+  if (call !== null) {
+    const { schema, name } = qualified(call['funcname']);
+    const args = asList(call['args']);
+    const builtin = (schema === null || schema === 'pg_catalog') && !custom(schema, name);
+    return builtin && name === 'unnest' && args.length === 1 ? partOf(args[0], scope, context) : null;
+  }
+  const node = nodeOf(value, 'A_Indirection');
+  let at = node === null ? null : partOf(node['arg'], scope, context);
+  for (const item of asList(node?.['indirection'])) {
+    if (nodeOf(item, 'A_Indices') !== null) continue;
+    const [field] = names([item]);
+    const row: Shape | null = at?.row ?? null;
+    // A function of that name may take the whole of it.
+    if (row === null || typeof field !== 'string' || custom(null, field)) return null;
+    const [column, ...more] = row.columns.filter(({ name }) => name === field);
+    const open: Deps | null = column === undefined ? (row.open?.(field) ?? null) : NONE;
+    if (more.length > 0 || open === null) return null;
+    at = column ?? { name: field, deps: open };
+  }
+  return at;
 }

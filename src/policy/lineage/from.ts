@@ -4,7 +4,7 @@ import { asList, asText, asTree, names, nodeOf, relationName, unwrap } from '../
 import type { Context } from './context.ts';
 import type { Column, Shape } from './deps.ts';
 import { lookup, NONE, rename, union, whole } from './deps.ts';
-import { expression, predicate } from './expression.ts';
+import { expression, partOf, predicate } from './expression.ts';
 import { relationShape } from './relation.ts';
 import type { Scope, Source } from './scope.ts';
 import { findCte, scopeOf } from './scope.ts';
@@ -50,10 +50,23 @@ export function fromItem(item: unknown, outer: Scope, before: readonly Source[],
     }
     default: {
       // RangeFunction, RangeTableFunc (XMLTABLE), JsonTable: every column may carry whatever goes in.
-      const deps = expression(withoutAlias(node), scopeOf(before, outer), context);
+      const scope = scopeOf(before, outer);
+      const deps = expression(withoutAlias(node), scope, context);
+      const row = kind === 'RangeFunction' ? unnested(node, scope, context) : null;
+      if (row !== null) return single(aliased(node, row));
       return single(aliased(node, { columns: [], open: () => deps }));
     }
   }
+}
+
+/** `unnest` of an array of rows: its attributes are the columns. */
+function unnested(node: Tree, scope: Scope, context: Context): Shape | null {
+  const [only, ...more] = asList(node['functions']);
+  const [call, definition] = asList(nodeOf(only, 'List')?.['items']);
+  if (more.length > 0 || nodeOf(call, 'FuncCall') === null || unwrap(definition) !== null) return null;
+  const row = partOf(call, scope, context)?.row ?? null;
+  if (row === null || node['ordinality'] !== true) return row;
+  return { columns: [...row.columns, { name: 'ordinality', deps: NONE }], open: row.open };
 }
 
 function single(source: Source): Items {

@@ -1,8 +1,8 @@
 /** INSERT, UPDATE, DELETE, MERGE: what is written, what is copied, and what RETURNING puts out. */
 import type { Tree } from '../parse/node.ts';
-import { asList, asText, asTree, bare, nodeOf } from '../parse/node.ts';
+import { asList, asText, asTree, bare, names, nodeOf } from '../parse/node.ts';
 import type { Context } from './context.ts';
-import type { Deps, Shape } from './deps.ts';
+import type { Column, Deps, Shape } from './deps.ts';
 import { lookup, NONE, union, whole } from './deps.ts';
 import { expression, predicate } from './expression.ts';
 import { from, fromItem, tableSource } from './from.ts';
@@ -46,9 +46,11 @@ export function modification(kind: string, node: Tree, parent: Scope | null, con
 
 function insert(node: Tree, target: Source, outer: Scope, context: Context): Shape {
   const { shape } = target;
-  const named = asList(node['cols']).map((item) => asText(nodeOf(item, 'ResTarget')?.['name']));
+  const named = asList(node['cols']);
   const deps =
-    named.length > 0 ? named.map((name) => written(shape, name, context)) : shape.columns.map((c) => c.deps);
+    named.length > 0
+      ? named.map((item) => written(shape, nodeOf(item, 'ResTarget'), context).deps)
+      : shape.columns.map((c) => c.deps);
   const query = nodeOf(node['selectStmt'], 'SelectStmt');
   const lists = asList(query?.['valuesLists']);
   if (query !== null) {
@@ -101,20 +103,30 @@ function assign(list: unknown, shape: Shape, scope: Scope, context: Context): vo
   for (const item of asList(list)) {
     const entry = nodeOf(item, 'ResTarget');
     if (entry === null) continue;
-    const column = written(shape, asText(entry['name']), context);
+    const target = written(shape, entry, context);
+    const column = target.deps;
     context.out.use('written', column);
     const multi = nodeOf(entry['val'], 'MultiAssignRef');
     const value = expression(multi?.['source'] ?? entry['val'], scope, context);
-    context.out.use('value', without(value, column));
+    // Of a row, the value of one attribute may go into another.
+    context.out.use('value', target.row ? value : without(value, column));
     if (column.size === 0 && value.size === 0 && multi === null) clear(entry['val'], context);
   }
 }
 
-/** A name that is no column counts as every column, and the server is to say so. */
-function written(shape: Shape, name: string, context: Context): Deps {
+/** A column, or the attribute of it that is set. A name that is no column counts as every column, and the server is to say so. */
+function written(shape: Shape, target: Tree | null, context: Context): Column {
+  const name = asText(target?.['name']);
   const deps = lookup(shape, name);
   if (deps === null) context.out.unresolved = true;
-  return deps ?? whole(shape);
+  const [column, ...more] = shape.columns.filter((each) => each.name === name);
+  const sure = column !== undefined && more.length === 0 && shape.open === null;
+  let at: Column = sure ? column : { name, deps: deps ?? whole(shape) };
+  for (const field of names(target?.['indirection'])) {
+    if (field === null) continue;
+    at = at.row?.columns.find((column) => column.name === field) ?? { ...at, name: field };
+  }
+  return at;
 }
 
 function without(deps: Deps, own: Deps): Deps {
@@ -136,13 +148,13 @@ function mergeInto(node: Tree, target: Source, outer: Scope, context: Context): 
       assign(when['targetList'], target.shape, scope, context);
       continue;
     }
-    const columns = asList(when['targetList']).map((entry) => asText(nodeOf(entry, 'ResTarget')?.['name']));
+    const columns = asList(when['targetList']);
     values.forEach((value, i) => {
-      const name = columns[i];
+      const entry = columns[i];
       const column =
-        name === undefined
+        entry === undefined
           ? (target.shape.columns[i]?.deps ?? whole(target.shape))
-          : written(target.shape, name, context);
+          : written(target.shape, nodeOf(entry, 'ResTarget'), context).deps;
       const deps = expression(value, scope, context);
       context.out.use('written', column);
       context.out.use('value', deps);

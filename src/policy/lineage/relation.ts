@@ -4,9 +4,10 @@ import type { RelationName } from '../parse/node.ts';
 import { parse } from '../parse/parser.ts';
 import type { CatalogRelation } from '../types.ts';
 import type { Context } from './context.ts';
+import { MAX_DEFINITION_DEPTH } from './context.ts';
 import { ANYWHERE, viewSummary } from './definitions.ts';
 import type { Column, Deps, Shape, Tagged } from './deps.ts';
-import { NONE, union, whole } from './deps.ts';
+import { adding, either, NONE, union, whole } from './deps.ts';
 import type { Env } from './env.ts';
 import { expression } from './expression.ts';
 import { scopeOf } from './scope.ts';
@@ -29,15 +30,11 @@ export function relationShape(name: RelationName, context: Context): Shape {
 }
 
 export function shapeOf(relation: CatalogRelation, context: Context): Shape {
-  const { env } = context;
-  const own = withGenerated(ownShape(relation, env), relation, context);
+  const own = withGenerated(ownShape(relation, context), relation, context);
   if (relation.relkind !== 'v' && relation.relkind !== 'm') return own;
   const through = viewSummary(relation, context).shape;
   return {
-    columns: own.columns.map((column, i) => ({
-      name: column.name,
-      deps: union(column.deps, through.columns[i]?.deps ?? NONE),
-    })),
+    columns: own.columns.map((column, i) => either(column, through.columns[i] ?? column)),
     open: through.open,
   };
 }
@@ -58,30 +55,48 @@ function withGenerated(own: Shape, relation: CatalogRelation, context: Context):
       const [statement] = parsed.kind === 'parsed' ? parsed.statements : [];
       const deps =
         statement === undefined ? whole(own) : expression(statement.node['targetList'], scope, apart);
-      return { name: column.name, deps: union(column.deps, deps) };
+      return adding(column, deps);
     }),
   };
   context.env.generated.set(relation.oid, shape);
   return shape;
 }
 
-function ownShape(relation: CatalogRelation, env: Env): Shape {
+function ownShape(relation: CatalogRelation, context: Context): Shape {
+  const { env } = context;
   const known = env.shapes.get(relation.oid);
   if (known !== undefined) return known;
   const family = familyOf(relation, env);
-  const columns: Column[] = relation.columns.map(({ name }) => ({ name, deps: tagsOf(name, family, env) }));
+  const columns: Column[] = relation.columns.map(({ name, rowType }) => {
+    const deps = tagsOf(name, family, env);
+    return rowType === undefined || rowType === null
+      ? { name, deps }
+      : adding({ ...rowOf(rowType, context), name }, deps);
+  });
   // An extension's view over other people's statements lives in any schema.
   const extra = reveals(relation.name, null)
-    ? columns.map(({ name, deps }) => ({
-        name,
-        deps: reveals(relation.name, name)
-          ? union(deps, env.everyTag(relation.schema, relation.name, name))
-          : deps,
-      }))
+    ? columns.map((column) =>
+        reveals(relation.name, column.name)
+          ? adding(column, env.everyTag(relation.schema, relation.name, column.name))
+          : column,
+      )
     : columns;
   const shape: Shape = { columns: extra, open: null };
   env.shapes.set(relation.oid, shape);
   return shape;
+}
+
+/** Rows of a type carry what its attributes are tagged with, wherever they are kept. */
+function rowOf(oid: number, context: Context): Omit<Column, 'name'> {
+  const { env, stack } = context;
+  const type = env.relationByOid(oid);
+  const seen = `t${oid}`;
+  // Only a view can come round to its own type.
+  if (type === null || stack.includes(seen) || stack.length > MAX_DEFINITION_DEPTH)
+    return { deps: env.everyTag(type?.schema ?? '', type?.name ?? '', '*') };
+  const apart: Context = { ...context, out: new Collector(), stack: [...stack, seen] };
+  const row = shapeOf(type, apart);
+  return { deps: whole(row), row };
 }
 
 function tagsOf(column: string, family: readonly CatalogRelation[], env: Env): Deps {
@@ -97,12 +112,15 @@ function tagsOf(column: string, family: readonly CatalogRelation[], env: Env): D
   return deps ?? NONE;
 }
 
-/** Partitions and inheritance children hold the parent's rows, and the other way round: a tag on one counts for all. */
+/**
+ * Partitions and inheritance children hold the parent's rows, and the other way round: a tag on one counts for all. A typed table has
+ * the tags of its type.
+ */
 function familyOf(relation: CatalogRelation, env: Env): readonly CatalogRelation[] {
   const seen = new Map<number, CatalogRelation>([[relation.oid, relation]]);
   const up = [relation];
   for (let next = up.pop(); next !== undefined; next = up.pop()) {
-    for (const oid of next.parents) {
+    for (const oid of [...next.parents, ...(next.ofType ? [next.ofType] : [])]) {
       const parent = env.relationByOid(oid);
       if (parent !== null && !seen.has(oid)) {
         seen.set(oid, parent);

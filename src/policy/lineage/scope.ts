@@ -1,5 +1,6 @@
 /** Names in a query: FROM items innermost first, then those of the queries around it; and WITH queries. */
 import type { Context } from './context.ts';
+import { calledDeps } from './definitions.ts';
 import type { Deps, Shape } from './deps.ts';
 import { lookup, NONE, union, whole } from './deps.ts';
 import { SYSTEM_COLUMNS } from './system.ts';
@@ -72,12 +73,36 @@ export function resolveQualified(parts: readonly string[], scope: Scope, context
   if (source !== null) {
     if (SYSTEM_COLUMNS.has(column) && !source.shape.columns.some((c) => c.name === column)) return NONE;
     const deps = lookup(source.shape, column);
-    if (deps === null) context.out.unresolved = true;
-    return deps ?? whole(source.shape);
+    if (deps !== null) return deps;
+    context.out.unresolved = true;
+    return union(whole(source.shape), calledDeps(null, column, context));
   }
-  if (context.inBody) return NONE;
+  if (context.inBody) return calledDeps(null, column, context);
   context.out.unresolved = true;
-  return everything(scope);
+  return union(everything(scope), calledDeps(null, column, context));
+}
+
+/** The attributes of the row that a name stands for; null: they cannot be told apart. */
+export function resolveRow(parts: readonly string[], scope: Scope): Shape | null {
+  const name = parts.at(-1) ?? '';
+  if (parts.length > 1) {
+    const table = parts.at(-2) ?? '';
+    const source =
+      parts.length === 2 ? findSource(scope, table) : findBySchema(scope, parts.at(-3) ?? '', table);
+    return source === null ? null : rowIn([source], name);
+  }
+  for (let at: Scope | null = scope; at !== null; at = at.parent) {
+    const others = at.sources.filter(({ alias }) => alias !== name);
+    if (others.some(({ shape }) => shape.open !== null)) return null;
+    if (at.sources.some(({ shape }) => shape.columns.some((column) => column.name === name)))
+      return rowIn(at.sources, name);
+  }
+  return findSource(scope, name)?.shape ?? null;
+}
+
+function rowIn(sources: readonly Source[], name: string): Shape | null {
+  const [column, ...more] = sources.flatMap(({ shape }) => shape.columns.filter((c) => c.name === name));
+  return column === undefined || more.length > 0 ? null : (column.row ?? null);
 }
 
 export function findBySchema(scope: Scope | null, schema: string, table: string): Source | null {

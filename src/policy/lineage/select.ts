@@ -5,7 +5,7 @@ import type { Context } from './context.ts';
 import { TooComplex } from './context.ts';
 import type { Column, Deps, Shape } from './deps.ts';
 import { merge, NONE, rename, union, whole } from './deps.ts';
-import { expression, predicate } from './expression.ts';
+import { expression, partOf, predicate } from './expression.ts';
 import { from } from './from.ts';
 import { clearPositions } from './literals.ts';
 import { modification } from './modify.ts';
@@ -110,6 +110,7 @@ export function targets(list: unknown, scope: Scope, star: Shape, context: Conte
       columns.push({
         name: asText(target['name']) || figureName(value),
         deps: expression(value, scope, context),
+        row: partOf(value, scope, context)?.row ?? null,
       });
   }
   return { columns, open };
@@ -131,10 +132,10 @@ function starOf(value: unknown, scope: Scope, star: Shape, context: Context): Sh
   }
   const path = nodeOf(value, 'A_Indirection');
   if (path === null || nodeOf(asList(path['indirection']).at(-1), 'A_Star') === null) return null;
-  const [row] = names(nodeOf(path['arg'], 'ColumnRef')?.['fields']);
-  const source = typeof row === 'string' ? findSource(scope, row) : null;
-  if (source !== null && asList(path['indirection']).length === 1) return source.shape;
-  const all = expression(path['arg'], scope, context);
+  const arg = { A_Indirection: { ...path, indirection: asList(path['indirection']).slice(0, -1) } };
+  const row = partOf(arg, scope, context)?.row ?? null;
+  if (row !== null) return row;
+  const all = expression(arg, scope, context);
   return { columns: [], open: () => all };
 }
 

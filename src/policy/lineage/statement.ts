@@ -1,6 +1,6 @@
 /** Columns that come out of a statement; uses inside go to the collector. */
 import type { Tree } from '../parse/node.ts';
-import { asList, asText, asTree, names, relationName, unwrap } from '../parse/node.ts';
+import { asList, asText, asTree, names, nodeOf, relationName, unwrap } from '../parse/node.ts';
 import type { Context } from './context.ts';
 import { sqlBodyStatements } from './definitions.ts';
 import type { Deps, Shape } from './deps.ts';
@@ -88,15 +88,17 @@ export function lineage(kind: string, node: Tree, context: Context): Shape {
 /** Columns that lose their tag by another name of column, table or schema: from then on nothing hides them. */
 function untagged(node: Tree, context: Context): Deps {
   const { env } = context;
+  const [type, schema = null] = names(nodeOf(node['object'], 'List')?.['items']).reverse();
   const named = asTree(node['relation']);
-  if (named === null) return NONE;
+  if (named === null && typeof type !== 'string') return NONE;
+  const target = named === null ? { schema, name: type ?? '' } : relationName(named);
   const after = asText(node['newname'] ?? node['newschema']);
   const lost: Deps[] = [];
-  for (const { schema, name, columns } of env.resolve(relationName(named), context.resolution).relations) {
+  for (const { schema, name, columns } of env.resolve(target, context.resolution).relations) {
     for (const { name: column, comment } of columns) {
       const tagged = env.tag(schema, name, column, comment);
       if (tagged === null) continue;
-      const ofColumn = node['renameType'] === 'OBJECT_COLUMN';
+      const ofColumn = node['renameType'] === 'OBJECT_COLUMN' || node['renameType'] === 'OBJECT_ATTRIBUTE';
       if (ofColumn && column !== asText(node['subname'])) continue;
       const place = ofColumn
         ? ([schema, name, after] as const)

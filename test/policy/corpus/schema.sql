@@ -137,3 +137,19 @@ CREATE FUNCTION trigger_leak() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.la
 CREATE TABLE trig_leak (id int PRIMARY KEY, label text); CREATE TRIGGER t BEFORE INSERT ON trig_leak FOR EACH ROW EXECUTE FUNCTION trigger_leak();
 CREATE TABLE virtual (id int, email text, shown text GENERATED ALWAYS AS (upper(email)) VIRTUAL); COMMENT ON COLUMN virtual.email IS 'pii';
 CREATE VIEW virtual_view AS SELECT id, shown FROM virtual;
+
+-- Attributes carry tags of their own: types, tables and views as the types of columns.
+CREATE TYPE address AS (street text, zip text);
+COMMENT ON COLUMN address.street IS 'pii:address';
+CREATE TYPE person AS (name text, ssn text, home address);
+CREATE DOMAIN persona AS person;
+CREATE TYPE persons AS RANGE (subtype = pair);
+CREATE TABLE comp (id int PRIMARY KEY, p person, ps person[], d persona, e noisy, v customer_emails, safe pair, safes pair[], spans persons);
+CREATE TABLE people_of OF address;
+CREATE VIEW comp_view AS SELECT id, p AS q, (p).name AS n, safe FROM comp;
+CREATE VIEW comp_names AS SELECT id, (q).name AS n, ((q).home).zip AS zip FROM comp_view;
+CREATE VIEW comp_ssn AS SELECT id, (q).ssn AS n FROM comp_view;
+CREATE FUNCTION person_of(int) RETURNS person LANGUAGE sql AS 'SELECT p FROM public.comp WHERE id = $1';
+CREATE FUNCTION persons_of() RETURNS SETOF person LANGUAGE sql AS 'SELECT (u).* FROM public.comp, unnest(ps) u';
+CREATE FUNCTION ssn_of(person) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT ($1).ssn';
+CREATE FUNCTION hidden_mail(plain) RETURNS text LANGUAGE sql AS 'SELECT email FROM public.customers WHERE id = $1.id';
