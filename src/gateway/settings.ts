@@ -12,7 +12,7 @@ const ALLOWED: ReadonlySet<string> = new Set(
   extra_float_digits from_collapse_limit geqo hash_mem_multiplier idle_in_transaction_session_timeout idle_session_timeout intervalstyle
   jit jit_above_cost join_collapse_limit lc_monetary lc_numeric lc_time lock_timeout maintenance_work_mem max_parallel_workers_per_gather
   parallel_setup_cost parallel_tuple_cost parallel_leader_participation plan_cache_mode quote_all_identifiers random_page_cost
-  row_security search_path seed seq_page_cost statement_timeout synchronize_seqscans synchronous_commit tcp_keepalives_idle
+  restrict_nonsystem_relation_kind row_security search_path seed seq_page_cost statement_timeout synchronize_seqscans synchronous_commit tcp_keepalives_idle
   tcp_keepalives_interval tcp_user_timeout temp_buffers timezone transaction_deferrable transaction_isolation transaction_read_only
   transaction_timeout work_mem xmlbinary xmloption`.split(/\s+/),
 );
@@ -42,10 +42,8 @@ export function refuseSetting(change: SettingChange, trusted: boolean): string |
     !/^(on|off|true|false|yes|no|1|0)$/i.test(change.value)
   )
     return 'takes on or off';
-  if (name === 'role' || name === 'session_authorization')
-    return change.value !== null && /^(none|default)$/i.test(change.value)
-      ? null
-      : 'may not be changed behind Holdpoint';
+  // Any other value, 'default' in quotes too, is a role's name.
+  if (name === 'role' && change.value === 'none') return null;
   if (ALLOWED.has(name) || ENABLE.test(name) || name.startsWith('holdpoint.')) return null;
   if (name === 'names') return 'stays UTF8 behind Holdpoint';
   return 'may not be changed behind Holdpoint';

@@ -25,6 +25,7 @@ describe('the allow-list of settings', () => {
       ['enable_seqscan', 'off'],
       ['role', 'none'],
       ['row_security', 'off'],
+      ['restrict_nonsystem_relation_kind', 'view, foreign-table'],
       ['holdpoint.wait', '0'],
     ] as const)
       expect(refuseSetting(set(name, value), false), name).toBeNull();
@@ -38,6 +39,9 @@ describe('the allow-list of settings', () => {
       ['standard_conforming_strings', 'off'],
       ['standard_conforming_strings', null],
       ['role', 'admin'],
+      ['role', 'default'],
+      ['role', 'NONE'],
+      ['session_authorization', 'default'],
       ['session_authorization', 'admin'],
       ['session_replication_role', 'replica'],
       ['debug_print_plan', 'on'],

@@ -1,5 +1,6 @@
 /** What real tools send when they connect, look around and work: none of it waits. Recorded from the tools where they could be run. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { refuseSetting } from '../../src/gateway/settings.ts';
 import { cases, type Ground, ground } from './corpus/real.ts';
 
 const corpus = cases('tools.jsonl');
@@ -17,7 +18,9 @@ describe('statements of real tools', () => {
   });
 
   it.each(corpus)('%s: %s', (_tool, sql) => {
-    const { verdict } = on.judge(sql);
+    const { facts, verdict } = on.judge(sql);
     expect(verdict.effect, verdict.reason).toBe('allow');
+    for (const change of facts?.statements.flatMap(({ settings }) => settings) ?? [])
+      expect(refuseSetting(change, false), change.name).toBeNull();
   });
 });

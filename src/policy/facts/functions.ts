@@ -5,7 +5,7 @@ import { whole } from '../lineage/deps.ts';
 import { shapeOf } from '../lineage/relation.ts';
 import type { Tree } from '../parse/node.ts';
 import { asList, literalText, nodeOf, qualified } from '../parse/node.ts';
-import type { CatalogRelation } from '../types.ts';
+import type { CatalogRelation, SettingChange } from '../types.ts';
 import { HARMLESS, HELD } from './builtins.ts';
 import { onlyComputes } from './extensions.ts';
 
@@ -105,17 +105,18 @@ function setConfig(args: readonly unknown[], context: Context): void {
   const positional = args.filter((arg) => nodeOf(arg, 'NamedArgExpr') === null);
   const named = (name: string): unknown => args.find((arg) => nodeOf(arg, 'NamedArgExpr')?.['name'] === name);
   const name = literalText(positional[0] ?? named('setting_name'));
-  const setting = name === null ? '*' : name.toLowerCase();
-  context.out.settings.push({
-    name: setting,
+  const change: SettingChange = {
+    name: name === null ? '*' : name.toLowerCase(),
     value: literalText(positional[1] ?? named('new_value')),
     local: literalText(positional[2] ?? named('is_local')) === 'true',
     form: 'set_config',
-  });
-  context.out.raise(settingClass(setting));
+  };
+  context.out.settings.push(change);
+  context.out.raise(settingClass(change));
 }
 
-/** Changing who one is, is access control. */
-export function settingClass(name: string): 'dcl' | 'session' {
-  return name === 'role' || name === 'session_authorization' ? 'dcl' : 'session';
+/** Changing who one is, is access control; going back to the login is not (DISCARD ALL does it too). */
+export function settingClass({ name, value, form }: SettingChange): 'dcl' | 'session' {
+  if (name !== 'role' && name !== 'session_authorization') return 'session';
+  return form === 'reset' || (name === 'role' && value === 'none') ? 'session' : 'dcl';
 }

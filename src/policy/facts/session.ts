@@ -48,6 +48,7 @@ export function variableSet(node: Tree, form: 'set' | 'alter-role', context: Con
   const name = asText(node['name']).toLowerCase();
   const local = node['is_local'] === true;
   const args = asList(node['args']);
+  const before = out.settings.length;
   switch (node['kind']) {
     case 'VAR_SET_VALUE': {
       const parts = args.map(literalText);
@@ -84,5 +85,5 @@ export function variableSet(node: Tree, form: 'set' | 'alter-role', context: Con
     default:
       out.settings.push({ name: '*', value: null, local: false, form: 'unknown' });
   }
-  if (form === 'set') out.raise(settingClass(name));
+  if (form === 'set') for (const change of out.settings.slice(before)) out.raise(settingClass(change));
 }

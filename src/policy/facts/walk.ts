@@ -19,6 +19,7 @@ import type { RelationUse } from '../types.ts';
 import { callByAttribute, callFunction, callHidden, callOperators } from './functions.ts';
 import { limits, overwritesAll } from './limits.ts';
 import type { Ctes } from './reach.ts';
+import { withSettingName } from './setting-row.ts';
 import { touch } from './touch.ts';
 
 /** WITH names in reach, and how a relation named here is touched. */
@@ -125,7 +126,8 @@ export function walkQuery(
     const into = asTree(node['intoClause']);
     const created = asTree(into?.['rel']);
     if (created !== null) createdBy(created, context);
-    walkFields(node, place, context, SELECT_APART);
+    const hidden = namesQuery(place, 'pg_settings');
+    walkFields(withSettingName(node, hidden, context), place, context, SELECT_APART);
     if (node['lockingClause'] !== undefined) lockAll(node['fromClause'], place, context);
     return;
   }
@@ -191,11 +193,14 @@ function withNames(node: Tree, outer: Place, context: Context): Ctes | null {
   return ctes;
 }
 
+function namesQuery(place: Place, name: string): boolean {
+  for (let at = place.ctes; at !== null; at = at.next) if (at.name === name) return true;
+  return false;
+}
+
 function relation(node: Tree, place: Place, context: Context): void {
   const name = relationName(node);
-  if (name.schema === null && place.access === 'read') {
-    for (let at = place.ctes; at !== null; at = at.next) if (at.name === name.name) return;
-  }
+  if (name.schema === null && place.access === 'read' && namesQuery(place, name.name)) return;
   touch(name, place.access, context);
 }
 
@@ -214,8 +219,7 @@ function lockAll(clause: unknown, place: Place, context: Context): void {
 
 function relationLock(node: Tree, place: Place, context: Context): void {
   const name = relationName(node);
-  for (let at = place.ctes; at !== null && name.schema === null; at = at.next)
-    if (at.name === name.name) return;
+  if (name.schema === null && namesQuery(place, name.name)) return;
   touch(name, 'lock', context);
 }
 
