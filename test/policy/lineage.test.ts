@@ -188,7 +188,37 @@ const corpus: readonly (readonly [string, string])[] = [
   ['SELECT ROW(o.*) FROM orders o, customers c', ''],
   ['SELECT x FROM (SELECT * FROM get_emails() UNION ALL SELECT label FROM plain) s(x)', 'v:email'],
   ['SELECT x FROM (SELECT label FROM plain UNION ALL SELECT * FROM get_emails()) s(x)', 'v:email'],
+  ['SELECT c.ctid FROM customers c', ''],
+  ['SELECT nothing.* FROM customers', ALL],
+  ['SELECT s.name FROM (SELECT (c).* FROM customers c) s', ''],
+  ['SELECT public.plain.label FROM public.customers, public.plain', ''],
+  ['SELECT g FROM get_emails() g, unnest(ARRAY[1]) u', 'v:email'],
+  ['SELECT nonsense FROM customers, plain', ALL],
+  ['SELECT label FROM plain UNION ALL SELECT email FROM customers ORDER BY 1', 'p:email v:email'],
+  ['VALUES ((SELECT email FROM customers)) ORDER BY 1', 'p:email v:email'],
+  ["VALUES ((SELECT email FROM customers)), ('x')", 'v:email'],
+  ['SELECT label FROM plain FULL JOIN get_emails() g USING (label)', 'p:email v:email'],
+  ['SELECT label FROM (SELECT email AS label FROM customers) c JOIN plain USING (label)', 'p:email v:email'],
+  ['SELECT * FROM get_emails() NATURAL JOIN plain', 'v:email'],
+  ['SELECT * FROM plain NATURAL JOIN get_emails()', 'v:email'],
+  ['SELECT lo_get(email::oid) FROM customers', `v:email ${STATS('lo_get.*')}`],
+  ['SELECT mode(email) WITHIN GROUP (ORDER BY id) FROM customers', 'v:email'],
+  ['SELECT label FROM plain JOIN (SELECT email AS label FROM customers) c USING (label)', 'p:email v:email'],
+  [
+    'MERGE INTO archive a USING customers c ON c.id = a.id WHEN NOT MATCHED THEN INSERT (contact) VALUES (c.email)',
+    'v:email',
+  ],
   // by comparison
+  ['SELECT email IS NULL FROM customers', 'p:email'],
+  ['SELECT id FROM plain TABLESAMPLE system ((SELECT length(email) FROM customers LIMIT 1))', 'p:email'],
+  ['INSERT INTO customers (id) VALUES (1) ON CONFLICT (lower(email)) DO NOTHING', 'p:email'],
+  ['INSERT INTO customers (id) VALUES (1) ON CONFLICT (id) WHERE ssn IS NULL DO NOTHING', 'p:ssn'],
+  [
+    'INSERT INTO customers (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET id = 2 WHERE customers.ssn IS NULL',
+    'p:ssn',
+  ],
+  ['MERGE INTO plain p USING customers c ON c.email = p.label WHEN MATCHED THEN DELETE', 'p:email'],
+  ['MERGE INTO plain p USING customers c ON c.id = p.id WHEN MATCHED AND c.ssn IS NULL THEN DELETE', 'p:ssn'],
   ["SELECT CASE email WHEN 'a' THEN 1 END FROM customers", 'p:email'],
   ['SELECT nullif(name, email) FROM customers', 'p:email'],
   ['SELECT rank() OVER w FROM customers WINDOW w AS (PARTITION BY email)', 'p:email'],
@@ -311,6 +341,116 @@ describe('names that may mean several relations', () => {
   });
 });
 
+it('tags of a parent hold for partitions of partitions', () => {
+  const [part] = catalog.relations.filter(({ name }) => name === 'events_2026');
+  const relations = part
+    ? [...catalog.relations, { ...part, oid: 1, name: 'events_2026_01', parents: [part.oid] }]
+    : [];
+  expect(uses('SELECT actor_email FROM events_2026_01', { catalog: { ...catalog, relations } })).toBe(
+    'v:events.actor_email',
+  );
+});
+
+describe('a column of a subquery without a name has that of', () => {
+  it.each([
+    ['name', 'name'],
+    ['lower(name)', 'lower'],
+    ['name::text', 'name'],
+    ["'x'::text", 'text'],
+    ['name COLLATE "C"', 'name'],
+    ['(o).name', 'name'],
+    ['(ARRAY[name])[1]', 'array'],
+    ['EXISTS (SELECT 1)', 'exists'],
+    ['ARRAY (SELECT 1)', 'array'],
+    ['(SELECT label FROM plain)', 'label'],
+    ['(SELECT id AS x FROM plain)', 'x'],
+    ["coalesce(name, 'x')", 'coalesce'],
+    ['CASE WHEN true THEN 1 END', 'case'],
+    ['CASE WHEN true THEN 1 ELSE id END', 'id'],
+    ['ARRAY[name]', 'array'],
+    ['ROW(name, id)', 'row'],
+    ['greatest(id, 1)', 'greatest'],
+    ['least(id, 1)', 'least'],
+    ['id + 1', '?column?'],
+  ])('%s: %s', (expression, name) => {
+    expect(uses(`SELECT s."${name}" FROM (SELECT ${expression}, email FROM customers o) s`)).toBe('');
+  });
+});
+
+describe('tags of columns', () => {
+  const where = (sql: string, name: string, change: object): string => {
+    const relations = catalog.relations.map((r) => (r.name === name ? { ...r, ...change } : r));
+    return uses(sql, { catalog: { ...catalog, relations } });
+  };
+  const tagged = { name: 'x', type: 'text', comment: 'email', generated: null };
+
+  it('are those of a view itself, and those of its query', () => {
+    expect(where('SELECT x FROM customer_names', 'customer_names', { columns: [tagged, tagged] })).toBe(
+      'v:customer_names.x',
+    );
+  });
+
+  it('are those of a generated column itself, and those of its expression', () => {
+    const columns = [tagged, { ...tagged, name: 'y', comment: 'ssn', generated: 'lower(x)' }];
+    expect(where('SELECT y FROM plain', 'plain', { columns })).toBe('v:plain.x v:plain.y');
+  });
+
+  it('hold for the statements that an extension shows, in whatever schema it is', () => {
+    const columns = [{ ...tagged, name: 'query', comment: 'statement' }];
+    const renamed = { name: 'pg_stat_statements', columns };
+    expect(where('SELECT query FROM public.pg_stat_statements', 'plain', renamed)).toBe(
+      'v:pg_stat_statements.query',
+    );
+    expect(
+      where('SELECT query FROM public.pg_stat_statements', 'plain', {
+        ...renamed,
+        columns: [{ ...tagged, name: 'query', comment: null }],
+      }),
+    ).toBe('v:pg_stat_statements.query');
+  });
+
+  it('of a relation of the server hold beside a table of the same name', () => {
+    expect(where('SELECT most_common_vals FROM pg_stats', 'plain', { name: 'pg_stats' })).toBe(
+      STATS('pg_stats.most_common_vals'),
+    );
+  });
+});
+
+it.each([
+  [
+    'WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t, customers c WHERE n < 5) SELECT n FROM t',
+    '',
+  ],
+  ['WITH RECURSIVE t AS (SELECT id, email FROM customers UNION ALL SELECT * FROM t) SELECT id FROM t', ''],
+  [
+    'WITH RECURSIVE t AS (SELECT id, email FROM customers UNION ALL SELECT * FROM t) SELECT email FROM t',
+    'v:email',
+  ],
+  [
+    'WITH RECURSIVE a AS (SELECT e FROM b), b AS (SELECT email AS e FROM customers) SELECT e FROM a',
+    'v:email',
+  ],
+  [
+    'WITH RECURSIVE t(n) AS (SELECT * FROM get_emails() UNION ALL SELECT n FROM t) SELECT n FROM t',
+    'v:email',
+  ],
+])('a recursive query names its own columns: %s', (sql, expected) => {
+  expect(uses(sql)).toBe(expected);
+  expect(facts(sql).statements[0]).not.toHaveProperty('unresolved');
+});
+
+it('a recursive query has the column that SEARCH adds', () => {
+  const sql =
+    'WITH RECURSIVE t(e) AS (SELECT email FROM customers UNION ALL SELECT e FROM t) SEARCH DEPTH FIRST BY e SET o SELECT o FROM t';
+  expect(uses(sql)).toBe('v:email');
+  expect(facts(sql).statements[0]).not.toHaveProperty('unresolved');
+});
+
+it('a temporary relation has columns of its own', () => {
+  const resolution = { searchPath: ['public'], tempRelations: ['scratch'] };
+  expect(facts('SELECT * FROM scratch', { resolution }).class).toBe('read');
+});
+
 describe('names from Object.prototype', () => {
   it.each(['__proto__', 'constructor', 'toString', 'hasOwnProperty'])(
     '%s is a name like any other',
@@ -368,6 +508,18 @@ describe('redactions', () => {
     ["SELECT id FROM orders WHERE status = 'open'", "SELECT id FROM orders WHERE status = 'open'"],
     ['SELECT email FROM customers WHERE id = 7', 'SELECT email FROM customers WHERE id = 7'],
     ["SELECT find_customer('a@b')", 'SELECT find_customer(<pii:text>)'],
+    [
+      "SELECT 1 FROM customers WHERE ssn = B'1' AND 'b' = 'b' AND 'c' = (SELECT label FROM plain) AND name = trusted_one('d')",
+      'SELECT <pii:number> FROM customers WHERE ssn = <pii:bits> AND <pii:text> = <pii:text> AND <pii:text> = (SELECT label FROM plain) AND name = trusted_one(<pii:text>)',
+    ],
+    [
+      "DELETE FROM customers WHERE email = 'a' AND name IN ('b', 'c') AND lower(name) = lower('D') AND name = ANY (ARRAY['e']) AND name < 'f' COLLATE \"C\"",
+      "DELETE FROM customers WHERE email = <pii:text> AND name IN ('b', 'c') AND lower(name) = lower('D') AND name = ANY (ARRAY['e']) AND name < 'f' COLLATE \"C\"",
+    ],
+    [
+      "INSERT INTO customers (name, email) SELECT 'n', 'e'",
+      "INSERT INTO customers (name, email) SELECT 'n', <pii:text>",
+    ],
     [
       "SELECT left(name, 3) FROM customers WHERE email = 'a' AND EXISTS (SELECT 1 FROM plain)",
       'SELECT left(name, 3) FROM customers WHERE email = <pii:text> AND EXISTS (SELECT 1 FROM plain)',

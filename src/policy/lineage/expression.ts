@@ -85,8 +85,6 @@ function ofKind(kind: string, node: Tree, scope: Scope, context: Context): Deps 
       return NONE;
     case 'A_Expr':
       return operator(node, scope, context);
-    case 'BoolExpr':
-      return expression(node['args'], scope, context);
     case 'NullTest':
       predicate(node['arg'], scope, context);
       return NONE;
@@ -127,13 +125,8 @@ function column(node: Tree, scope: Scope, context: Context): Deps {
   const fields = asList(node['fields']);
   const parts = names(fields);
   const last = parts.at(-1);
-  if (last === null) {
-    // `t.*` inside an expression, as in row(t.*) or count(t.*)
-    const table = parts.at(-2);
-    if (table === undefined || table === null)
-      return union(...scope.sources.map((source) => whole(source.shape)));
-    return resolveQualifiedStar(table, scope, context);
-  }
+  // `t.*` inside an expression, as in row(t.*) or count(t.*)
+  if (last === null) return resolveQualifiedStar(parts.at(-2) ?? '', scope, context);
   const known = parts.filter((part) => part !== null);
   if (known.length === 1 && last !== undefined) return resolveName(last, scope, context);
   return resolveQualified(known, scope, context);

@@ -16,10 +16,7 @@ const NO_OUTPUT: Shape = { columns: [], open: null };
 export function modification(kind: string, node: Tree, parent: Scope | null, context: Context): Shape {
   const outer = scopeOf([], parent, withQueries(node, parent, context));
   const relation = asTree(node['relation']);
-  if (relation === null) {
-    context.out.use('value', expression(node, outer, context));
-    return NO_OUTPUT;
-  }
+  if (relation === null) throw new Error(`${kind} without a target`);
   const target = tableSource(relation, outer, context, false);
   switch (kind) {
     case 'InsertStmt':
@@ -39,8 +36,7 @@ export function modification(kind: string, node: Tree, parent: Scope | null, con
     case 'MergeStmt':
       return mergeInto(node, target, outer, context);
     default:
-      context.out.use('value', expression(node, outer, context));
-      return NO_OUTPUT;
+      throw new Error(`WITH ${kind}`);
   }
 }
 
@@ -130,7 +126,6 @@ function written(shape: Shape, target: Tree | null, context: Context): Column {
 }
 
 function without(deps: Deps, own: Deps): Deps {
-  if (deps.size === 0 || own.size === 0) return deps;
   return new Set([...deps].filter((dep) => !own.has(dep)));
 }
 

@@ -13,6 +13,8 @@ import type { Ctes, Scope } from './scope.ts';
 import { findBySchema, findSource, scopeOf } from './scope.ts';
 
 const EMPTY: Shape = { columns: [], open: null };
+/** It may have any column, and carries nothing yet. */
+const UNKNOWN: Shape = { columns: [], open: () => NONE };
 /** Rounds until a recursive query's columns stop growing; sets only grow, so a few suffice. */
 const MAX_ROUNDS = 12;
 
@@ -189,16 +191,16 @@ export function withQueries(node: Tree, parent: Scope | null, context: Context):
   const recursive = clause['recursive'] === true;
   const queries = asList(clause['ctes']).map((item) => nodeOf(item, 'CommonTableExpr') ?? {});
   if (recursive) {
-    // Later ones may be named by earlier ones too: start all from nothing and go round until nothing grows.
-    let shapes = queries.map(() => EMPTY);
+    // Later ones may be named by earlier ones too: the first round finds their columns, the others what those carry, until nothing grows.
+    let shapes = queries.map(() => UNKNOWN);
     for (let round = 0; round < MAX_ROUNDS; round++) {
       let seen = ctes;
       queries.forEach((query, i) => {
         seen = { name: asText(query['ctename']), shape: shapes[i] ?? EMPTY, next: seen };
       });
       const next = queries.map((query) => cteShape(query, scopeOf([], parent, seen), context));
-      const stable = next.every((shape, i) => sameSize(shape, shapes[i] ?? EMPTY));
-      shapes = next;
+      const stable = round > 0 && next.every((shape, i) => sameSize(shape, shapes[i] ?? EMPTY));
+      shapes = round === 0 ? next.map(emptied) : next;
       if (stable) break;
     }
     queries.forEach((query, i) => {
@@ -211,6 +213,10 @@ export function withQueries(node: Tree, parent: Scope | null, context: Context):
     ctes = { name: asText(query['ctename']), shape, next: ctes };
   }
   return ctes;
+}
+
+function emptied({ columns }: Shape): Shape {
+  return { columns: columns.map(({ name }) => ({ name, deps: NONE })), open: null };
 }
 
 function sameSize(a: Shape, b: Shape): boolean {
