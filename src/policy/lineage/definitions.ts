@@ -67,7 +67,7 @@ export function calledDeps(schema: string | null, name: string, context: Context
   let deps: Deps = NONE;
   for (const fn of context.env.functionsNamed(schema, name, context.resolution)) {
     const summary = functionSummary(fn, context);
-    if (summary !== null) deps = union(deps, whole(summary.shape), summary.facts.uses('value'));
+    if (summary !== null) deps = union(deps, whole(summary.shape));
   }
   return deps;
 }
