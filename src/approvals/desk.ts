@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { authorise } from './authorise.ts';
+import { bundleOf, createBundles, isPart } from './bundle.ts';
 import { Clearances } from './clearance.ts';
 import { normaliseId, randomId } from './ids.ts';
 import { createOwner } from './owner.ts';
@@ -7,6 +8,8 @@ import { createSweep } from './sweep.ts';
 import { plain } from './text.ts';
 import type {
   ApprovalRequest,
+  AskResult,
+  BundleDraft,
   DecideResult,
   Decision,
   Desk,
@@ -94,6 +97,8 @@ export function createDesk(options: DeskOptions): RunningDesk {
       }
     }
     waiters.observe(request);
+    const { bundle } = request;
+    if (bundle && isPart(request)) void persist('follow', bundle.lead, () => bundles.follow(bundle.lead));
   }
 
   async function persist(what: string, id: string, work: () => Promise<void>): Promise<void> {
@@ -113,7 +118,8 @@ export function createDesk(options: DeskOptions): RunningDesk {
 
   const clearances = new Clearances({ store, desk, now, changed, persist });
   const waiters = new Waiters({ store, desk, now, clearances, changed, away, persist });
-  const ends = createSweep({ store, desk, now, waiters, clearances, changed, persist });
+  const bundles = createBundles({ store, now, changed });
+  const ends = createSweep({ bundles, store, desk, now, waiters, clearances, changed, persist });
   const owner = createOwner({ store, now, changed, answered });
 
   /** A desk that holds must be known to live before it does, or others take over what it holds. */
@@ -184,13 +190,11 @@ export function createDesk(options: DeskOptions): RunningDesk {
 
   async function openJoinOrClaim(draft: HoldDraft): Promise<HoldResult> {
     const by = { sessionId: draft.sessionId, credentialId: draft.requester.credentialId };
+    const { loose, ...rest } = draft;
+    let wanted = loose === undefined ? {} : { loose };
     let taken = 0;
     for (let attempt = 0; attempt < TRIES; attempt += 1) {
-      const found = await store.openOrJoin(draftRequest(draft, ids(taken)), {
-        perSession: limits.perSession,
-        perOwner: limits.perOwner,
-        now: now(),
-      });
+      const found = await store.openOrJoin(draftRequest(rest, ids(taken)), limitsNow(), wanted);
       if (found.kind === 'too-many') return found;
       if (found.kind === 'id-taken') {
         taken += 1;
@@ -201,6 +205,11 @@ export function createDesk(options: DeskOptions): RunningDesk {
         startPolling();
         changed(found.request);
         return { kind: 'waiting', request: found.request, joined: false, ticket };
+      }
+      // Its turn has not come: it is asked for on its own.
+      if (found.request.fingerprint !== rest.fingerprint && !(await bundles.inTurn(found.request))) {
+        wanted = {};
+        continue;
       }
       if (found.request.state === 'granted') {
         const won = await clearances.claim(found.request, by);
@@ -226,6 +235,27 @@ export function createDesk(options: DeskOptions): RunningDesk {
       return { kind: 'waiting', request, joined: true, ticket };
     }
     log.warn({}, 'a hold did not come to rest');
+    return { kind: 'unavailable' };
+  }
+
+  const limitsNow = () => ({ perSession: limits.perSession, perOwner: limits.perOwner, now: now() });
+
+  async function ask(draft: HoldDraft, parts: readonly BundleDraft[]): Promise<AskResult> {
+    if (closed) return { kind: 'unavailable' };
+    try {
+      const { loose: _, ...rest } = draft;
+      for (let taken = 0; taken < TRIES; taken += 1) {
+        const made = bundleOf(draftRequest(rest, ids(taken)), parts);
+        const found = await store.openOrJoin(made.lead, limitsNow(), { parts: made.parts });
+        if (found.kind === 'id-taken') continue;
+        if (found.kind === 'too-many') return found;
+        if (found.kind === 'opened') changed(found.request);
+        return { kind: 'asked', request: found.request, joined: found.kind === 'joined' };
+      }
+      log.warn({}, 'a bundle did not find an id');
+    } catch (error) {
+      away(error);
+    }
     return { kind: 'unavailable' };
   }
 
@@ -330,6 +360,7 @@ export function createDesk(options: DeskOptions): RunningDesk {
   return {
     name: desk,
     hold,
+    ask,
     decide: (input) => answered(() => decideNow(input)),
     ...owner,
     appraise: async (id, impact) => {
@@ -338,7 +369,7 @@ export function createDesk(options: DeskOptions): RunningDesk {
       return request;
     },
     get: (id) => store.get(normaliseId(id)),
-    list: (filter) => store.list(filter),
+    list: (filter) => store.list({ ...filter, heads: true }),
     endIdentity: ends.endIdentity,
     onChange: (listener) => {
       listeners.add(listener);

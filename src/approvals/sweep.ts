@@ -1,4 +1,5 @@
 /** What becomes of requests that nobody decides: they are told of again, expire, lapse, or lose the desk that held them. */
+import { type createBundles, isLead } from './bundle.ts';
 import { type Clearances, restored } from './clearance.ts';
 import type { ApprovalRequest, DeskStore, RequestPatch } from './types.ts';
 import type { Waiters } from './waiters.ts';
@@ -13,6 +14,7 @@ export interface SweepOptions {
   readonly now: () => number;
   readonly waiters: Waiters;
   readonly clearances: Clearances;
+  readonly bundles: ReturnType<typeof createBundles>;
   changed(request: ApprovalRequest): void;
   persist(what: string, id: string, work: () => Promise<void>): Promise<void>;
 }
@@ -28,7 +30,7 @@ export interface Sweep {
 }
 
 export function createSweep(options: SweepOptions): Sweep {
-  const { store, desk, now, waiters, clearances, changed, persist } = options;
+  const { store, desk, now, waiters, clearances, bundles, changed, persist } = options;
 
   async function end(request: ApprovalRequest, patch: RequestPatch): Promise<void> {
     const over = { waiterLive: false, holder: null, claim: null };
@@ -102,8 +104,11 @@ export function createSweep(options: SweepOptions): Sweep {
     endIdentity,
     adoptOrphans,
     async due() {
+      // What has become of its parts says what became of it.
       for (const request of await store.due(now()))
-        await end(request, { state: request.state === 'pending' ? 'expired' : 'lapsed', endedAt: now() });
+        if (request.state === 'granted' && isLead(request)) await bundles.follow(request.id);
+        else
+          await end(request, { state: request.state === 'pending' ? 'expired' : 'lapsed', endedAt: now() });
       for (const request of await store.slow(now())) await hurry(request);
     },
     async strays() {

@@ -122,14 +122,33 @@ export interface Decision {
 /** Somebody as the owner of requests: compared like Requester. */
 export type Person = Pick<Approver, 'id' | 'email' | 'slackId' | 'name' | 'surface'>;
 
-/** Statements asked for together, ahead of time: the lead has the card, the others follow its decision. */
-export interface BundlePart {
-  /** Id of the lead. */
+/**
+ * Statements asked for together, ahead of time (docs/decisions/0005). The lead has the card and never runs; each part that needs
+ * approval is a request of its own, which follows the lead's decision and then is a grant of its own.
+ */
+export interface Bundle {
+  /** Id of the lead; the lead's own for itself. */
   readonly lead: string;
-  /** 0: the lead, which stands for the whole script; 1…`of`: its statements in order. */
+  /** 0: the lead; else the statement's place in the script, from 1. */
   readonly index: number;
+  /** Parts in all. */
   readonly of: number;
+  /** It may rely on what earlier parts change: usable only after those, and known without definitions. */
+  readonly loose: boolean;
+  /** It changes definitions. */
+  readonly changes: boolean;
 }
+export interface BundleDraft {
+  readonly fingerprint: string;
+  readonly statement: RequestStatement;
+  readonly index: number;
+  readonly loose: boolean;
+  readonly changes: boolean;
+}
+export type AskResult =
+  | { readonly kind: 'asked'; readonly request: ApprovalRequest; readonly joined: boolean }
+  | { readonly kind: 'too-many'; readonly open: readonly string[] }
+  | { readonly kind: 'unavailable' };
 
 export interface Outcome {
   /** SQLSTATE of the server's error; null on success. */
@@ -172,7 +191,7 @@ export interface ApprovalRequest {
   /** Why, in the requester's words: attacker text, plain, ≤ 300 characters. */
   readonly purpose?: string | null;
   readonly impact?: Impact | null;
-  readonly bundle?: BundlePart | null;
+  readonly bundle?: Bundle | null;
   /** Undecided until then, approvers are told again; and when they were. */
   readonly remindAt?: number | null;
   readonly remindedAt?: number | null;
@@ -193,6 +212,8 @@ export interface HoldDraft {
   readonly terms: HoldTerms;
   readonly purpose?: string | null;
   readonly impact?: Impact | null;
+  /** As a part of a bundle that relies on its own earlier parts would be known; absent: such a grant is not wanted. */
+  readonly loose?: string;
 }
 
 /** How a hold ended for the one who waits. */
@@ -271,6 +292,8 @@ export type RefusedWhy =
 /** The one decision path (DESIGN.md 13). */
 export interface Desk {
   hold(draft: HoldDraft): Promise<HoldResult>;
+  /** One card for a whole script, ahead of time; nobody waits for it. */
+  ask(draft: HoldDraft, parts: readonly BundleDraft[]): Promise<AskResult>;
   decide(input: {
     readonly id: string;
     readonly approver: Approver;
@@ -324,6 +347,12 @@ export interface RequestStore {
   openOrJoin(
     request: ApprovalRequest,
     limits: { readonly perSession: number; readonly perOwner: number; readonly now: number },
+    more?: {
+      /** A grant of this fingerprint is as good. */
+      readonly loose?: string;
+      /** Opened with it: the parts of a bundle that it leads. */
+      readonly parts?: readonly ApprovalRequest[];
+    },
   ): Promise<
     | { readonly kind: 'opened' | 'joined'; readonly request: ApprovalRequest }
     | { readonly kind: 'too-many'; readonly open: readonly string[] }
@@ -343,6 +372,10 @@ export interface RequestStore {
     readonly sessionId?: string;
     readonly credentialId?: string;
     readonly ids?: readonly string[];
+    /** The parts of this bundle. */
+    readonly lead?: string;
+    /** No parts of bundles. */
+    readonly heads?: true;
     readonly limit?: number;
   }): Promise<readonly ApprovalRequest[]>;
   /** Ids due: pending past expiresAt, granted past grantExpiresAt. */

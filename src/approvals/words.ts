@@ -88,15 +88,20 @@ const STATES: Readonly<Record<RequestState, Sentence>> = {
   pending: (request, now) =>
     `Waiting for approval${counted(request)} until ${clock(request.expiresAt, now)}${request.waiterLive ? '; the client is waiting' : '; nobody is waiting'}.`,
   granted: (request, now) =>
-    request.waiterLive
-      ? `Approved${approvals(request, now)}, about to run.`
-      : `Approved${approvals(request, now)}, not run, waiting for retry until ${clock(request.grantExpiresAt ?? request.expiresAt, now)}.`,
+    request.bundle?.index === 0
+      ? `Approved${approvals(request, now)}, ${request.note === null ? 'none run yet' : plain(request.note, 60)}; the rest may run until ${clock(request.grantExpiresAt ?? request.expiresAt, now)}.`
+      : request.waiterLive
+        ? `Approved${approvals(request, now)}, about to run.`
+        : `Approved${approvals(request, now)}, not run, waiting for retry until ${clock(request.grantExpiresAt ?? request.expiresAt, now)}.`,
   executing: (request, now) =>
     request.outcome?.transactionOpen === true
       ? `Approved${approvals(request, now)}, run in a transaction that is still open${ran(request.outcome)}.`
       : `Approved${approvals(request, now)}, running.`,
-  executed: (request, now) => `Approved${approvals(request, now)}, executed${ran(request.outcome)}.`,
-  failed: (request, now) => `Approved${approvals(request, now)}, failed${ran(request.outcome)}.`,
+  // Of a bundle there is no outcome of its own, but a note of how many ran.
+  executed: (request, now) =>
+    `Approved${approvals(request, now)}, executed${request.outcome === null ? noted(request) : ran(request.outcome)}.`,
+  failed: (request, now) =>
+    `Approved${approvals(request, now)}, failed${request.outcome === null ? noted(request) : ran(request.outcome)}.`,
   unknown: (request, now) => `Approved${approvals(request, now)}, outcome unknown${noted(request)}.`,
   denied: (request, now) => {
     const decision = denial(request);

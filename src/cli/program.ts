@@ -35,6 +35,20 @@ function build(cli: Cli, version: string, done: (code: number) => void): Command
     });
 
   program
+    .command('request')
+    .description(
+      'ask for approval of a script ahead of time: holdpoint request < migration.sql; nothing of it runs',
+    )
+    .option('--target <name>', 'a target of the gateway (default: that of the URL)')
+    .option('--url <url>', 'connection URL of the gateway (default: HOLDPOINT_URL, or the demo agent’s)')
+    .option('--reason <text>', 'why, with a ticket where a rule asks for one')
+    .option('--wait <duration>', 'wait so long for the decision; exit code 1 when it is not approved by then')
+    .option('--data <dir>', 'data directory of `holdpoint start`')
+    .action(async (options) => {
+      if (!(await (await import('./request.ts')).request(cli, options))) done(1);
+    });
+
+  program
     .command('login <link>')
     .description('become an approver here: trade the one-time link for a token')
     .action(async (link: string) => (await import('./login.ts')).login(cli, link));

@@ -9,28 +9,15 @@ const CONNECT_MS = 10_000;
 /** Text formats of these types read better aligned to the right: integers, oid, floats, numeric. */
 const NUMBERS = new Set([20, 21, 23, 26, 700, 701, 1700]);
 
-export async function sql(cli: Cli, text: string, flags: { url?: string; data?: string }): Promise<boolean> {
-  const url = flags.url ?? savedUrl(dataDir(cli, flags.data));
-  if (!URL.canParse(url)) {
-    throw new CommandError(
-      'The connection URL is malformed; it looks like postgres://user:password@host:7432/target.',
-    );
-  }
-  const client = new pg.Client({
-    connectionString: url,
-    connectionTimeoutMillis: CONNECT_MS,
-    application_name: 'holdpoint sql',
-    // Values are shown as the server writes them.
-    types: { getTypeParser: () => (value: string) => value },
-  });
-  // A connection that breaks while idle is told by the query that needs it.
-  client.on('error', () => {});
-  client.on('notice', (notice) => cli.err(`${notice.severity ?? 'NOTICE'}: ${safe(notice.message ?? '')}`));
-  try {
-    await client.connect();
-  } catch (error) {
-    return failed(cli, error, false);
-  }
+export interface Where {
+  readonly url?: string;
+  readonly data?: string;
+  readonly target?: string;
+}
+
+export async function sql(cli: Cli, text: string, where: Where): Promise<boolean> {
+  const client = await connected(cli, where, 'holdpoint sql', null);
+  if (client === null) return false;
   try {
     const results = await client.query<(string | null)[]>({ text, rowMode: 'array' });
     // Several statements give an array, which the types do not know of.
@@ -43,6 +30,41 @@ export async function sql(cli: Cli, text: string, flags: { url?: string; data?: 
     return failed(cli, error, true);
   } finally {
     await client.end().catch(() => {});
+  }
+}
+
+/** A session at the gateway; null: it was refused, and that has been told. */
+export async function connected(
+  cli: Cli,
+  where: Where,
+  name: string,
+  options: string | null,
+): Promise<pg.Client | null> {
+  const text = where.url ?? cli.env['HOLDPOINT_URL'] ?? savedUrl(dataDir(cli, where.data));
+  if (!URL.canParse(text)) {
+    throw new CommandError(
+      'The connection URL is malformed; it looks like postgres://user:password@host:7432/target.',
+    );
+  }
+  const url = new URL(text);
+  if (where.target !== undefined) url.pathname = `/${encodeURIComponent(where.target)}`;
+  const client = new pg.Client({
+    connectionString: url.href,
+    connectionTimeoutMillis: CONNECT_MS,
+    application_name: name,
+    ...(options === null ? {} : { options }),
+    // Values are shown as the server writes them.
+    types: { getTypeParser: () => (value: string) => value },
+  });
+  // A connection that breaks while idle is told by the query that needs it.
+  client.on('error', () => {});
+  client.on('notice', (notice) => cli.err(`${notice.severity ?? 'NOTICE'}: ${safe(notice.message ?? '')}`));
+  try {
+    await client.connect();
+    return client;
+  } catch (error) {
+    failed(cli, error, false);
+    return null;
   }
 }
 
@@ -67,7 +89,7 @@ function resultText({ fields, rows, command, rowCount }: pg.QueryArrayResult<(st
   return rowCount === null ? command : `${command} ${command === 'INSERT' ? '0 ' : ''}${rowCount}`;
 }
 
-function failed(cli: Cli, error: unknown, sent: boolean): false {
+export function failed(cli: Cli, error: unknown, sent: boolean): false {
   if (error instanceof pg.DatabaseError) {
     cli.err(`ERROR: ${safe(error.message)}`);
     if (error.detail) cli.err(`DETAIL: ${safe(error.detail)}`);

@@ -49,6 +49,18 @@ export interface Asking {
 
 /** White space and comments do not matter, a changed constant, value, type, meaning or definition does. */
 export function fingerprint(subject: Subject, asking: Asking): string {
+  return digest(
+    subject,
+    asking,
+    subject.plan.judged.map(({ facts }) => facts?.definitionsDigest ?? null),
+  );
+}
+/** As a part of a script whose earlier statements change what it relies on. */
+export function looseFingerprint(subject: Subject, asking: Asking): string {
+  return digest(subject, asking, 'ahead');
+}
+
+function digest(subject: Subject, asking: Asking, definitions: unknown): string {
   const { identity } = asking;
   const parts = [
     identity.owner?.id ?? identity.credentialId,
@@ -57,7 +69,7 @@ export function fingerprint(subject: Subject, asking: Asking): string {
     asking.role,
     // What cannot be read (trusted targets) has no tree: its very text stands for it.
     subject.plan.judged.map(({ sql, facts }) => facts?.treeDigest ?? sql),
-    subject.plan.judged.map(({ facts }) => facts?.definitionsDigest ?? null),
+    definitions,
     subject.values.map((value, i) =>
       value === null
         ? null
@@ -81,6 +93,7 @@ export async function draft(
   const plain = plan.judged.length === 1 && factsOf(plan).every((facts) => facts.redactions.length === 0);
   return {
     fingerprint: fingerprint(subject, asking),
+    loose: looseFingerprint(subject, asking),
     sessionId: asking.sessionId,
     requester: {
       ownerId: identity.owner?.id ?? null,

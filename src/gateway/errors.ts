@@ -22,6 +22,9 @@ export type Failure =
   | { readonly kind: 'reason-needed'; readonly request: ApprovalRequest }
   | { readonly kind: 'setting'; readonly name: string; readonly why: string }
   | { readonly kind: 'function-call' }
+  /** The session only asks ahead of time. */
+  | { readonly kind: 'ahead' }
+  | { readonly kind: 'ahead-too-long'; readonly most: number }
   | { readonly kind: 'desk-unavailable' }
   | { readonly kind: 'not-recorded' }
   | { readonly kind: 'cancelled'; readonly requestId: string | null }
@@ -151,6 +154,16 @@ export function toReport(failure: Failure): Report {
       return error(
         '42501',
         `Setting ${line(failure.name, 60)} ${failure.why}. Not run. Leave it as it is and go on without it.`,
+      );
+    case 'ahead':
+      return error(
+        '42501',
+        'This session only asks for approval ahead of time (holdpoint.ahead is on). Not run. Send the script as one simple query, or connect without that setting.',
+      );
+    case 'ahead-too-long':
+      return error(
+        '54000',
+        `More than ${failure.most} statements of the script need approval. Nothing was asked for, nothing run. Ask for it in several parts.`,
       );
     case 'function-call':
       return error(

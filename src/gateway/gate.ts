@@ -1,13 +1,16 @@
 /**
  * The gate that every statement passes: settings, verdict, the wait for a human (DESIGN.md 1–11). It decides and records; the session sends.
  */
+import { isDeepStrictEqual } from 'node:util';
+import type { ApprovalRequest, HoldDraft } from '../approvals/types.ts';
+import { joinTerms, owedOf } from '../policy/terms.ts';
 import type { Permit } from './clearance.ts';
 import type { SessionContext } from './context.ts';
 import { type Asking, draft, fingerprint, type Subject } from './draft.ts';
 import { describe, type Failure, toReport } from './errors.ts';
 import { hold, type Interruption } from './hold.ts';
 import { asksForRequests, type Judging, refusedSetting } from './judging.ts';
-import { outerStatements, type Plan, relationsOf, verbOf } from './plan.ts';
+import { outerStatements, type Plan, relationsOf, taggedColumnsOf, verbOf } from './plan.ts';
 import type { GatewayDeps } from './ports.ts';
 import type { SessionRecord } from './record.ts';
 import { readDuration } from './settings.ts';
@@ -54,6 +57,8 @@ export class Gate {
   readonly #context: SessionContext;
   readonly #trusted: boolean;
   readonly #agent: boolean;
+  /** It only asks: nothing of it runs. */
+  readonly #ahead: boolean;
   readonly #plain = new WeakMap<Plan, boolean>();
 
   constructor(options: {
@@ -65,6 +70,7 @@ export class Gate {
     readonly context: SessionContext;
     readonly trusted: boolean;
     readonly agent: boolean;
+    readonly ahead: boolean;
   }) {
     this.#deps = options.deps;
     this.#host = options.host;
@@ -74,6 +80,7 @@ export class Gate {
     this.#context = options.context;
     this.#trusted = options.trusted;
     this.#agent = options.agent;
+    this.#ahead = options.ahead;
   }
 
   /** Goes through as it is, with nothing to wait for. */
@@ -81,6 +88,7 @@ export class Gate {
     const known = this.#plain.get(it);
     if (known !== undefined) return known;
     const plain =
+      !this.#ahead &&
       it.verdict.effect === 'allow' &&
       it.probe === 'none' &&
       refusedSetting(it, this.#trusted) === null &&
@@ -91,6 +99,10 @@ export class Gate {
 
   /** Would it be refused whoever asked? */
   blocked(it: Plan): Failure | null {
+    return this.#ahead ? { kind: 'ahead' } : this.blockedByPolicy(it);
+  }
+
+  blockedByPolicy(it: Plan): Failure | null {
     const setting = refusedSetting(it, this.#trusted);
     if (setting !== null) return { kind: 'setting', ...setting };
     if (it.verdict.effect !== 'deny') return null;
@@ -111,8 +123,9 @@ export class Gate {
     const n = this.#record.statement(subject, 'hold');
     if (n === null) return this.refuse(subject, { kind: 'not-recorded' });
     // A definition that changed during the wait asks anew, once.
-    for (let attempt = 0; attempt < 2; attempt++) {
-      const end = await this.#hold(subject, n);
+    let loose = true;
+    for (let attempt = 0; attempt < 3; attempt++) {
+      const end = await this.#hold(subject, n, loose);
       if (end.kind === 'gone') return { kind: 'stop' };
       if (end.kind === 'refused') {
         if (end.request !== null) this.#record.approval(n, end.request, end.failure.kind);
@@ -136,12 +149,14 @@ export class Gate {
       subject = { ...subject, plan: again.plan };
       const now = this.blocked(again.plan);
       const same = fingerprint(subject, this.#host.asking()) === before;
-      if (now === null && same && this.#record.flush() && this.#host.stands())
+      const covered = covers(request, subject, before);
+      if (now === null && same && covered && this.#record.flush() && this.#host.stands())
         return { kind: 'go', permit: { kind: 'approval', approval }, n, plan: again.plan };
       await approval.finish('unused', null);
       if (!this.#host.stands()) return { kind: 'stop' };
       if (now !== null) return this.refuse(subject, now);
-      if (same) return this.refuse(subject, { kind: 'not-recorded' });
+      if (!covered) loose = false;
+      else if (same) return this.refuse(subject, { kind: 'not-recorded' });
     }
     return this.refuse(subject, { kind: 'internal' });
   }
@@ -160,14 +175,15 @@ export class Gate {
     return { kind: 'go', permit: { kind: 'verdict', verdict: subject.plan.verdict }, n, plan: subject.plan };
   }
 
-  async #hold(subject: Subject, n: number): ReturnType<typeof hold> {
+  async #hold(subject: Subject, n: number, loose: boolean): ReturnType<typeof hold> {
     const { deps, host } = { deps: this.#deps, host: this.#host };
     const interrupted = host.holding();
     try {
       await host.outcomesKept();
+      const asked = await draft(subject, host.asking(), (sql) => this.#judge.tidy(sql));
       return await hold({
         desk: deps.desk,
-        draft: await draft(subject, host.asking(), (sql) => this.#judge.tidy(sql)),
+        draft: loose ? asked : strict(asked),
         waitMs: this.#waitMs(subject.plan),
         where: deps.where,
         interrupted,
@@ -210,6 +226,21 @@ export class Gate {
     if (this.#host.transaction() !== 'idle' && this.#host.hasWorked()) caps.push(holdTerms.lockedWaitMs);
     return Math.max(0, Math.min(...caps));
   }
+}
+
+const strict = ({ loose: _, ...rest }: HoldDraft): HoldDraft => rest;
+
+/** Known without its definitions, as a part of a script: then what it has turned out to be asks for nothing that was not on the card. */
+function covers(request: ApprovalRequest, { plan: it }: Subject, exact: string): boolean {
+  if (request.fingerprint === exact) return true;
+  const { terms } = request;
+  const now = joinTerms([terms, it.verdict.terms]);
+  return (
+    isDeepStrictEqual(
+      [now.quorum, owedOf(now), now.surfaces],
+      [terms.quorum, owedOf(terms), terms.surfaces],
+    ) && taggedColumnsOf(it).every((column) => request.statement.taggedColumns.includes(column))
+  );
 }
 
 /** COMMIT or ROLLBACK is the one thing that a failed transaction takes. */

@@ -84,6 +84,15 @@ export class Judging {
     return { kind: 'plan', plan: plan(sql, [outer, ...inner]) };
   }
 
+  /** One statement of a script, where earlier ones of it have changed these names. */
+  async part(sql: string, changed: readonly string[]): Promise<Planned> {
+    const here = this.#at(NONE, 'idle');
+    const resolution = { ...here.resolution, changed: [...(here.resolution.changed ?? []), ...changed] };
+    const judged = await this.#judge.judge(sql, { ...here, resolution });
+    const reached = this.#reached(judged.facts);
+    return reached.kind === 'no-statement' ? reached : { kind: 'plan', plan: plan(sql, [judged]) };
+  }
+
   #at(paramTypes: readonly number[], transaction: PolicyContext['transaction']): JudgeContext {
     return { policy: this.#policy[transaction], resolution: this.#context.resolution, paramTypes };
   }

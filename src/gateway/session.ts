@@ -21,6 +21,7 @@ import type { SessionView } from './ports.ts';
 import { SessionRecord } from './record.ts';
 import { expected } from './replies.ts';
 import type { Run } from './run.ts';
+import { asksAhead } from './settings.ts';
 import { SimpleQuery } from './simple.ts';
 import { cancelUpstream } from './upstream/cancel.ts';
 import { ServerLink, type TransactionStatus } from './upstream/link.ts';
@@ -87,6 +88,7 @@ export class Session {
       context,
       trusted: this.#trusted,
       agent: identity.agent !== null,
+      ahead: asksAhead(options.holdpointSettings),
       host: {
         settleEarlier: () => this.#core.settleEarlier(),
         transaction: () => this.#core.transaction(),

@@ -44,10 +44,15 @@ export function refuseSetting(change: SettingChange, trusted: boolean): string |
     return 'takes on or off';
   // Any other value, 'default' in quotes too, is a role's name.
   if (name === 'role' && change.value === 'none') return null;
+  if (name === 'holdpoint.ahead') return 'is given at startup, for the whole session';
   if (ALLOWED.has(name) || ENABLE.test(name) || name.startsWith('holdpoint.')) return null;
   if (name === 'names') return 'stays UTF8 behind Holdpoint';
   return 'may not be changed behind Holdpoint';
 }
+
+/** Said at startup, for the whole session: a later SET must not make a session run what it was to ask. */
+export const asksAhead = (startup: ReadonlyMap<string, string>): boolean =>
+  ON.test(startup.get('holdpoint.ahead') ?? '');
 
 export const changesContext = (change: SettingChange): boolean => CONTEXT.has(change.name.toLowerCase());
 

@@ -1,5 +1,6 @@
 /** The simple query protocol: one string, judged whole before any of it runs (WIRE.md "Query flow"). */
 import { serialize } from 'pg-protocol';
+import { aheadRow, askAhead } from './ahead.ts';
 import { clear, clearParse, own, type Permit, PROBE } from './clearance.ts';
 import { type Core, NO_TYPES, type Work } from './core.ts';
 import { simple } from './draft.ts';
@@ -8,6 +9,7 @@ import { asksForRequests } from './judging.ts';
 import { isTagged, type Plan } from './plan.ts';
 import { expected } from './replies.ts';
 import { requestRows } from './requests.ts';
+import { asksAhead } from './settings.ts';
 import { decodeError } from './wire/backend.ts';
 import { errorResponse, readyForQuery } from './wire/build.ts';
 import { decodeFunctionCall, decodeQuery, type FunctionCallMessage } from './wire/frontend.ts';
@@ -49,6 +51,8 @@ export class SimpleQuery {
       return;
     }
     const it = planned.plan;
+    if (asksAhead(this.#c.o.holdpointSettings) && it.verdict.effect !== 'deny' && !asksForRequests(it))
+      return this.#askAhead(it);
     if (it.judged[0]?.probe === 'syntax' && this.#c.o.target.protocol === 'strict')
       this.#c.o.deps.log.warn(
         { session: this.#c.o.id },
@@ -130,6 +134,27 @@ export class SimpleQuery {
     if (decision.kind === 'in-failed') return this.#c.link.send(own.inFailed(), expected('query'));
     const run = this.#c.run(decision.plan, decision.permit, decision.n, null, []);
     this.#c.link.send(clear(decision.permit, message), this.#c.expectRun('call', run));
+  }
+
+  /** Answered as SHOW holdpoint.requests is. */
+  async #askAhead(it: Plan): Promise<void> {
+    const asked = await askAhead(this.#c, it);
+    if (this.#c.over) return;
+    const subject = simple(it);
+    if (asked.kind === 'refused') {
+      const decision = this.#c.gate.refuse(subject, asked.failure);
+      return decision.kind === 'refuse' ? this.#refuseQuery(decision.failure) : undefined;
+    }
+    const n = this.#c.record.statement(subject, asked.kind === 'asked' ? 'hold' : 'allow');
+    if (n === null) return this.#refuseQuery({ kind: 'not-recorded' });
+    if (asked.kind === 'asked') this.#c.record.approval(n, asked.request);
+    // As the SHOW that it answers like: nothing of the script counts as done.
+    const show = await this.#c.judging.later('SHOW holdpoint.requests', NO_TYPES, 'idle');
+    if (this.#c.over || show.kind !== 'plan') return;
+    this.#c.link.send(
+      own.query([aheadRow(asked)]),
+      this.#c.expectRun('query', this.#c.run(show.plan, null, n, null, [])),
+    );
   }
 
   async #showRequests(it: Plan): Promise<void> {

@@ -13,6 +13,7 @@ import { bodyText } from './parse/body.ts';
 import { digestOf, treeDigest } from './parse/digest.ts';
 import type { Parsed, RawStatement } from './parse/parser.ts';
 import { loadParser, parse } from './parse/parser.ts';
+import { utf16Offsets } from './parse/spans.ts';
 import { redact } from './redact.ts';
 import type { TagLookup } from './rules/tags.ts';
 import { analyseStatement } from './statement.ts';
@@ -107,7 +108,13 @@ function judge(sql: string, parsed: Parsed, input: AnalyseInput): Facts {
     redactions: redactions.sort((a, b) => a.start - b.start),
     taggedBinds: [...binds].sort((a, b) => a - b),
     touchesTagged: statements.some((facts) => facts.columns.length > 0),
+    ...(parsed.statements.length > 1 ? { spans: spansOf(sql, parsed.statements) } : {}),
   };
+}
+
+function spansOf(sql: string, statements: readonly RawStatement[]): readonly (readonly [number, number])[] {
+  const at = utf16Offsets(sql);
+  return statements.map(({ start, end }) => [at(start), at(end)]);
 }
 
 /** Later statements of one string are parsed now but run after the earlier ones: their names may mean something else by then. */

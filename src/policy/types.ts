@@ -153,6 +153,8 @@ export interface Facts {
   readonly taggedBinds: readonly number[] | 'all';
   /** Milliseconds or catalog state are not in here: facts depend on (sql, resolution context, catalog version) alone. */
   readonly touchesTagged: boolean;
+  /** Of several statements, where each is in the text: UTF-16 offsets. Absent: one. */
+  readonly spans?: readonly (readonly [number, number])[];
 }
 
 /** The text does not parse here. `position` is a 1-based character offset as the parser gives it. */

@@ -9,13 +9,14 @@ const LOCK_OWNER = 0x4850;
 /** Requests in PostgreSQL. No change without its outbox row: both are in one transaction. */
 export function requestStore(client: Client): DeskStore {
   return {
-    openOrJoin: (request, limits) =>
+    openOrJoin: (request, limits, { loose, parts = [] } = {}) =>
       client.atomically('open a request', async (transaction) => {
         const ownerKey = ownerKeyOf(request);
         // One opener per owner at a time: limits and the look-up below cannot be overtaken.
         await transaction.$executeRaw`SELECT pg_advisory_xact_lock(${LOCK_OWNER}::int, hashtext(${ownerKey}))`;
         const now = date(limits.now);
         const same = { ownerKey, fingerprint: request.fingerprint };
+        const granted = { state: 'granted', grantExpiresAt: { gt: now } } as const;
 
         const stale = await transaction.request.findMany({
           where: { ...same, state: 'pending', expiresAt: { lte: now } },
@@ -31,20 +32,21 @@ export function requestStore(client: Client): DeskStore {
 
         const live = await transaction.request.findFirst({
           where: {
-            ...same,
+            ownerKey,
             OR: [
-              { state: 'granted', grantExpiresAt: { gt: now } },
-              { state: 'pending', expiresAt: { gt: now } },
+              { ...same, ...granted },
+              { ...same, state: 'pending', expiresAt: { gt: now } },
+              ...(loose === undefined ? [] : [{ fingerprint: loose, ...granted }]),
             ],
           },
-          // A grant before a pending one (the enum's order), the one that ends first before the others.
-          orderBy: [{ state: 'desc' }, { grantExpiresAt: 'asc' }],
+          // A grant before a pending one (the enum's order), the one that ends first before the others, in the order of a script.
+          orderBy: [{ state: 'desc' }, { grantExpiresAt: 'asc' }, { bundleIndex: 'asc' }],
           include: WITH_DECISIONS,
         });
         if (live !== null) return { kind: 'joined' as const, request: requestOf(live) };
 
         const open = await transaction.request.findMany({
-          where: { ownerKey, state: 'pending', expiresAt: { gt: now } },
+          where: { ownerKey, state: 'pending', expiresAt: { gt: now }, bundleLead: null },
           orderBy: { createdAt: 'asc' },
           select: { id: true, sessionId: true },
         });
@@ -59,6 +61,7 @@ export function requestStore(client: Client): DeskStore {
           skipDuplicates: true,
         });
         if (count === 0) return { kind: 'id-taken' as const };
+        if (parts.length > 0) await transaction.request.createMany({ data: parts.map(newRow) });
         await transaction.outboxRow.create({ data: { requestId: request.id, version: 1 } });
         const row = await transaction.request.findUniqueOrThrow({
           where: { id: request.id },
@@ -88,8 +91,10 @@ export function requestStore(client: Client): DeskStore {
             ...(filter.sessionId === undefined ? {} : { sessionId: storable(filter.sessionId) }),
             ...(filter.credentialId === undefined ? {} : { credentialId: storable(filter.credentialId) }),
             ...(filter.ids === undefined ? {} : { id: { in: [...filter.ids] } }),
+            ...(filter.lead === undefined ? {} : { bundleLead: filter.lead }),
+            ...(filter.heads === true ? { bundleLead: null } : {}),
           },
-          orderBy: [{ createdAt: 'desc' }, { id: 'asc' }],
+          orderBy: [{ createdAt: 'desc' }, { bundleIndex: 'asc' }, { id: 'asc' }],
           take: Math.min(filter.limit ?? 100, 1000),
           include: WITH_DECISIONS,
         });
@@ -180,16 +185,44 @@ async function change(
       ...(guard.claim === undefined ? {} : { claim: guard.claim }),
     },
     data: changesOf(patch),
-    select: { id: true, version: true },
+    select: { id: true, version: true, bundleLead: true },
   });
   if (changed === undefined) return null;
   if (patch.decision !== undefined) await record(transaction, changed.id, patch.decision);
-  await transaction.outboxRow.create({ data: { requestId: changed.id, version: changed.version } });
+  if (FOLLOWED.has(patch.state)) await follow(transaction, changed.id, patch);
+  // A part has no card: its lead's tells of it.
+  if (changed.bundleLead === null)
+    await transaction.outboxRow.create({ data: { requestId: changed.id, version: changed.version } });
   const row = await transaction.request.findUniqueOrThrow({
     where: { id: changed.id },
     include: WITH_DECISIONS,
   });
   return requestOf(row);
+}
+
+/** What becomes of a lead becomes of its parts, in the same transaction. */
+const FOLLOWED: ReadonlySet<RequestState> = new Set(['granted', 'denied', 'expired', 'withdrawn']);
+
+async function follow(transaction: Transaction, lead: string, patch: RequestPatch): Promise<void> {
+  const { state, grantExpiresAt, note, endedAt } = patch;
+  const said = {
+    state,
+    ...(grantExpiresAt === undefined ? {} : { grantExpiresAt }),
+    ...(note === undefined ? {} : { note }),
+    ...(endedAt === undefined ? {} : { endedAt }),
+  };
+  const from = state === 'withdrawn' ? (['pending', 'granted'] as const) : (['pending'] as const);
+  const parts = await transaction.request.updateManyAndReturn({
+    where: { bundleLead: lead, state: { in: [...from] } },
+    data: changesOf(said),
+    select: { id: true },
+  });
+  if (parts.length === 0) return;
+  const decisions = await transaction.decision.findMany({ where: { requestId: lead } });
+  await transaction.decision.createMany({
+    data: parts.flatMap(({ id }) => decisions.map((made) => ({ ...made, requestId: id }))),
+    skipDuplicates: true,
+  });
 }
 
 /** The primary key keeps one decision a person: whoever approved and then denies has denied. */

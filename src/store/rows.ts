@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type {
   ApprovalRequest,
-  BundlePart,
+  Bundle,
   Impact,
   Outcome,
   RequestPatch,
@@ -75,8 +75,8 @@ const impact: z.ZodType<Impact | null> = z
     transactionMs: z.number().nullable(),
   })
   .nullable();
-const bundle: z.ZodType<BundlePart | null> = z
-  .object({ lead: text, index: z.number(), of: z.number() })
+const bundle: z.ZodType<Bundle | null> = z
+  .object({ lead: text, index: z.number(), of: z.number(), loose: z.boolean(), changes: z.boolean() })
   .nullable();
 const outcome: z.ZodType<Outcome | null> = z
   .object({
@@ -135,6 +135,11 @@ export function requestOf(row: RequestRow): ApprovalRequest {
   };
 }
 
+/** Of a part, the lead that it follows. */
+export function leadOf({ id, bundle }: ApprovalRequest): string | null {
+  return bundle && bundle.lead !== id ? bundle.lead : null;
+}
+
 /** Whose grants and limits these are. The owner's agent is part of the fingerprint already. */
 export function ownerKeyOf(request: ApprovalRequest): string {
   const { ownerId, subject } = request.requester;
@@ -162,6 +167,8 @@ export function newRow(request: ApprovalRequest): Prisma.RequestCreateManyInput 
     purpose: storableOrNull(request.purpose ?? null),
     ...(request.impact ? { impact: json(request.impact) } : {}),
     ...(request.bundle ? { bundle: json(request.bundle) } : {}),
+    bundleLead: leadOf(request),
+    bundleIndex: request.bundle?.index ?? null,
     createdAt: date(request.createdAt),
     expiresAt: date(request.expiresAt),
     remindAt: dateOrNull(request.remindAt ?? null),

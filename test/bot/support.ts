@@ -72,6 +72,7 @@ export function makeDesk(): TestDesk {
     change,
     decided,
     hold: unused,
+    ask: unused,
     withdraw: unused,
     explain: unused,
     appraise: unused,

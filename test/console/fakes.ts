@@ -89,6 +89,7 @@ export function memoryDesk(first: readonly ApprovalRequest[] = []): MemoryDesk {
       for (const listener of listeners) listener(request);
     },
     hold: refuse,
+    ask: refuse,
     withdraw: refuse,
     explain: refuse,
     appraise: refuse,

@@ -85,6 +85,9 @@ export class FakeDesk implements Desk {
     return result;
   }
 
+  async ask(): Promise<never> {
+    throw new Error('not here');
+  }
   async withdraw(): Promise<never> {
     throw new Error('not here');
   }
