@@ -34,7 +34,8 @@ export function callHidden(full: string, context: Context, use: 'value' | 'predi
 export function callOperators(schema: string | null, name: string, what: string, context: Context): void {
   for (const operator of context.env.operatorsNamed(schema, name, context.resolution)) {
     if (operator.calls.length === 0) context.out.unknowns.add(`${what} ${operator.schema}.${name}`);
-    for (const full of operator.calls) callHidden(full, context);
+    // What it reads may be its result.
+    for (const full of operator.calls) callHidden(full, context, 'value');
   }
 }
 
@@ -71,7 +72,7 @@ function callNamed(schema: string | null, name: string, context: Context): void 
     const full = `${fn.schema}.${fn.name}`;
     out.functions.add(full);
     out.definitions.set(`f${fn.oid}`, env.functionDigest(fn));
-    for (const called of fn.calls) if (called !== full) callHidden(called, context);
+    for (const called of fn.calls) if (called !== full) callHidden(called, context, 'value');
     const summary = functionSummary(fn, context);
     if (summary !== null) out.absorb(summary.facts, 'function');
     else if (!onlyComputes(fn) && !context.trusted(fn.schema, fn.name)) out.unknowns.add(`function ${full}`);

@@ -152,4 +152,7 @@ CREATE VIEW comp_ssn AS SELECT id, (q).ssn AS n FROM comp_view;
 CREATE FUNCTION person_of(int) RETURNS person LANGUAGE sql AS 'SELECT p FROM public.comp WHERE id = $1';
 CREATE FUNCTION persons_of() RETURNS SETOF person LANGUAGE sql AS 'SELECT (u).* FROM public.comp, unnest(ps) u';
 CREATE FUNCTION ssn_of(person) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT ($1).ssn';
+CREATE FUNCTION op_mail(int, int) RETURNS text LANGUAGE sql AS 'SELECT email FROM public.customers WHERE id = $1';
+CREATE OPERATOR |+| (leftarg = int, rightarg = int, function = op_mail);
+CREATE FUNCTION mail_by_default(a text DEFAULT public.get_email(1)) RETURNS text LANGUAGE sql AS 'SELECT $1';
 CREATE FUNCTION hidden_mail(plain) RETURNS text LANGUAGE sql AS 'SELECT email FROM public.customers WHERE id = $1.id';
