@@ -48,8 +48,8 @@ export const DIGEST = `select json_build_object('shared', ${parts(
   part('t.oid::text', 'pg_proc t where t.oid >= 16384 or t.xmin::text::bigint > 3'),
   part('t.oid::text', 'pg_operator t where t.oid >= 16384'),
   part('t.oid::text', 'pg_cast t where t.oid >= 16384'),
-  part('t.oid::text', "pg_type t where t.oid >= 16384 and t.typtype = 'd'"),
-  // Composite types: domains and casts in them (OPERATORS); the row types of tables are told by their tables.
+  part('t.oid::text', "pg_type t where t.oid >= 16384 and t.typtype in ('d', 'r')"),
+  // Composite types; the row types of tables are told by their tables.
   part(
     "t.attrelid::text || ':' || t.attnum::text",
     "pg_attribute t join pg_class c on c.oid = t.attrelid where c.relkind = 'c' and c.oid >= 16384",
@@ -123,16 +123,32 @@ const ids = (oids: readonly number[]) => oids.map((oid) => String(Math.trunc(oid
 const list = (query: string) => `select coalesce(pg_catalog.json_agg(x), '[]') as value from (${query}) x`;
 
 /**
+ * Types whose values are checked when they are made: domains with constraints, and whatever is made of such: domains over them, their
+ * arrays, ranges, composite types and rows.
+ */
+const CHECKED = `part(whole, of) as (
+    select t.oid, t.typbasetype from pg_type t where t.typtype = 'd'
+    union all select t.oid, t.typelem from pg_type t where t.typcategory = 'A' and t.typelem >= 16384
+    union all select t.oid, a.atttypid from pg_type t join pg_attribute a on a.attrelid = t.typrelid
+      where t.typtype = 'c' and a.attnum > 0 and a.atttypid >= 16384
+    union all select r.rngtypid, r.rngsubtype from pg_range r where r.rngsubtype >= 16384
+    union all select (pg_catalog.to_jsonb(r) ->> 'rngmultitypid')::oid, r.rngtypid from pg_range r where r.rngtypid >= 16384
+  ), holding(type, domain) as (
+    select k.contypid, k.contypid from pg_constraint k where k.contypid <> 0
+    union select p.whole, h.domain from part p join holding h on h.type = p.of
+  ), checked(type, node) as (
+    select h.type, k.conbin::text from holding h join pg_constraint k on k.contypid = h.domain
+  )`;
+
+/**
  * Functions in a stored expression, read off its node tree: nothing is deparsed, so nobody's lock is waited for. A domain's check runs
  * at reads too: a literal beside its columns or rows becomes a value of that type.
  */
 const calls = (of: (column: string) => string) => `
-  with tree(relid, "on", node) as (
+  with recursive ${CHECKED}, tree(relid, "on", node) as (
     select d.adrelid, 'write', d.adbin::text from pg_attrdef d where d.adrelid >= 16384${of('d.adrelid')}
     union all select k.conrelid, 'write', k.conbin::text from pg_constraint k where k.contype = 'c' and k.conrelid >= 16384${of('k.conrelid')}
-    union all select a.attrelid, 'any', k.conbin::text from pg_attribute a join pg_type t on t.oid = a.atttypid
-      join pg_type e on e.oid = case when t.typtype = 'd' then t.oid else t.typelem end
-      join pg_constraint k on k.contypid <> 0 and k.contypid in (e.oid, e.typbasetype) where a.attrelid >= 16384 and a.attnum > 0${of('a.attrelid')}
+    union all select a.attrelid, 'any', c.node from pg_attribute a join checked c on c.type = a.atttypid where a.attrelid >= 16384 and a.attnum > 0${of('a.attrelid')}
     union all select p.polrelid, 'any', pg_catalog.concat(p.polqual::text, p.polwithcheck::text) from pg_policy p where true${of('p.polrelid')}
     union all select i.indrelid, 'write', pg_catalog.concat(i.indexprs::text, i.indpred::text) from pg_index i where i.indrelid >= 16384${of('i.indrelid')}
     union all select p.partrelid, 'write', p.partexprs::text from pg_partitioned_table p where true${of('p.partrelid')}
@@ -226,7 +242,7 @@ export const sqlBodies = (oids: readonly number[]) =>
   from pg_proc p where p.prosqlbody is not null and p.oid >= 16384 and p.oid in (${ids(oids)})`);
 export const textShape = z.array(z.object({ oid: z.number(), text: z.string().nullable() }));
 
-export const FUNCTIONS = list(`
+export const FUNCTIONS = list(`with recursive ${CHECKED}
   select p.oid::bigint as oid, n.nspname as schema, p.proname as name, l.lanname as language, p.prokind::text as kind,
     p.provolatile::text as volatility, coalesce(p.proconfig, '{}') as config, p.prosecdef as "securityDefiner",
     (select e.extname from pg_depend d join pg_extension e on e.oid = d.refobjid and d.refclassid = 'pg_extension'::regclass
@@ -234,6 +250,8 @@ export const FUNCTIONS = list(`
     coalesce((select pg_catalog.json_agg(distinct hn.nspname || '.' || h.proname) from (
         select m[1]::oid from pg_catalog.regexp_matches(p.proargdefaults::text, ':(?:funcid|opfuncid) ([0-9]+)', 'g') m
         union select k.castfunc from pg_cast k where k.oid >= 16384 and k.castcontext = 'i' and k.casttarget = any (p.proargtypes)
+        union select m[1]::oid from checked c, pg_catalog.regexp_matches(c.node, ':(?:funcid|opfuncid) ([0-9]+)', 'g') m
+          where c.type = any (p.proargtypes) or c.type = any (p.proallargtypes) or c.type = p.prorettype
       ) u(fn) join pg_proc h on h.oid = u.fn join pg_namespace hn on hn.oid = h.pronamespace
       where h.oid >= 16384 or h.provolatile = 'v'), '[]') as calls,
     case when l.lanname not in ('internal', 'c') and p.prosrc <> '' then p.prosrc end as body
@@ -276,21 +294,16 @@ export const foreignKeyShape = z.array(
  * type too), domains with constraints, row types with such columns. Estimators need `internal` arguments, so users cannot write them.
  */
 export const OPERATORS = list(`
-  with checked(type, fn) as (
-    select t.oid, m[1]::oid from pg_type t join pg_constraint k on k.contypid <> 0 and k.contypid in (t.oid, t.typbasetype),
-      pg_catalog.regexp_matches(k.conbin::text, ':(?:funcid|opfuncid) ([0-9]+)', 'g') m where t.typtype = 'd'
-  ), called(schema, name, fn) as (
+  with recursive ${CHECKED}, called(schema, name, fn) as (
     select n.nspname, o.oprname, f.fn from pg_operator o join pg_namespace n on n.oid = o.oprnamespace,
       lateral (select o.oprcode::oid union select k.castfunc from pg_cast k where k.oid >= 16384 and k.castcontext = 'i'
         and k.casttarget in (o.oprleft, o.oprright)) f(fn) where ${ours('o.oid')} and f.fn <> 0
     union all select n.nspname, t.typname, k.castfunc from pg_cast k
       join pg_type t on t.oid = k.casttarget or (t.oid = k.castsource and t.oid >= 16384)
       join pg_namespace n on n.oid = t.typnamespace where k.oid >= 16384 and k.castfunc <> 0
-    union all select n.nspname, t.typname, c.fn from pg_type t join pg_namespace n on n.oid = t.typnamespace
-      join checked c on c.type = t.oid where ${ours('t.oid')}
-    union all select n.nspname, t.typname, c.fn from pg_type t join pg_namespace n on n.oid = t.typnamespace
-      join pg_attribute a on a.attrelid = t.typrelid and a.attnum > 0 join pg_type e on e.oid = a.atttypid
-      join checked c on c.type in (e.oid, e.typelem) where t.typtype = 'c' and ${ours('t.oid')}
+    union all select n.nspname, t.typname, m[1]::oid from pg_type t join pg_namespace n on n.oid = t.typnamespace
+      join checked c on c.type = t.oid, pg_catalog.regexp_matches(c.node, ':(?:funcid|opfuncid) ([0-9]+)', 'g') m
+      where ${ours('t.oid')}
   )
   select c.schema, c.name, pg_catalog.json_agg(distinct n.nspname || '.' || p.proname order by n.nspname || '.' || p.proname) as calls
   from called c join pg_proc p on p.oid = c.fn join pg_namespace n on n.oid = p.pronamespace

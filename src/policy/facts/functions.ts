@@ -71,6 +71,8 @@ function callNamed(schema: string | null, name: string, context: Context): void 
   for (const fn of custom) {
     const full = `${fn.schema}.${fn.name}`;
     out.functions.add(full);
+    // Casts may call for one another: from_a(b), from_b(a).
+    if (out.definitions.has(`f${fn.oid}`)) continue;
     out.definitions.set(`f${fn.oid}`, env.functionDigest(fn));
     for (const called of fn.calls) if (called !== full) callHidden(called, context, 'value');
     const summary = functionSummary(fn, context);

@@ -156,3 +156,14 @@ CREATE FUNCTION op_mail(int, int) RETURNS text LANGUAGE sql AS 'SELECT email FRO
 CREATE OPERATOR |+| (leftarg = int, rightarg = int, function = op_mail);
 CREATE FUNCTION mail_by_default(a text DEFAULT public.get_email(1)) RETURNS text LANGUAGE sql AS 'SELECT $1';
 CREATE FUNCTION hidden_mail(plain) RETURNS text LANGUAGE sql AS 'SELECT email FROM public.customers WHERE id = $1.id';
+-- Checks behind a type of a type.
+CREATE DOMAIN purging_again AS purging_domain; CREATE DOMAIN purging_once_more AS purging_again; CREATE DOMAIN purging_list AS purging_domain[];
+CREATE TYPE purging_pair AS (x purging_domain); CREATE TYPE purging_nest AS (y purging_pair); CREATE TYPE purging_span AS RANGE (subtype = purging_domain);
+CREATE DOMAIN purging_row AS purging_pair; CREATE TABLE nested_purged (id int, nest purging_nest, span purging_span);
+CREATE FUNCTION checked_arg(purging_domain) RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE FUNCTION checked_pair(purging_pair) RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE FUNCTION checked_result() RETURNS purging_domain LANGUAGE sql AS 'SELECT 1'; CREATE FUNCTION checked_out(OUT a purging_domain) LANGUAGE sql AS 'SELECT 1';
+CREATE FUNCTION checked_table() RETURNS TABLE (a purging_domain) LANGUAGE sql AS 'SELECT 1';
+-- Casts that call for one another.
+CREATE TYPE hither AS (v text); CREATE TYPE thither AS (v text); CREATE TABLE travels (id int, h hither);
+CREATE FUNCTION to_thither(hither) RETURNS thither LANGUAGE sql IMMUTABLE AS 'SELECT row($1.v)::thither'; CREATE FUNCTION to_hither(thither) RETURNS hither LANGUAGE sql IMMUTABLE AS 'SELECT row($1.v)::hither';
+CREATE CAST (hither AS thither) WITH FUNCTION to_thither(hither) AS IMPLICIT; CREATE CAST (thither AS hither) WITH FUNCTION to_hither(thither) AS IMPLICIT;
