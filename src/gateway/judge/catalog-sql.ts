@@ -48,6 +48,9 @@ export const DIGEST = `select json_build_object('shared', ${parts(
   part('t.oid::text', 'pg_proc t where t.oid >= 16384 or t.xmin::text::bigint > 3'),
   part('t.oid::text', 'pg_operator t where t.oid >= 16384'),
   part('t.oid::text', 'pg_cast t where t.oid >= 16384'),
+  part('t.oid::text', 'pg_opclass t where t.oid >= 16384'),
+  part('t.oid::text', 'pg_amproc t where t.oid >= 16384'),
+  part('t.oid::text', 'pg_amop t where t.oid >= 16384'),
   part('t.oid::text', "pg_type t where t.oid >= 16384 and t.typtype in ('d', 'r')"),
   // Composite types; the row types of tables are told by their tables.
   part(
@@ -123,8 +126,8 @@ const ids = (oids: readonly number[]) => oids.map((oid) => String(Math.trunc(oid
 const list = (query: string) => `select coalesce(pg_catalog.json_agg(x), '[]') as value from (${query}) x`;
 
 /**
- * Types whose values are checked when they are made: domains with constraints, and whatever is made of such: domains over them, their
- * arrays, ranges, composite types and rows.
+ * Types whose values run functions of users by themselves: domains with constraints, types and ranges that are compared by such
+ * functions, and whatever is made of them: domains over them, their arrays, ranges, composite types and rows.
  */
 const CHECKED = `part(whole, of) as (
     select t.oid, t.typbasetype from pg_type t where t.typtype = 'd'
@@ -133,11 +136,21 @@ const CHECKED = `part(whole, of) as (
       where t.typtype = 'c' and a.attnum > 0 and a.atttypid >= 16384
     union all select r.rngtypid, r.rngsubtype from pg_range r where r.rngsubtype >= 16384
     union all select (pg_catalog.to_jsonb(r) ->> 'rngmultitypid')::oid, r.rngtypid from pg_range r where r.rngtypid >= 16384
-  ), holding(type, domain) as (
-    select k.contypid, k.contypid from pg_constraint k where k.contypid <> 0
-    union select p.whole, h.domain from part p join holding h on h.type = p.of
-  ), checked(type, node) as (
-    select h.type, k.conbin::text from holding h join pg_constraint k on k.contypid = h.domain
+  ), supports(class, fn) as (
+    select o.oid, f.amproc::oid from pg_opclass o join pg_amproc f on f.amprocfamily = o.opcfamily where f.amproc >= 16384
+    union select o.oid, q.oprcode::oid from pg_opclass o join pg_amop m on m.amopfamily = o.opcfamily
+      join pg_operator q on q.oid = m.amopopr where q.oprcode >= 16384
+  ), compares(class, fn) as (
+    select s.class, s.fn from supports s join pg_proc p on p.oid = s.fn join pg_language l on l.oid = p.prolang
+      where l.lanname not in ('c', 'internal')
+  ), checked(type, fn) as (
+    select k.contypid, m[1]::oid from pg_constraint k,
+      pg_catalog.regexp_matches(k.conbin::text, ':(?:funcid|opfuncid) ([0-9]+)', 'g') m where k.contypid <> 0
+    union select o.opcintype, c.fn from pg_opclass o join compares c on c.class = o.oid where o.opcdefault
+    union select r.rngtypid, c.fn from pg_range r join compares c on c.class = r.rngsubopc
+    union select r.rngtypid, p.oid from pg_range r join pg_proc p on p.oid in (r.rngsubdiff, r.rngcanonical)
+      join pg_language l on l.oid = p.prolang where l.lanname not in ('c', 'internal')
+    union select p.whole, c.fn from part p join checked c on c.type = p.of
   )`;
 
 /**
@@ -148,7 +161,6 @@ const calls = (of: (column: string) => string) => `
   with recursive ${CHECKED}, tree(relid, "on", node) as (
     select d.adrelid, 'write', d.adbin::text from pg_attrdef d where d.adrelid >= 16384${of('d.adrelid')}
     union all select k.conrelid, 'write', k.conbin::text from pg_constraint k where k.contype = 'c' and k.conrelid >= 16384${of('k.conrelid')}
-    union all select a.attrelid, 'any', c.node from pg_attribute a join checked c on c.type = a.atttypid where a.attrelid >= 16384 and a.attnum > 0${of('a.attrelid')}
     union all select p.polrelid, 'any', pg_catalog.concat(p.polqual::text, p.polwithcheck::text) from pg_policy p where true${of('p.polrelid')}
     union all select i.indrelid, 'write', pg_catalog.concat(i.indexprs::text, i.indpred::text) from pg_index i where i.indrelid >= 16384${of('i.indrelid')}
     union all select p.partrelid, 'write', p.partexprs::text from pg_partitioned_table p where true${of('p.partrelid')}
@@ -156,6 +168,10 @@ const calls = (of: (column: string) => string) => `
   ), called(relid, "on", fn) as (
     select tree.relid, tree."on", m[1]::oid from tree,
       pg_catalog.regexp_matches(tree.node, ':(?:funcid|opfuncid|aggfnoid) ([0-9]+)', 'g') m
+    union select a.attrelid, 'any', c.fn from pg_attribute a join checked c on c.type = a.atttypid
+      where a.attrelid >= 16384 and a.attnum > 0${of('a.attrelid')}
+    union select i.indrelid, 'any', c.fn from pg_index i join compares c on c.class = any (i.indclass) where i.indrelid >= 16384${of('i.indrelid')}
+    union select p.partrelid, 'any', c.fn from pg_partitioned_table p join compares c on c.class = any (p.partclass) where true${of('p.partrelid')}
     union select a.attrelid, case when k.castcontext = 'i' then 'any' else 'write' end, k.castfunc from pg_cast k
       join pg_attribute a on a.atttypid = k.casttarget or (k.castcontext = 'i' and a.atttypid = k.castsource)
       where k.oid >= 16384 and k.castfunc <> 0 and k.castcontext in ('i', 'a') and a.attrelid >= 16384${of('a.attrelid')}
@@ -250,8 +266,7 @@ export const FUNCTIONS = list(`with recursive ${CHECKED}
     coalesce((select pg_catalog.json_agg(distinct hn.nspname || '.' || h.proname) from (
         select m[1]::oid from pg_catalog.regexp_matches(p.proargdefaults::text, ':(?:funcid|opfuncid) ([0-9]+)', 'g') m
         union select k.castfunc from pg_cast k where k.oid >= 16384 and k.castcontext = 'i' and k.casttarget = any (p.proargtypes)
-        union select m[1]::oid from checked c, pg_catalog.regexp_matches(c.node, ':(?:funcid|opfuncid) ([0-9]+)', 'g') m
-          where c.type = any (p.proargtypes) or c.type = any (p.proallargtypes) or c.type = p.prorettype
+        union select c.fn from checked c where c.type = any (p.proargtypes) or c.type = any (p.proallargtypes) or c.type = p.prorettype
       ) u(fn) join pg_proc h on h.oid = u.fn join pg_namespace hn on hn.oid = h.pronamespace
       where h.oid >= 16384 or h.provolatile = 'v'), '[]') as calls,
     case when l.lanname not in ('internal', 'c') and p.prosrc <> '' then p.prosrc end as body
@@ -301,9 +316,8 @@ export const OPERATORS = list(`
     union all select n.nspname, t.typname, k.castfunc from pg_cast k
       join pg_type t on t.oid = k.casttarget or (t.oid = k.castsource and t.oid >= 16384)
       join pg_namespace n on n.oid = t.typnamespace where k.oid >= 16384 and k.castfunc <> 0
-    union all select n.nspname, t.typname, m[1]::oid from pg_type t join pg_namespace n on n.oid = t.typnamespace
-      join checked c on c.type = t.oid, pg_catalog.regexp_matches(c.node, ':(?:funcid|opfuncid) ([0-9]+)', 'g') m
-      where ${ours('t.oid')}
+    union all select n.nspname, t.typname, c.fn from pg_type t join pg_namespace n on n.oid = t.typnamespace
+      join checked c on c.type = t.oid where ${ours('t.oid')}
   )
   select c.schema, c.name, pg_catalog.json_agg(distinct n.nspname || '.' || p.proname order by n.nspname || '.' || p.proname) as calls
   from called c join pg_proc p on p.oid = c.fn join pg_namespace n on n.oid = p.pronamespace

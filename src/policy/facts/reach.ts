@@ -3,7 +3,7 @@
  * read of the same relation, by its name, an alias, a subquery, WITH or a view), or anything else.
  */
 import type { Context } from '../lineage/context.ts';
-import { ANYWHERE } from '../lineage/definitions.ts';
+import { ANYWHERE, viewSummary } from '../lineage/definitions.ts';
 import type { RelationName, Tree } from '../parse/node.ts';
 import { asList, asText, asTree, names, nodeOf, qualified, relationName, unwrap } from '../parse/node.ts';
 import { parse } from '../parse/parser.ts';
@@ -279,6 +279,10 @@ function sameRelation(
   if (relation === null)
     return name.name === target.name && (name.schema ?? target.schema) === (target.schema ?? name.schema);
   const reached = new Set<number>([relation.oid]);
+  // Writing a view writes the table below.
+  if (relation.relkind === 'v')
+    for (const base of viewSummary(relation, context).facts.relations.values())
+      for (const { oid } of context.env.resolve(base, ANYWHERE).relations) reached.add(oid);
   for (const oid of reached)
     for (const parent of context.env.relationByOid(oid)?.parents ?? []) reached.add(parent);
   return relations.some(({ oid }) => reached.has(oid));

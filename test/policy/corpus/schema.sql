@@ -167,3 +167,11 @@ CREATE FUNCTION checked_table() RETURNS TABLE (a purging_domain) LANGUAGE sql AS
 CREATE TYPE hither AS (v text); CREATE TYPE thither AS (v text); CREATE TABLE travels (id int, h hither);
 CREATE FUNCTION to_thither(hither) RETURNS thither LANGUAGE sql IMMUTABLE AS 'SELECT row($1.v)::thither'; CREATE FUNCTION to_hither(thither) RETURNS hither LANGUAGE sql IMMUTABLE AS 'SELECT row($1.v)::hither';
 CREATE CAST (hither AS thither) WITH FUNCTION to_thither(hither) AS IMPLICIT; CREATE CAST (thither AS hither) WITH FUNCTION to_hither(thither) AS IMPLICIT;
+-- Comparisons written by users: of a type, of an index, of a partition key.
+CREATE FUNCTION ordering(int, int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM public.mystery(); RETURN btint4cmp($1, $2); END';
+CREATE OPERATOR CLASS purging_order FOR TYPE int4 USING btree AS OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >, FUNCTION 1 ordering(int, int);
+CREATE TABLE ordered_purged (id int, v int); CREATE INDEX ON ordered_purged (v purging_order);
+CREATE TYPE weight AS (g int); CREATE FUNCTION weigh(weight, weight) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM public.mystery(); RETURN 0; END';
+CREATE FUNCTION lighter(weight, weight) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT $1.g < $2.g'; CREATE OPERATOR #< (leftarg = weight, rightarg = weight, function = lighter);
+CREATE OPERATOR CLASS weights DEFAULT FOR TYPE weight USING btree AS OPERATOR 1 #<, FUNCTION 1 weigh(weight, weight);
+CREATE TABLE weighed (id int, w weight); CREATE TYPE spread AS RANGE (subtype = int4, subtype_opclass = purging_order);
