@@ -348,7 +348,10 @@ function keptChanges(pathOf: (target: string) => string) {
         // Written below, in a directory that is this user's alone.
         return JSON.parse(readPrivate(pathOf(target)) ?? 'null') as PolicyChange | null;
       } catch {
-        return null;
+        // The file's older policy may be the looser one.
+        throw new Error(
+          `The policy of ${target} that was put in force through the API cannot be read (${pathOf(target)}). Restore that file, or remove it to go back to the policy file.`,
+        );
       }
     },
     save: (target: string, change: PolicyChange) => writePrivate(pathOf(target), JSON.stringify(change)),

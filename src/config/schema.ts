@@ -44,6 +44,14 @@ const target = z.strictObject({
   policy: z.string().optional(),
   protocol: z.enum(['strict', 'trusted']).default('strict'),
   accept_privileges: z.array(z.string()).default([]),
+  settings: z
+    .array(
+      z
+        .string()
+        .regex(/^[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*\.([a-z_][a-z0-9_]*|\*)$/, 'write app.tenant or app.*')
+        .refine((name) => !name.startsWith('holdpoint.'), 'is Holdpoint’s own'),
+    )
+    .default([]),
   logins: z
     .strictObject({ 'read-only': login.optional(), 'read-write': login.optional(), admin: login.optional() })
     .optional(),

@@ -67,6 +67,7 @@ function fileTargets(file: ConfigFile, problems: Problem[]): TargetSettings[] {
       logins,
       catalogLogin: value.catalog_login === undefined ? null : read('catalog_login', value.catalog_login),
       acceptPrivileges: value.accept_privileges,
+      customSettings: value.settings,
       protocol: value.protocol,
       policyPath: policy === undefined ? null : file.path(policy),
     };

@@ -135,6 +135,8 @@ export class SessionContext {
       reported.get('TimeZone') ?? null,
       settings.get('row_security'),
       settings.get('session_replication_role'),
+      // Row security and functions may read them.
+      JSON.stringify(settings.custom()),
     ];
   }
 

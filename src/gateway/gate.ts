@@ -56,6 +56,7 @@ export class Gate {
   readonly #record: SessionRecord;
   readonly #context: SessionContext;
   readonly #trusted: boolean;
+  readonly #custom: readonly string[];
   readonly #agent: boolean;
   /** It only asks: nothing of it runs. */
   readonly #ahead: boolean;
@@ -69,6 +70,7 @@ export class Gate {
     readonly record: SessionRecord;
     readonly context: SessionContext;
     readonly trusted: boolean;
+    readonly custom: readonly string[];
     readonly agent: boolean;
     readonly ahead: boolean;
   }) {
@@ -79,6 +81,7 @@ export class Gate {
     this.#record = options.record;
     this.#context = options.context;
     this.#trusted = options.trusted;
+    this.#custom = options.custom;
     this.#agent = options.agent;
     this.#ahead = options.ahead;
   }
@@ -91,7 +94,7 @@ export class Gate {
       !this.#ahead &&
       it.verdict.effect === 'allow' &&
       it.probe === 'none' &&
-      refusedSetting(it, this.#trusted) === null &&
+      refusedSetting(it, this.#trusted, this.#custom) === null &&
       !asksForRequests(it);
     this.#plain.set(it, plain);
     return plain;
@@ -103,7 +106,7 @@ export class Gate {
   }
 
   blockedByPolicy(it: Plan): Failure | null {
-    const setting = refusedSetting(it, this.#trusted);
+    const setting = refusedSetting(it, this.#trusted, this.#custom);
     if (setting !== null) return { kind: 'setting', ...setting };
     if (it.verdict.effect !== 'deny') return null;
     return { kind: 'blocked', verdict: it.verdict, what: describe(verbOf(it), relationsOf(it)) };

@@ -130,12 +130,13 @@ const reachesByName = (facts: Facts | null): boolean =>
 export function refusedSetting(
   it: Plan,
   trusted: boolean,
+  custom: readonly string[],
 ): { readonly name: string; readonly why: string } | null {
   for (const { facts } of it.judged)
     for (const { settings } of facts?.statements ?? [])
       for (const change of settings) {
         if (change.form === 'alter-role') continue;
-        const why = refuseSetting(change, trusted);
+        const why = refuseSetting(change, trusted, custom);
         if (why !== null) return { name: change.name, why };
       }
   return null;

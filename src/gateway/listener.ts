@@ -204,7 +204,7 @@ class Listener implements Gateway {
     if (tcp.destroyed) throw new ClientGone();
     tcp.once('close', count(this.#owners, owner));
     const trusted = target.protocol === 'trusted' && target.environment === 'test';
-    const settings = startupSettings(packet.parameters, trusted);
+    const settings = startupSettings(packet.parameters, trusted, target.customSettings);
     if (settings.kind === 'refused') throw new LoginRefused({ kind: 'startup-setting', name: settings.name });
     const id = `ses_${randomBytes(10).toString('hex')}`;
     const shownName = trusted

@@ -87,6 +87,7 @@ export class Session {
       record,
       context,
       trusted: this.#trusted,
+      custom: options.target.customSettings ?? [],
       agent: identity.agent !== null,
       ahead: asksAhead(options.holdpointSettings),
       host: {

@@ -2,6 +2,7 @@
  * The one allow-list of settings, for startup, `options=-c`, SET and set_config (DESIGN.md 15). What is not listed is refused: a setting can
  * change what the same text does (WIRE.md "Query flow", "Evasion").
  */
+import { randomUUID } from 'node:crypto';
 import type { SettingChange } from '../policy/types.ts';
 
 const ALLOWED: ReadonlySet<string> = new Set(
@@ -22,8 +23,18 @@ const CONTEXT: ReadonlySet<string> = new Set(['search_path', 'role', 'session_au
 const UTF8 = /^utf-?8$/i;
 const ON = /^(on|true|yes|1|t|y)$/i;
 
+const isDotted = (name: string): boolean => name.includes('.') && !name.startsWith('holdpoint.');
+/** Of the target's own making (`app.tenant`, `app.*`): only what its configuration names. */
+const isCustom = (name: string, custom: readonly string[]): boolean =>
+  isDotted(name) &&
+  custom.some((one) => (one.endsWith('.*') ? name.startsWith(one.slice(0, -1)) : one === name));
+
 /** null: fine; else why not, to be read after "Setting x …". */
-export function refuseSetting(change: SettingChange, trusted: boolean): string | null {
+export function refuseSetting(
+  change: SettingChange,
+  trusted: boolean,
+  custom: readonly string[] = [],
+): string | null {
   const name = change.name.toLowerCase();
   if (name === 'client_encoding')
     return change.form === 'reset' || (change.value !== null && UTF8.test(change.value.replaceAll("'", '')))
@@ -46,6 +57,7 @@ export function refuseSetting(change: SettingChange, trusted: boolean): string |
   if (name === 'role' && change.value === 'none') return null;
   if (name === 'holdpoint.ahead') return 'is given at startup, for the whole session';
   if (ALLOWED.has(name) || ENABLE.test(name) || name.startsWith('holdpoint.')) return null;
+  if (isCustom(name, custom)) return null;
   if (name === 'names') return 'stays UTF8 behind Holdpoint';
   return 'may not be changed behind Holdpoint';
 }
@@ -69,7 +81,11 @@ export type StartupSettings =
     }
   | { readonly kind: 'refused'; readonly name: string };
 
-export function startupSettings(parameters: ReadonlyMap<string, string>, trusted: boolean): StartupSettings {
+export function startupSettings(
+  parameters: ReadonlyMap<string, string>,
+  trusted: boolean,
+  custom: readonly string[] = [],
+): StartupSettings {
   const settings = new Map<string, string>();
   const holdpoint = new Map<string, string>();
   let applicationName: string | null = null;
@@ -84,7 +100,7 @@ export function startupSettings(parameters: ReadonlyMap<string, string>, trusted
     else if (name === 'client_encoding') {
       // Whatever is asked for, UTF8 is used and reported (WIRE.md: psql under LANG=C asks for SQL_ASCII).
     } else if (name.startsWith('holdpoint.')) holdpoint.set(name, value);
-    else if (refuseSetting({ name, value, local: false, form: 'set' }, trusted) !== null)
+    else if (refuseSetting({ name, value, local: false, form: 'set' }, trusted, custom) !== null)
       return { kind: 'refused', name };
     else if (name !== 'standard_conforming_strings') settings.set(name, value);
   }
@@ -137,6 +153,12 @@ export class SettingValues {
     this.#session = new Map(initial);
   }
 
+  /** What the client set of the target's own settings, in order of their names. */
+  custom(): readonly (readonly [string, string])[] {
+    const all = [...this.#session, ...this.#local].filter(([name]) => isDotted(name));
+    return [...new Map(all)].sort(([a], [b]) => (a < b ? -1 : 1));
+  }
+
   get(name: string): string | null {
     return this.#local.get(name) ?? this.#session.get(name) ?? null;
   }
@@ -148,7 +170,9 @@ export class SettingValues {
       this.#local.clear();
       return;
     }
-    const value = change.form === 'reset' ? this.#initial.get(name) : (change.value ?? undefined);
+    // A value that is no literal is like no other: what was approved under it is not known again.
+    const said = change.value ?? (isDotted(name) ? randomUUID() : undefined);
+    const value = change.form === 'reset' ? this.#initial.get(name) : said;
     const map = change.local ? this.#local : this.#session;
     if (!change.local) this.#local.delete(name);
     if (value === undefined) map.delete(name);

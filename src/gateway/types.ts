@@ -24,6 +24,8 @@ export interface Target {
   readonly catalogLogin: UpstreamLogin | null;
   /** Privileges accepted by name although they weaken the boundary (`SUPERUSER`, `pg_read_server_files`, …). */
   readonly acceptPrivileges: readonly string[];
+  /** Settings of its own that clients may set: `app.tenant`, `app.*`; absent: none. Row security may read them. */
+  readonly customSettings?: readonly string[];
   /** `trusted` only with environment `test`: lifts the refusals that PostgreSQL's own suites need. */
   readonly protocol: 'strict' | 'trusted';
 }

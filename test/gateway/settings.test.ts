@@ -55,6 +55,23 @@ describe('the allow-list of settings', () => {
     expect(refuseSetting(set('standard_conforming_strings', 'off'), true)).toBeNull();
   });
 
+  it('of the target’s own making pass where its configuration names them, and belong to what was approved', () => {
+    const refused = (name: string, ...custom: string[]) =>
+      refuseSetting(set(name, 'a'), false, custom) !== null;
+    expect(refused('app.tenant')).toBe(true);
+    expect(refused('app.tenant', 'app.tenant')).toBe(false);
+    expect(refused('app.user.id', 'app.*')).toBe(false);
+    expect(refused('apple.tenant', 'app.*')).toBe(true);
+    expect(refused('holdpoint.ahead', 'holdpoint.*')).toBe(true);
+    const values = new SettingValues(new Map([['holdpoint.wait', '1s']]));
+    values.apply(set('app.tenant', 'a'));
+    expect(values.custom()).toEqual([['app.tenant', 'a']]);
+    values.apply(set('app.tenant', null, 'set_config'));
+    const unknown = values.custom();
+    values.apply(set('app.tenant', null, 'set_config'));
+    expect(values.custom()).not.toEqual(unknown);
+  });
+
   it('reads options as the server does', () => {
     expect(splitOptions('-c a=1 -cB-c=2 --d-e=x\\ y')).toEqual([
       ['a', '1'],
