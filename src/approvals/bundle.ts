@@ -1,8 +1,9 @@
 /** A script asked for ahead of time: one lead with the card, one request for each statement that needs approval (docs/decisions/0005). */
 import type { ApprovalRequest, BundleDraft, DeskStore, RequestPatch, RequestState } from './types.ts';
 
+/** Each retry follows somebody else's progress; the next sweep goes on. */
+const TRIES = 60;
 const OPEN: readonly RequestState[] = ['pending', 'granted', 'executing'];
-const RAN: readonly RequestState[] = ['executing', 'executed'];
 
 export const isPart = ({ bundle }: ApprovalRequest): boolean => (bundle?.index ?? 0) > 0;
 export const isLead = ({ bundle }: ApprovalRequest): boolean => bundle?.index === 0;
@@ -40,8 +41,8 @@ export interface BundleDesk {
 export function createBundles({ store, now, changed }: BundleDesk) {
   const partsOf = (lead: string) => store.list({ lead, limit: 1000 });
   return {
-    /** Definitions that it relies on are those that the script itself makes: so what it says before must have run. */
-    async inTurn({ bundle }: ApprovalRequest): Promise<boolean> {
+    /** Definitions that it relies on are those that the script itself makes: so what it says before must have run, or runs in its own session. */
+    async inTurn({ bundle }: ApprovalRequest, sessionId: string): Promise<boolean> {
       if (!bundle?.loose) return true;
       const parts = await partsOf(bundle.lead);
       return parts.every(
@@ -49,18 +50,25 @@ export function createBundles({ store, now, changed }: BundleDesk) {
           part.bundle == null ||
           part.bundle.index >= bundle.index ||
           !part.bundle.changes ||
-          RAN.includes(part.state),
+          part.state === 'executed' ||
+          // Uncommitted, another session would not see it.
+          (part.state === 'executing' && part.sessionId === sessionId),
       );
     },
 
     /** What has become of the parts, told by the lead. */
     async follow(id: string): Promise<void> {
-      const lead = await store.get(id);
-      if (lead === null || lead.state !== 'granted') return;
-      const patch = progress(lead, await partsOf(id), now());
-      if (patch === null) return;
-      const told = await store.transition(id, ['granted'], patch, { version: lead.version });
-      if (told !== null) changed(told);
+      for (let attempt = 0; attempt < TRIES; attempt += 1) {
+        const lead = await store.get(id);
+        if (lead === null || lead.state !== 'granted') return;
+        const patch = progress(lead, await partsOf(id), now());
+        if (patch === null) return;
+        const told = await store.transition(id, ['granted'], patch, { version: lead.version });
+        // Told by somebody else, who may have looked before this part ended.
+        if (told === null) continue;
+        changed(told);
+        return;
+      }
     },
   };
 }

@@ -207,7 +207,10 @@ export function createDesk(options: DeskOptions): RunningDesk {
         return { kind: 'waiting', request: found.request, joined: false, ticket };
       }
       // Its turn has not come: it is asked for on its own.
-      if (found.request.fingerprint !== rest.fingerprint && !(await bundles.inTurn(found.request))) {
+      if (
+        found.request.fingerprint !== rest.fingerprint &&
+        !(await bundles.inTurn(found.request, draft.sessionId))
+      ) {
         wanted = {};
         continue;
       }
@@ -279,6 +282,8 @@ export function createDesk(options: DeskOptions): RunningDesk {
     for (let attempt = 0; attempt < TRIES; attempt += 1) {
       const request = await store.get(id);
       if (request === null) return refused('no-such-request', null);
+      // It has no card: whoever decides has the whole script before them.
+      if (isPart(request)) return refused('part', request);
       const answer = authorise(request, approver, effect, approverGroups);
       // A row and its decisions are read one after the other: a decision of the same moment may be of a later version.
       if (answer.kind === 'refused' && answer.why === 'already-counted') {

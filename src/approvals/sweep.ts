@@ -92,6 +92,8 @@ export function createSweep(options: SweepOptions): Sweep {
   async function tidyStrays(): Promise<void> {
     const rows = await store.list({ states: ['pending', 'granted', 'executing'], limit: 1000 });
     for (const row of rows) {
+      // Whoever ran its last part may have died before they said so.
+      if (row.state === 'granted' && isLead(row)) await bundles.follow(row.id);
       if (row.holder !== desk || waiters.has(row.id) || clearances.isActive(row.id)) continue;
       // Read again: the one that is waiting or running may have come just now.
       if (row.state !== 'executing') await waiters.disown(row.id);

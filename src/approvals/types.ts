@@ -279,6 +279,8 @@ export type RefusedWhy =
   /** What the groups of this approver owe is there; others are still to decide. */
   | 'not-owed'
   | 'no-such-request'
+  /** Part of a bundle: its lead is what is decided. */
+  | 'part'
   /** Only the owner may do this. */
   | 'not-owner'
   /** The requester has not said why yet, or named no ticket. */

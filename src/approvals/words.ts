@@ -169,6 +169,8 @@ const REFUSALS: Readonly<Record<RefusedWhy, Sentence>> = {
     `${request.id} has the approvals that your groups owe${counted(request)}. Somebody of ${listedGroups(namedGroups(request)) || 'the approvers'} is still to decide.`,
   'already-counted': (request) =>
     `Your decision on ${request.id} counts already${counted(request)}. Another approver is needed.`,
+  part: ({ id, bundle }) =>
+    `${id} is one statement of a script. Decide ${bundle?.lead ?? 'the script'}, which shows all of it.`,
   'no-such-request': () => 'There is no such request. Check its id.',
   'reason-needed': (request) =>
     `${request.id} needs a reason${request.terms.ticketRequired ? ' with a ticket' : ''} from ${named(request.requester.ownerName, 'its requester')} before anybody can approve it.`,

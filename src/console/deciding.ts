@@ -39,6 +39,7 @@ const REFUSED_STATUS = {
   'no-such-request': 404,
   'reason-needed': 422,
   'not-owed': 409,
+  part: 409,
   'not-owner': 403,
 } as const satisfies Record<RefusedWhy, number>;
 

@@ -212,6 +212,12 @@ async function follow(transaction: Transaction, lead: string, patch: RequestPatc
     ...(endedAt === undefined ? {} : { endedAt }),
   };
   const from = state === 'withdrawn' ? (['pending', 'granted'] as const) : (['pending'] as const);
+  // It may be running: its session settles it. What it rolls back must not become a grant again.
+  if (state === 'withdrawn')
+    await transaction.request.updateMany({
+      where: { bundleLead: lead, state: 'executing' },
+      data: changesOf({ state: 'executing', grantExpiresAt: endedAt ?? 0 }),
+    });
   const parts = await transaction.request.updateManyAndReturn({
     where: { bundleLead: lead, state: { in: [...from] } },
     data: changesOf(said),

@@ -86,6 +86,7 @@ describe('the words', () => {
                 'identity-unclear',
                 'not-owed',
                 'not-owner',
+                'part',
               ] as const
             ).map((why) => words.refusalSentence(why, it, NOW)),
           ];
