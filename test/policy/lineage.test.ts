@@ -243,6 +243,20 @@ const corpus: readonly (readonly [string, string])[] = [
   ['SELECT count(*) FILTER (WHERE ssn IS NULL) FROM customers', 'p:ssn'],
   ['SELECT email e FROM customers ORDER BY e', 'p:email v:email'],
   ['SELECT id, email FROM customers ORDER BY 2', 'p:email v:email'],
+  // defined over a table
+  ['ALTER TABLE customers ADD CHECK (email IS NOT NULL)', 'p:email'],
+  ['CREATE INDEX ON customers (lower(email))', 'p:email'],
+  ['CREATE POLICY p ON customers USING (email = current_user)', 'p:email'],
+  ['ALTER POLICY p ON customers USING (ssn IS NULL)', 'p:ssn'],
+  [
+    'CREATE TRIGGER t BEFORE UPDATE ON customers FOR EACH ROW WHEN (old.email IS NULL) EXECUTE FUNCTION stamp()',
+    'p:email',
+  ],
+  ['CREATE RULE r AS ON UPDATE TO customers WHERE new.ssn IS NULL DO NOTHING', 'p:ssn'],
+  ['CREATE VIEW v AS SELECT email FROM customers', 'v:email'],
+  ['ALTER TABLE customers RENAME COLUMN email TO mail', 'v:email'],
+  ['ALTER TABLE customers RENAME COLUMN name TO mail', ''],
+  ['ALTER TABLE customers RENAME TO people', ALL],
   // written
   ["UPDATE customers SET email = 'x' WHERE id = 1", 'w:email'],
   ['UPDATE customers SET email = lower(email) WHERE id = 1', 'w:email'],
@@ -326,6 +340,12 @@ describe('names that may mean several relations', () => {
     );
     expect(uses('SELECT get_emails()', { catalog: { ...catalog, functions } })).toBe('v:other.email');
   });
+  it('mean in an SQL-standard body what they mean there', () => {
+    const functions = catalog.functions.map((f) =>
+      f.name === 'plus_one' ? { ...f, body: 'RETURN (SELECT email FROM public.customers)' } : f,
+    );
+    expect(uses('SELECT plus_one(1)', { catalog: { ...catalog, functions } })).toBe('v:email');
+  });
   it('count for all of a view whose columns are not those of its query', () => {
     const relations = catalog.relations.map((r) =>
       r.name === 'customer_emails' ? { ...r, definition: 'SELECT email FROM public.customers' } : r,
@@ -349,6 +369,13 @@ it('tags of a parent hold for partitions of partitions', () => {
   expect(uses('SELECT actor_email FROM events_2026_01', { catalog: { ...catalog, relations } })).toBe(
     'v:events.actor_email',
   );
+});
+
+it('a table that moves to a schema where its columns are not tagged shows them', () => {
+  const tagsOf: typeof input.tagsOf = (schema, _relation, column) =>
+    schema === 'public' && column === 'email' ? 'email' : null;
+  expect(uses('ALTER TABLE customers SET SCHEMA other', { tagsOf })).toBe('v:email');
+  expect(uses('ALTER TABLE customers SET SCHEMA public', { tagsOf })).toBe('');
 });
 
 describe('a column of a subquery without a name has that of', () => {
