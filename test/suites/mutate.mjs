@@ -1,11 +1,11 @@
-// Disables the classifier's rules one by one and runs, against each mutant, the corpora of test/policy without the database's part, then
-// the tests of facts and lineage. A mutant that all of them pass is a rule that no test holds: a survivor.
+// Disables the rules of classifier, lineage and verdict one by one and runs, against each mutant, the corpora of test/policy without the
+// database's part, then the tests that need no database. A mutant that all of them pass is a rule that no test holds: a survivor.
 //
-//   node bin/build.mjs && node test/suites/mutate.mjs [--files NAME,NAME …] [--jobs N] [--list]
+//   node bin/build.mjs && node test/suites/mutate.mjs [--files NAME,NAME …] [--again OUTPUT] [--sample N [--seed S]] [--jobs N] [--list]
 //
-// Mutations are found in the built src/policy/facts (not in what only tells: locks), analyse.ts, statement.ts and lineage/statement.ts: a
-// finding (`out.raise`, `out.unknowns.add`, `out.relation` …) that is not made, a condition that never holds, a utility statement taken
-// for a harmless one. Ends with 1 when something survives.
+// Mutations are made in the built files: a call that stands for itself is not made, a condition never holds, a way out is always taken,
+// a case of a switch is not met, one of several dependencies is left out, a utility statement is taken for a harmless one.
+// Ends with 1 when something survives.
 import { fork } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
