@@ -192,6 +192,7 @@ const corpus: Readonly<Record<StatementClass, readonly string[]>> = {
     'CREATE SEQUENCE s',
     'CREATE AGGREGATE a (int) (sfunc = f, stype = int)',
     'ALTER SEQUENCE s RESTART',
+    'CREATE TYPE t AS (a int)',
     'CREATE STATISTICS s ON id, total FROM orders',
   ],
   dcl: [

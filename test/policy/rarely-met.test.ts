@@ -211,6 +211,8 @@ describe('a WHERE', () => {
     ['(id <> id) IS NOT TRUE', true],
     ['coalesce(id = id, false)', true],
     ["status ILIKE '%'", true],
+    ["status ILIKE 'open%'", false],
+    ['id BETWEEN SYMMETRIC 5 AND 1', false],
     ['id BETWEEN SYMMETRIC id AND id', true],
     ['(1 = 1 OR id = 7)::boolean', true],
   ])('%s admits every row: %s', (where, all) => {
