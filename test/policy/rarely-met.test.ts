@@ -281,6 +281,23 @@ describe('definitions that a statement changes', () => {
   });
 });
 
+it('what a function RETURNs is looked through', () => {
+  const functions = catalog.functions.map((one) =>
+    one.name === 'plus_one' ? { ...one, body: 'RETURN public.mystery()' } : one,
+  );
+  expect(statement('SELECT plus_one(1)', { functions }).unknowns).toEqual(['function public.mystery']);
+});
+
+it('a failure inside refuses, and the parser’s worker goes', () => {
+  const tagsOf = (): never => {
+    throw new Error('broken');
+  };
+  expect(analyse('SELECT email FROM customers', { ...input, tagsOf })).toMatchObject({
+    kind: 'unjudgeable',
+    recycle: true,
+  });
+});
+
 describe('what a later grammar may bring', () => {
   const context = () => ({
     env: envOf(null, input.tagsOf),
