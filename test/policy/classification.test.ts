@@ -298,6 +298,7 @@ describe('what cannot be seen through', () => {
     ['DO $$ BEGIN END $$', 'DO block'],
     ['CALL unknown_procedure()', 'function unknown_procedure'],
     ['INSERT INTO missing VALUES (1)', 'relation missing'],
+    ['CALL do_purge(mystery())', 'function public.mystery'],
   ])('%s is told as %s', (sql, what) => {
     expect(facts(sql).statements[0]?.unknowns).toContain(what);
   });

@@ -192,7 +192,7 @@ const corpus: readonly (readonly [string, string])[] = [
   ['SELECT nothing.* FROM customers', ALL],
   ['SELECT s.name FROM (SELECT (c).* FROM customers c) s', ''],
   ['SELECT public.plain.label FROM public.customers, public.plain', ''],
-  ['SELECT g FROM get_emails() g, unnest(ARRAY[1]) u', 'v:email'],
+  ['SELECT x FROM get_emails() g, unnest(ARRAY[1]) u', 'v:email'],
   ['SELECT nonsense FROM customers, plain', ALL],
   ['SELECT label FROM plain UNION ALL SELECT email FROM customers ORDER BY 1', 'p:email v:email'],
   ['VALUES ((SELECT email FROM customers)) ORDER BY 1', 'p:email v:email'],
@@ -243,6 +243,7 @@ const corpus: readonly (readonly [string, string])[] = [
   ['SELECT count(*) FILTER (WHERE ssn IS NULL) FROM customers', 'p:ssn'],
   ['SELECT email e FROM customers ORDER BY e', 'p:email v:email'],
   ['SELECT id, email FROM customers ORDER BY 2', 'p:email v:email'],
+  ['COPY customers (id) FROM STDIN WHERE email IS NULL', 'p:email'],
   // defined over a table
   ['ALTER TABLE customers ADD CHECK (email IS NOT NULL)', 'p:email'],
   ['CREATE INDEX ON customers (lower(email))', 'p:email'],
