@@ -21,6 +21,8 @@ import { createGateway } from './gateway/listener.ts';
 import { createPolicyEditor } from './gateway/policy-editor.ts';
 import type { Judge } from './gateway/types.ts';
 import { createAccess, createIdentity } from './identity/index.ts';
+import { createDirectory, loginKey } from './identity/roles.ts';
+import { createSignIn } from './identity/sign-in.ts';
 import type { ApproverRecord } from './identity/types.ts';
 import { highest, levelsOf } from './levels.ts';
 import { faultNotices, identityNotices, moved, targetNotices } from './notices.ts';
@@ -129,7 +131,23 @@ async function compose(
 
   const identity = createIdentity({ issuers: config.issuers, credentials: store.credentials, now, log });
   stops.push(() => identity.close());
-  const access = createAccess({ credentials: store.credentials, approvers, now });
+  const { oidc, roles } = config.console;
+  const directory = createDirectory({
+    approvers,
+    roles,
+    policyAdmins: config.policyAdmins,
+    login: oidc === null ? null : loginKey(oidc.issuer, oidc.clientId),
+  });
+  const access = createAccess({ credentials: store.credentials, directory, now });
+  const signIn =
+    oidc === null
+      ? null
+      : createSignIn({
+          config: oidc,
+          key: Buffer.from(await store.meta.getOrCreate('sign-in-key', () => secretText(32)), 'base64url'),
+          now,
+          log,
+        });
 
   const placed: Placed[] = [];
   for (const target of targets) {
@@ -150,6 +168,7 @@ async function compose(
           desk,
           outbox: store.outbox,
           approvers,
+          isSuspended: (one) => identity.isSuspended([one.id, one.email]),
           sessions: recorder.sessions,
           log,
           now,
@@ -200,6 +219,23 @@ async function compose(
 
   const console = createConsole({
     access,
+    signIn,
+    people: {
+      suspensions: () => store.credentials.listSuspensions(),
+      suspend: async (id, by) => {
+        const done = await identity.suspend(id, by);
+        // Live sessions notice within a second; what waits or is granted without one is withdrawn here.
+        const open = await desk.list({
+          states: ['pending', 'granted', 'executing'],
+          ownerId: id,
+          limit: 1000,
+        });
+        for (const credential of new Set(open.map(({ requester }) => requester.credentialId)))
+          gateway.endIdentity(credential, 'suspended');
+        return done;
+      },
+      restore: (id) => identity.unsuspend(id),
+    },
     desk,
     sessions: recorder.sessions,
     recorder,
@@ -364,17 +400,20 @@ async function startBot(
   parts: {
     readonly desk: Desk;
     readonly approvers: readonly ApproverRecord[];
+    readonly isSuspended: (approver: ApproverRecord) => boolean;
     readonly log: Logger;
     readonly now: () => number;
   } & Pick<Parameters<typeof createBot>[0], 'outbox' | 'sessions'>,
 ) {
-  const { approvers, ...rest } = parts;
+  const { approvers, isSuspended, ...rest } = parts;
+  const one = (is: (approver: ApproverRecord) => boolean) =>
+    approvers.find((approver) => is(approver) && !isSuspended(approver)) ?? null;
   const bot = await createBot({
     ...rest,
     config: { ...slack, port: { host: slack.host, port: slack.port }, publicUrl: config.publicUrl },
     approvers: {
-      bySlackId: (id) => approvers.find((one) => one.slackId === id) ?? null,
-      byEmail: (email) => approvers.find((one) => one.email === email) ?? null,
+      bySlackId: (id) => one(({ slackId }) => slackId === id),
+      byEmail: (email) => one((approver) => approver.email === email),
     },
   });
   await bot.start();

@@ -4,10 +4,11 @@
  */
 import { resolve } from 'node:path';
 import { readApprovers, readPolicyAdmins } from './config/approvers.ts';
+import { readConsole, readPublicUrl } from './config/console.ts';
 import { type ConfigFile, configFile, readText } from './config/file.ts';
 import { readListen } from './config/listen.ts';
 import { readSlack } from './config/slack.ts';
-import { isLoopback, readTargets } from './config/targets.ts';
+import { readTargets } from './config/targets.ts';
 import { type Config, ConfigError, type Flags, type Problem } from './config/types.ts';
 import { urlProblem } from './config/url.ts';
 
@@ -62,32 +63,6 @@ export function loadConfig(flags: Flags, env: NodeJS.ProcessEnv, cwd: string): C
   }
   if (problems.length > 0) throw new ConfigError(problems);
   return Object.freeze(config);
-}
-
-function readConsole(file: ConfigFile, env: NodeJS.ProcessEnv, problems: Problem[]): Config['console'] {
-  const name = 'HOLDPOINT_CONSOLE_LISTEN';
-  const listen = readListen(file.values.console?.listen, env[name], 7480, name, problems);
-  if (!isLoopback(listen.host)) {
-    problems.push({
-      place: env[name] ? name : file.place('console', 'listen'),
-      message: `the console does not listen on ${listen.host} without a login configured: write 127.0.0.1:7480 and reach it through a tunnel`,
-    });
-  }
-  return listen;
-}
-
-function readPublicUrl(file: ConfigFile, env: NodeJS.ProcessEnv, problems: Problem[]): string | null {
-  const name = 'HOLDPOINT_PUBLIC_URL';
-  const text = env[name] || file.values.console?.public_url;
-  if (text === undefined) return null;
-  if (!URL.canParse(text) || !/^https?:$/.test(new URL(text).protocol)) {
-    problems.push({
-      place: env[name] ? name : file.place('console', 'public_url'),
-      message: 'is no http(s) URL',
-    });
-    return null;
-  }
-  return text.replace(/\/+$/, '');
 }
 
 function readStore(file: ConfigFile, env: NodeJS.ProcessEnv, problems: Problem[]): string | null {

@@ -91,6 +91,26 @@ colour: blue
     ]);
   });
 
+  test('of a login to the console', () => {
+    const oidc = (more: string, rest = '') =>
+      mistakes(`console:\n  oidc: { issuer: "https://id.example", client_id: c${more} }\n${rest}`, {});
+    expect(oidc('')).toEqual([]);
+    expect(oidc('', '  listen: 0.0.0.0:7480\n')[0]).toMatch(/listens on 0\.0\.0\.0 only behind https/);
+    expect(oidc('', '  listen: 0.0.0.0:7480\n  public_url: http://hold.example\n').join()).toMatch(
+      /only behind https.*over https only/,
+    );
+    expect(oidc('', '  listen: 0.0.0.0:7480\n  public_url: https://hold.example\n')).toEqual([]);
+    expect(oidc('', '  public_url: http://localhost:7480\n')).toEqual([]);
+    expect(oidc(', client_secret: ""')[0]).toMatch(/secret is empty/);
+    expect(oidc(', client_secret: a, client_secret_file: b').join()).toMatch(/not both.*cannot be read/);
+    expect(oidc(', session: 2m')[0]).toMatch(/between 5m and 24h/);
+    expect(oidc(', scopes: ["a b"]')[0]).toMatch(/one word/);
+    expect(mistakes('console:\n  oidc: { issuer: "http://id.example", client_id: c }\n', {})[0]).toMatch(
+      /no https URL/,
+    );
+    expect(mistakes('console:\n  roles: { owner: [x] }\n', {})[0]).toMatch(/no setting "owner"/);
+  });
+
   test('of YAML itself, of a file that is not there or is a directory', () => {
     expect(mistakes('targets: { app: [ }\n')[0]).toMatch(/^holdpoint\.yaml:1:\d+ /);
     expect(mistakes('just words')).toEqual([expect.stringMatching(/^holdpoint\.yaml:1:1 the file: /)]);

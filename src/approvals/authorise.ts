@@ -101,8 +101,8 @@ export function isOwner(request: ApprovalRequest, person: Person): boolean {
   return compare(keysOfPerson(person), keysOfOwner(request)) === 'same';
 }
 
-function keysOfPerson({ id, email, slackId }: Person | Approver): readonly string[] {
-  return keysOf(id, email, slackId && slackKey(slackId));
+function keysOfPerson({ id, email, subject, slackId }: Person | Approver): readonly string[] {
+  return keysOf(id, email, subject, slackId && slackKey(slackId));
 }
 function keysOfOwner({ requester }: ApprovalRequest): readonly string[] {
   return keysOf(requester.ownerId, requester.ownerEmail);

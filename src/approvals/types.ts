@@ -103,6 +103,8 @@ export interface Approver {
   /** A confirmed address and the Slack id of theirs, where known: whoever goes by several of them is one person. */
   readonly email?: string | null;
   readonly slackId?: string | null;
+  /** `issuer|subject` of their login: what they ask may be owned under that key. */
+  readonly subject?: string | null;
   readonly name: string;
   readonly groups: readonly string[];
   readonly surface: Surface;
@@ -120,7 +122,7 @@ export interface Decision {
 }
 
 /** Somebody as the owner of requests: compared like Requester. */
-export type Person = Pick<Approver, 'id' | 'email' | 'slackId' | 'name' | 'surface'>;
+export type Person = Pick<Approver, 'id' | 'email' | 'subject' | 'slackId' | 'name' | 'surface'>;
 
 /**
  * Statements asked for together, ahead of time (docs/decisions/0005). The lead has the card and never runs; each part that needs

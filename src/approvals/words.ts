@@ -191,3 +191,28 @@ export function refusalSentence(why: RefusedWhy, request: ApprovalRequest | null
 export function unavailableSentence(): string {
   return 'Holdpoint cannot reach its store, so this may not have been counted. Look at the request and try again in a moment.';
 }
+
+/** What an approver who denies picks from, wherever they do. `other`: their own words. */
+export const DENY_REASONS = [
+  { code: 'wrong-target', label: 'Wrong target', reason: 'wrong target' },
+  { code: 'too-broad', label: 'Too broad', reason: 'too broad' },
+  { code: 'ask-first', label: 'Ask me first', reason: 'ask me first' },
+  { code: 'other', label: 'Other…', reason: null },
+] as const;
+export type DenyCode = (typeof DENY_REASONS)[number]['code'];
+
+/** DDL and whatever touches every row asks once more before it is approved. */
+export function needsConfirm({ statement }: Pick<ApprovalRequest, 'statement'>): boolean {
+  return statement.class === 'ddl' || statement.class === 'truncate' || statement.missingWhere;
+}
+
+/** What is asked then: `DROP TABLE prod/orders in production, Cursor for Alice. It touches every row.` */
+export function confirmSentence(request: ApprovalRequest): string {
+  const { statement, target } = request;
+  const all = statement.missingWhere || statement.class === 'truncate' ? ' It touches every row.' : '';
+  const place = objects(request) ?? named(target.database, 'database', 40);
+  return plain(
+    `${verb(request)} ${named(target.name, 'target', 40)}/${place} in ${named(target.environment, 'an unnamed environment', 40)}, ${who(request)}.${all}`,
+    300,
+  );
+}

@@ -1,6 +1,6 @@
 /** The one renderer of a request for Slack: state in, message out, pure (DESIGN.md 13; SLACK.md "Card life"). */
 import type { ApprovalRequest } from '../approvals/types.ts';
-import { clientSays, headline, who } from '../approvals/words.ts';
+import { clientSays, headline, needsConfirm, who } from '../approvals/words.ts';
 import {
   type Block,
   context,
@@ -77,12 +77,6 @@ export function renderStub(request: ApprovalRequest): Message {
 export function needsFullView(request: ApprovalRequest): boolean {
   return sqlView(request.statement).kind === 'cut';
 }
-/** DDL and whatever touches every row asks once more. */
-export function needsConfirm(request: ApprovalRequest): boolean {
-  const { statement } = request;
-  return statement.class === 'ddl' || statement.class === 'truncate' || statement.missingWhere;
-}
-
 /** `DELETE shop/orders · Cursor for Alice · HP-7Q2F`, and the state once it has left pending. */
 export function pushText(request: ApprovalRequest): string {
   const done = request.state === 'pending' ? '' : ` · ${request.state}`;

@@ -1,10 +1,10 @@
 /** `/hoop …`: ephemeral, under the same authoriser as the buttons (SLACK.md "Commands"). */
 import type { ApprovalRequest } from '../approvals/types.ts';
-import { headline, stateSentence } from '../approvals/words.ts';
+import { headline, needsConfirm, stateSentence } from '../approvals/words.ts';
 import type { Actions } from './actions.ts';
 import { type Answer, type Listener, text } from './answers.ts';
 import { type Block, context, date, type Message, mrkdwn, own, plain, section } from './blocks.ts';
-import { needsConfirm, needsFullView, renderCard } from './cards.ts';
+import { needsFullView, renderCard } from './cards.ts';
 import { parseRequestId } from './ids.ts';
 import type { ApproverResult, Tapper } from './tapper.ts';
 import { counted, escaped, oneLine } from './text.ts';

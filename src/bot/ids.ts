@@ -1,5 +1,8 @@
 /** Names and values that travel through Slack. A value carries a request id and a version: never SQL, never authority (SLACK.md "A tap"). */
 import { createHash } from 'node:crypto';
+import { DENY_REASONS, type DenyCode } from '../approvals/words.ts';
+
+export { DENY_REASONS, type DenyCode };
 
 export const ACTION = {
   approve: 'hp_approve',
@@ -10,15 +13,6 @@ export const ACTION = {
 export const CALLBACK = { deny: 'hp_deny_reason', full: 'hp_full_sql' } as const;
 export const REASON_BLOCK = 'hp_reason';
 export const REASON_INPUT = 'hp_reason_text';
-
-/** The deny menu. `other` opens a modal. */
-export const DENY_REASONS = [
-  { code: 'wrong-target', label: 'Wrong target', reason: 'wrong target' },
-  { code: 'too-broad', label: 'Too broad', reason: 'too broad' },
-  { code: 'ask-first', label: 'Ask me first', reason: 'ask me first' },
-  { code: 'other', label: 'Other…', reason: null },
-] as const;
-export type DenyCode = (typeof DENY_REASONS)[number]['code'];
 
 export interface CardValue {
   readonly id: string;

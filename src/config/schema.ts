@@ -57,6 +57,7 @@ const target = z.strictObject({
     .optional(),
   catalog_login: login.optional(),
 });
+const groups = z.array(z.string().min(1).max(200)).max(100);
 export const schema = z.strictObject({
   data: z.string().optional(),
   gateway: z
@@ -78,7 +79,34 @@ export const schema = z.strictObject({
         .optional(),
     })
     .optional(),
-  console: z.strictObject({ listen: address.optional(), public_url: z.url().optional() }).optional(),
+  console: z
+    .strictObject({
+      listen: address.optional(),
+      public_url: z.url().optional(),
+      oidc: z
+        .strictObject({
+          issuer: z.url(),
+          client_id: z.string().min(1).max(300),
+          client_secret: z.string().optional(),
+          client_secret_file: z.string().optional(),
+          scopes: z
+            .array(z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]{1,200}$/, 'a scope is one word'))
+            .max(20)
+            .default(['profile', 'email']),
+          groups_claim: z.string().min(1).max(200).default('groups'),
+          audience: z.string().min(1).max(300).optional(),
+          trust_email: z.boolean().default(false),
+          session: duration
+            .refine((ms) => ms >= 300_000 && ms <= 86_400_000, 'is between 5m and 24h')
+            .default(8 * 3_600_000),
+          algorithms: z.array(z.string()).optional(),
+        })
+        .optional(),
+      roles: z
+        .strictObject({ approver: groups.optional(), auditor: groups.optional(), admin: groups.optional() })
+        .optional(),
+    })
+    .optional(),
   store: z.strictObject({ url: url(urlProblem) }).optional(),
   policy: z.string().optional(),
   targets: z

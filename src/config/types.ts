@@ -2,6 +2,8 @@
 import type { GatewayLimits } from '../gateway/ports.ts';
 import type { Target } from '../gateway/types.ts';
 import type { IssuerConfig } from '../identity/issuer.ts';
+import type { RoleGroups } from '../identity/roles.ts';
+import type { SignInConfig } from '../identity/sign-in.ts';
 import type { AccessLevel, ApproverRecord } from '../identity/types.ts';
 
 export interface SlackSettings {
@@ -30,7 +32,11 @@ export interface Config {
     /** What the file says; the gateway has a default for the rest. */
     readonly limits: Partial<GatewayLimits>;
   };
-  readonly console: Listen;
+  readonly console: Listen & {
+    /** null: people sign in by one-time links alone. */
+    readonly oidc: SignInConfig | null;
+    readonly roles: RoleGroups;
+  };
   readonly publicUrl: string | null;
   /** null: the embedded PostgreSQL. */
   readonly storeUrl: string | null;

@@ -1,12 +1,15 @@
-/** The HTTP API, JSON in and out, for the CLI and for programs. Every route needs an approver (server.ts sees to it). */
+/** The HTTP API, JSON in and out, for the CLI and for programs. Who may call what: routes.ts. */
 import { type Context, Hono } from 'hono';
 import { z } from 'zod';
 import { REQUEST_STATES, type RequestState } from '../approvals/types.ts';
 import { bodyOf, fail } from './body.ts';
 import { cleanReason, decideAs, outcomeOf, REQUEST_ID } from './deciding.ts';
 import type { Live } from './events.ts';
-import { type Caller, csrfMatches, type Env, sourceOf } from './guard.ts';
-import { createPolicyApi } from './policy-api.ts';
+import { type Caller, type Env, sourceOf } from './guard.ts';
+import { registerPeopleApi } from './people.ts';
+import { registerPolicyApi } from './policy-api.ts';
+import { apiRefusals, registrar } from './routes.ts';
+import { requestsFor, seesRequest, seesSession, sessionsFor } from './scope.ts';
 import type { ConsoleOptions } from './types.ts';
 
 const MAX_EVENTS = 20_000;
@@ -45,9 +48,10 @@ export function createApi(
 ): Hono<Env> {
   const { desk, sessions, recorder, access, now, log } = options;
   const app = new Hono<Env>();
+  const on = registrar(app, '/api', ['session', 'token'], apiRefusals);
 
-  /** The only route without an approver: the link is the credential. */
-  app.post('/login', async (c) => {
+  /** The link is the credential. */
+  on('POST /api/login', async (c) => {
     const read = await bodyOf(c, login);
     if (read instanceof Response) return read;
     const grant = await access.redeemLink(read.body.link, 'token', sourceOf(c));
@@ -58,51 +62,45 @@ export function createApi(
         'The link is wrong, used or older than 10 minutes; get a new one from `holdpoint start`.',
       );
     }
-    log.info({ approver: grant.approver.id }, 'command line logged in');
-    return c.json({ token: grant.secret, expiresAt: grant.expiresAt, approver: grant.approver.name });
+    log.info({ person: grant.person.id }, 'command line logged in');
+    return c.json({ token: grant.secret, expiresAt: grant.expiresAt, approver: grant.person.name });
   });
 
-  app.use(async (c, next) => {
-    const caller = c.get('caller');
-    if (caller === null) return fail(c, 401, 'An approver is needed: run `holdpoint login LINK` first.');
-    const changes = c.req.method !== 'GET' && c.req.method !== 'HEAD';
-    if (changes && caller.via === 'session' && !csrfMatches(caller, c.req.header('x-csrf-token'))) {
-      return fail(c, 403, 'The CSRF token is missing or wrong; reload the page.');
-    }
-    return next();
+  on('GET /api/me', (c) => {
+    const { person, via } = callerOf(c);
+    const { id, name, groups, roles } = person;
+    return c.json({ id, name, groups, roles: [...roles], via });
   });
-
-  app.get('/me', (c) => {
-    const { approver, via } = callerOf(c);
-    return c.json({ id: approver.id, name: approver.name, groups: approver.groups, via });
-  });
-  app.post('/logout', async (c) => {
+  on('POST /api/logout', async (c) => {
     await access.end(callerOf(c).secret);
     return c.json({ ok: true });
   });
-  app.post('/links', async (c) => {
-    // A token lasts longer than a link, so nothing is gained by trading one for the other.
-    const link = await access.mintLink(callerOf(c).approver.id);
-    return c.json({ url: url(`/login/${link}`) });
+  on('POST /api/links', async (c) => {
+    // What a link is traded for lasts no longer than the login that it comes from.
+    const link = await access.linkFor(callerOf(c).secret);
+    return link === null
+      ? fail(c, 401, 'A login is needed: run `holdpoint login` first.')
+      : c.json({ url: url(`/login/${link}`) });
   });
 
-  app.get('/requests', async (c) => {
+  on('GET /api/requests', async (c) => {
     const known: readonly string[] = REQUEST_STATES;
     const asked = (c.req.query('state') ?? '').split(',').filter((state) => state !== '');
     const states = asked.filter((state): state is RequestState => known.includes(state));
     if (states.length !== asked.length)
       return fail(c, 400, `A state is one of ${REQUEST_STATES.join(', ')}.`);
-    return c.json({ requests: await desk.list({ ...(states.length > 0 ? { states } : {}), limit: 200 }) });
+    const some = states.length > 0 ? states : undefined;
+    return c.json({ requests: await requestsFor(desk, callerOf(c).person, some, 200) });
   });
-  app.get('/requests/:id', async (c) => {
-    const id = c.req.param('id').toUpperCase();
+  on('GET /api/requests/:id', async (c) => {
+    const id = (c.req.param('id') ?? '').toUpperCase();
     const request = REQUEST_ID.test(id) ? await desk.get(id) : null;
-    return request === null
+    return request === null || !seesRequest(callerOf(c).person, request)
       ? fail(c, 404, 'There is no such request; `holdpoint pending` lists them.')
       : c.json({ request });
   });
-  app.post('/requests/:id/decision', async (c) => {
-    const id = c.req.param('id').toUpperCase();
+  on('POST /api/requests/:id/decision', async (c) => {
+    const id = (c.req.param('id') ?? '').toUpperCase();
     if (!REQUEST_ID.test(id))
       return fail(c, 404, 'There is no such request; `holdpoint pending` lists them.');
     const read = await bodyOf(c, decision);
@@ -111,7 +109,7 @@ export function createApi(
     const viaToken = c.req.header('x-holdpoint-client') === 'cli' ? 'cli' : 'api';
     const surface = caller.via === 'session' ? 'console' : viaToken;
     const reason = cleanReason(read.body.reason);
-    const result = await decideAs(desk, caller.approver, surface, { id, effect: read.body.effect, reason });
+    const result = await decideAs(desk, caller.person, surface, { id, effect: read.body.effect, reason });
     const { status, sentence, request } = outcomeOf(result);
     return c.json(
       { kind: result.kind, sentence, request, ...(status === 200 ? {} : { error: sentence }) },
@@ -119,11 +117,11 @@ export function createApi(
     );
   });
 
-  app.get('/sessions', async (c) => {
+  on('GET /api/sessions', async (c) => {
     const { owner, target, since } = c.req.query();
     const from = since === undefined ? undefined : timeOf(since);
     if (from === null) return fail(c, 400, 'since is epoch milliseconds or an ISO date.');
-    const rows = await sessions.list({
+    const rows = await sessionsFor(sessions, callerOf(c).person, {
       ...(owner ? { owner: owner.slice(0, 200) } : {}),
       ...(target ? { target: target.slice(0, 100) } : {}),
       ...(from === undefined ? {} : { since: from }),
@@ -131,23 +129,28 @@ export function createApi(
     });
     return c.json({ sessions: rows });
   });
-  app.get('/sessions/:id', async (c) => {
-    const session = SESSION_ID.test(c.req.param('id')) ? await sessions.get(c.req.param('id')) : null;
+  async function sessionOf(c: Context<Env>) {
+    const id = c.req.param('id') ?? '';
+    const session = SESSION_ID.test(id) ? await sessions.get(id) : null;
+    return session !== null && (await seesSession(callerOf(c).person, session, desk)) ? session : null;
+  }
+  on('GET /api/sessions/:id', async (c) => {
+    const session = await sessionOf(c);
     if (session === null) return fail(c, 404, 'There is no such session; `holdpoint sessions` lists them.');
     const events = await recorder.read(session.id);
     return c.json({ session, events: events.slice(0, MAX_EVENTS), more: events.length > MAX_EVENTS });
   });
-  app.get('/sessions/:id/verify', async (c) => {
-    const session = SESSION_ID.test(c.req.param('id')) ? await sessions.get(c.req.param('id')) : null;
+  on('GET /api/sessions/:id/verify', async (c) => {
+    const session = await sessionOf(c);
     if (session === null) return fail(c, 404, 'There is no such session; `holdpoint sessions` lists them.');
     return c.json({ session: session.id, result: await recorder.verify(session.id) });
   });
 
-  app.post('/credentials', async (c) => {
+  on('POST /api/credentials', async (c) => {
     const read = await bodyOf(c, credential);
     if (read instanceof Response) return read;
     const { owner, agent, groups, ttlMs } = read.body;
-    const by = callerOf(c).approver;
+    const by = callerOf(c).person;
     // Nobody named: the credential is the approver's own. There is always an owner to compare with.
     const email = owner?.email.toLowerCase() ?? null;
     const whose =
@@ -169,23 +172,27 @@ export function createApi(
       throw error;
     }
   });
-  app.post('/credentials/:id/revoke', async (c) => {
-    const id = c.req.param('id');
+  on('POST /api/credentials/:id/revoke', async (c) => {
+    const id = c.req.param('id') ?? '';
     const done = CREDENTIAL_ID.test(id) && (await options.revokeCredential(id));
     if (!done) return fail(c, 404, 'There is no such live credential; it may be revoked already.');
-    log.info({ by: callerOf(c).approver.id, credential: id }, 'credential revoked');
+    log.info({ by: callerOf(c).person.id, credential: id }, 'credential revoked');
     return c.json({ id, revokedAt: now() });
   });
 
-  app.route('/policy', createPolicyApi(options, callerOf));
-  app.post('/policy/explain', async (c) => {
+  registerPolicyApi(on, options, callerOf);
+  on('POST /api/policy/explain', async (c) => {
     const read = await bodyOf(c, explanation);
     if (read instanceof Response) return read;
     const answer = await options.explain(read.body.sql, read.body.target, read.body.tree);
     return answer === null ? fail(c, 404, 'There is no such target in the configuration.') : c.json(answer);
   });
 
-  app.get('/events', (c) => live.stream(c, callerOf(c)));
-  app.all('*', (c) => fail(c, 404, 'There is no such API route.'));
+  on('GET /api/events', (c) => live.stream(c, callerOf(c)));
+  registerPeopleApi(on, options, callerOf);
+
+  app.all('*', (c) =>
+    c.get('caller') === null ? apiRefusals.signIn(c) : fail(c, 404, 'There is no such API route.'),
+  );
   return app;
 }

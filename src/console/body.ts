@@ -30,3 +30,12 @@ export async function bodyOf<T>(
     `The body is not acceptable: ${issue?.path.join('.') || 'body'}: ${issue?.message ?? ''}`,
   );
 }
+
+/** The fields of a form; none when the body is not a well-formed one. */
+export async function formOf(c: Context<Env>): Promise<Readonly<Record<string, unknown>>> {
+  try {
+    return await c.req.parseBody();
+  } catch {
+    return {};
+  }
+}

@@ -7,7 +7,8 @@ import type {
   RequestState,
   Surface,
 } from '../approvals/types.ts';
-import type { ApproverRecord } from '../identity/types.ts';
+import { DENY_REASONS } from '../approvals/words.ts';
+import type { Person } from '../identity/roles.ts';
 
 export const REQUEST_ID = /^HP-[0-9A-Z]{4,12}$/;
 export const MAX_REASON = 300;
@@ -19,13 +20,28 @@ export function cleanReason(value: unknown): string | null {
   return clean === '' ? null : [...clean].slice(0, MAX_REASON).join('');
 }
 
+/** What a form asks for: `effect`, or `deny` with one of the reasons that Slack offers too. null: neither. */
+export function choiceOf(
+  form: Readonly<Record<string, unknown>>,
+): { readonly effect: 'approve' | 'deny'; readonly reason: string | null } | null {
+  const said = cleanReason(form['reason']);
+  const denied = DENY_REASONS.find(({ code }) => code === form['deny']);
+  if (denied !== undefined) {
+    const words = [denied.reason, said].filter((one) => one !== null);
+    return { effect: 'deny', reason: words.length === 0 ? null : words.join(': ') };
+  }
+  const effect = form['effect'];
+  return effect === 'approve' || effect === 'deny' ? { effect, reason: said } : null;
+}
+
 export function decideAs(
   desk: Desk,
-  approver: ApproverRecord,
+  person: Person,
   surface: Surface,
   input: { readonly id: string; readonly effect: 'approve' | 'deny'; readonly reason: string | null },
 ): Promise<DecideResult> {
-  return desk.decide({ ...input, approver: { ...approver, surface } });
+  const { id, name, email, slackId, subject, groups } = person;
+  return desk.decide({ ...input, approver: { id, name, email, slackId, subject, groups, surface } });
 }
 
 const REFUSED_STATUS = {

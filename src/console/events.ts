@@ -4,6 +4,7 @@ import { streamSSE } from 'hono/streaming';
 import type { Desk } from '../approvals/types.ts';
 import type { Access } from '../identity/access.ts';
 import { type Caller, type Env, sourceOf } from './guard.ts';
+import { seesRequest } from './scope.ts';
 
 const MAX_STREAMS = 64;
 const BEAT_MS = 15_000;
@@ -34,7 +35,10 @@ export function createLive(desk: Desk, access: Access): Live {
           wake();
         };
         streams.add(stop);
-        const off = desk.onChange(({ id, version, state }) => {
+        let { person } = caller;
+        const off = desk.onChange((request) => {
+          if (!seesRequest(person, request)) return;
+          const { id, version, state } = request;
           dirty.set(id, { id, version, state });
           wake();
         });
@@ -51,8 +55,10 @@ export function createLive(desk: Desk, access: Access): Live {
                 };
               });
               if (!open) break;
-              // Logged out, expired or no approver any more: the stream ends with it.
-              if ((await access.authenticate(caller.secret, source)) === null) break;
+              // Logged out, expired or suspended: the stream ends with it.
+              const still = await access.authenticate(caller.secret, source);
+              if (still === null) break;
+              person = still;
               if (!changed) await stream.write(': beat\n\n');
             }
             const batch = [...dirty.values()];

@@ -7,11 +7,11 @@ import { getConnInfo } from '@hono/node-server/conninfo';
 import type { Context, MiddlewareHandler } from 'hono';
 import { getCookie } from 'hono/cookie';
 import type { Access } from '../identity/access.ts';
-import type { ApproverRecord } from '../identity/types.ts';
+import type { Person } from '../identity/roles.ts';
 
 /** Who asks, and through what. */
 export interface Caller {
-  readonly approver: ApproverRecord;
+  readonly person: Person;
   readonly via: 'session' | 'token';
   readonly secret: string;
   readonly csrf: string;
@@ -60,10 +60,14 @@ export function placesOf(
     readonly allowedHosts: readonly string[];
   },
   port: number,
+  onLoopback = true,
 ): Places {
   const bracketed =
     listen.host.includes(':') && !listen.host.startsWith('[') ? `[${listen.host}]` : listen.host;
-  const loopback = [bracketed, '127.0.0.1', 'localhost', '[::1]'].map((host) => `${host}:${port}`);
+  // Beyond this machine only the public address is answered: there is nothing to sign in to in the clear.
+  const loopback = onLoopback
+    ? [bracketed, '127.0.0.1', 'localhost', '[::1]'].map((host) => `${host}:${port}`)
+    : [];
   const named = listen.allowedHosts.map((host) => host.toLowerCase());
   const open = listen.publicUrl === null ? null : new URL(listen.publicUrl);
   const hosts = new Set([...loopback, ...named, ...(open === null ? [] : [open.host])]);
@@ -131,8 +135,8 @@ export function identify(access: Access, places: () => Places): MiddlewareHandle
     const secret = bearer ?? getCookie(c, cookieName(c, places()));
     // A session is for cookies, a token for the header: neither does for the other.
     if (secret?.startsWith(via === 'token' ? 'hpa_' : 'hps_') === true) {
-      const approver = await access.authenticate(secret, sourceOf(c));
-      if (approver !== null) c.set('caller', { approver, via, secret, csrf: csrfOf(secret) });
+      const person = await access.authenticate(secret, sourceOf(c));
+      if (person !== null) c.set('caller', { person, via, secret, csrf: csrfOf(secret) });
     }
     return next();
   };

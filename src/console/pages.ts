@@ -1,18 +1,23 @@
 /** Pages for a browser: plain forms and links, rendered here. */
 
 import { type Context, Hono } from 'hono';
-import { deleteCookie, setCookie } from 'hono/cookie';
+import { deleteCookie } from 'hono/cookie';
 import { html } from 'hono/html';
 import { REQUEST_STATES } from '../approvals/types.ts';
-import { headline } from '../approvals/words.ts';
+import { headline, needsConfirm } from '../approvals/words.ts';
 import { hashSecret } from '../identity/access.ts';
-import { cleanReason, decideAs, outcomeOf, REQUEST_ID } from './deciding.ts';
-import { type Caller, cookieName, csrfMatches, type Env, type Places, sourceOf } from './guard.ts';
-import { type Frame, layout, loginPage, noticePage, signInNeeded } from './html/layout.ts';
+import { formOf } from './body.ts';
+import { choiceOf, decideAs, outcomeOf, REQUEST_ID } from './deciding.ts';
+import { registerEntrance, returnPath } from './entrance.ts';
+import { type Caller, cookieName, type Env, type Places } from './guard.ts';
+import { continuePage, type Frame, layout, noticePage, signInNeeded, terminalPage } from './html/layout.ts';
 import { policyPage } from './html/policy.ts';
-import { pendingPage, requestPage } from './html/requests.ts';
+import { confirmPage, pendingPage, requestPage } from './html/requests.ts';
 import { sessionPage, sessionsPage } from './html/sessions.ts';
 import type { Html } from './html/sql.ts';
+import { registerPeoplePages } from './people.ts';
+import { registrar } from './routes.ts';
+import { requestsFor, seesRequest, seesSession, sessionsFor } from './scope.ts';
 import type { ConsoleOptions } from './types.ts';
 
 type Flash = NonNullable<Frame['flash']>;
@@ -24,15 +29,6 @@ const SINCE: ReadonlyMap<string, number> = new Map([
   ['30d', 30],
 ]);
 const SESSION_ID = /^[A-Za-z0-9_-]{1,64}$/;
-
-/** The fields of a form; none when the body is not a well-formed one. */
-async function formOf(c: Context<Env>): Promise<Readonly<Record<string, unknown>>> {
-  try {
-    return await c.req.parseBody();
-  } catch {
-    return {};
-  }
-}
 
 /** A message for the next page of this session; kept here, so that no link can put words into the console's mouth. */
 function createFlashes() {
@@ -55,8 +51,9 @@ export function createPages(
   options: ConsoleOptions,
   callerOf: (c: Context<Env>) => Caller,
   places: () => Places,
+  url: (path: string) => string,
 ): Hono<Env> {
-  const { desk, sessions, recorder, access, now, log } = options;
+  const { desk, sessions, recorder, access, now } = options;
   const flashes = createFlashes();
   const app = new Hono<Env>();
 
@@ -70,43 +67,6 @@ export function createPages(
     c.html(noticePage('Not found', `There is no such ${what}.`, back, c.get('caller')), 404);
   const home = html`<a href="/">Back to the requests</a>`;
 
-  /** Shows a button only: what previews the link does not spend it. Says nothing about whether it is good. */
-  app.get('/login/:link', (c) => c.html(loginPage(c.req.param('link').slice(0, 100))));
-  app.post('/login', async (c) => {
-    const form = await formOf(c);
-    const link = typeof form['link'] === 'string' ? form['link'] : '';
-    const grant = await access.redeemLink(link, 'session', sourceOf(c));
-    if (grant === null) {
-      const next = html`A link works once, within ten minutes. Get a new one with <code>holdpoint link</code>, or start Holdpoint again.`;
-      return c.html(noticePage('Link not valid', 'This link is wrong, used or too old.', next, null), 401);
-    }
-    const name = cookieName(c, places());
-    setCookie(c, name, grant.secret, {
-      path: '/',
-      httpOnly: true,
-      sameSite: 'Strict',
-      secure: name.startsWith('__Host-'),
-      maxAge: Math.max(1, Math.floor((grant.expiresAt - now()) / 1000)),
-    });
-    log.info({ approver: grant.approver.id }, 'approver signed in to the console');
-    return c.redirect('/', 303);
-  });
-
-  app.use(async (c, next) => {
-    const caller = c.get('caller');
-    // Pages are for browsers: a token belongs to the API.
-    if (caller === null || caller.via !== 'session') return c.html(signInNeeded(), 401);
-    return next();
-  });
-
-  app.post('/logout', async (c) => {
-    const form = await formOf(c);
-    if (!csrfMatches(callerOf(c), form['csrf'])) return stale(c);
-    await access.end(callerOf(c).secret);
-    deleteCookie(c, cookieName(c, places()), { path: '/', secure: places().secureHost !== null });
-    return c.redirect('/', 303);
-  });
-
   const stale = (c: Context<Env>) =>
     c.html(
       noticePage(
@@ -118,10 +78,35 @@ export function createPages(
       403,
     );
 
-  app.get('/', async (c) => {
+  const on = registrar(app, '', ['session'], {
+    // Pages are for browsers: a token belongs to the API.
+    signIn(c) {
+      // From another site's link the browser keeps the Strict cookie to itself: asked again from here it sends it.
+      const { pathname, search } = new URL(c.req.url);
+      const here = `${pathname}${search}`;
+      if (c.req.method === 'GET' && c.req.header('sec-fetch-site') === 'cross-site')
+        return c.html(continuePage(returnPath(here)));
+      const to = c.req.method === 'GET' ? returnPath(here) : '/';
+      return c.html(signInNeeded(options.signIn !== null, to), 401);
+    },
+    role: (c, sentence) => c.html(noticePage('Not for you', sentence, home, c.get('caller')), 403),
+    stale,
+    csrf: async (c) => (await formOf(c))['csrf'],
+  });
+
+  registerEntrance(on, options, places, url);
+
+  on('POST /logout', async (c) => {
+    await access.end(callerOf(c).secret);
+    const name = cookieName(c, places());
+    deleteCookie(c, name, { path: '/', secure: name.startsWith('__Host-') });
+    return c.redirect('/', 303);
+  });
+
+  on('GET /', async (c) => {
     const [pending, recent] = await Promise.all([
-      desk.list({ states: ['pending'], limit: 100 }),
-      desk.list({ states: SETTLED, limit: 12 }),
+      requestsFor(desk, callerOf(c).person, ['pending'], 100),
+      requestsFor(desk, callerOf(c).person, SETTLED, 12),
     ]);
     return show(
       c,
@@ -131,38 +116,45 @@ export function createPages(
     );
   });
 
-  app.get('/requests/:id', async (c) => {
-    const id = c.req.param('id');
+  on('GET /requests/:id', async (c) => {
+    const id = c.req.param('id') ?? '';
     const request = REQUEST_ID.test(id) ? await desk.get(id) : null;
-    if (request === null) return missing(c, 'request', home);
+    const caller = callerOf(c);
+    if (request === null || !seesRequest(caller.person, request)) return missing(c, 'request', home);
+    const session = await sessions.get(request.sessionId);
+    const openable = session !== null && (await seesSession(caller.person, session, desk));
     return show(
       c,
       { title: headline(request), tab: 'pending', live: true },
-      requestPage(request, callerOf(c), now()),
+      requestPage(request, caller, openable, now()),
     );
   });
 
-  app.post('/requests/:id/decision', async (c) => {
+  on('POST /requests/:id/decision', async (c) => {
     const caller = callerOf(c);
-    const id = c.req.param('id');
+    const id = c.req.param('id') ?? '';
     const form = await formOf(c);
-    if (!csrfMatches(caller, form['csrf'])) return stale(c);
-    const effect = form['effect'];
     if (!REQUEST_ID.test(id)) return missing(c, 'request', home);
-    if (effect !== 'approve' && effect !== 'deny') return stale(c);
-    const reason = cleanReason(form['reason']);
+    const wanted = choiceOf(form);
+    if (wanted === null) return stale(c);
+    const { effect, reason } = wanted;
+    if (effect === 'approve' && form['confirmed'] !== id) {
+      const request = await desk.get(id);
+      if (request !== null && request.state === 'pending' && needsConfirm(request))
+        return show(c, { title: `Approve ${id}?`, tab: 'pending' }, confirmPage(request, caller, reason));
+    }
     const { status, sentence } = outcomeOf(
-      await decideAs(desk, caller.approver, 'console', { id, effect, reason }),
+      await decideAs(desk, caller.person, 'console', { id, effect, reason }),
     );
     flashes.put(caller, { tone: status === 200 ? 'good' : 'bad', text: sentence });
     return c.redirect(status === 404 ? '/' : `/requests/${id}`, 303);
   });
 
-  app.get('/sessions', async (c) => {
+  on('GET /sessions', async (c) => {
     const owner = (c.req.query('owner') ?? '').slice(0, 200).trim();
     const since = c.req.query('since') ?? '';
     const days = SINCE.get(since);
-    const list = await sessions.list({
+    const list = await sessionsFor(sessions, callerOf(c).person, {
       ...(owner === '' ? {} : { owner }),
       ...(days === undefined ? {} : { since: now() - days * 86_400_000 }),
       limit: 200,
@@ -170,10 +162,11 @@ export function createPages(
     return show(c, { title: 'Sessions', tab: 'sessions' }, sessionsPage(list, { owner, since }, now()));
   });
 
-  app.get('/sessions/:id', async (c) => {
-    const id = c.req.param('id');
+  on('GET /sessions/:id', async (c) => {
+    const id = c.req.param('id') ?? '';
     const session = SESSION_ID.test(id) ? await sessions.get(id) : null;
-    if (session === null) return missing(c, 'session', html`<a href="/sessions">Back to the sessions</a>`);
+    if (session === null || !(await seesSession(callerOf(c).person, session, desk)))
+      return missing(c, 'session', html`<a href="/sessions">Back to the sessions</a>`);
     const [events, verified] = await Promise.all([
       recorder.read(id),
       // What cannot be verified is shown as not verified, beside the record itself.
@@ -187,13 +180,32 @@ export function createPages(
     );
   });
 
-  app.get('/policy', (c) => {
+  on('GET /policy', (c) => {
     const { targets } = options.policy;
     const name = c.req.query('target') ?? targets[0] ?? '';
     const view = options.policy.view(name);
     if (view === null) return missing(c, 'target', html`<a href="/policy">Back to the policy</a>`);
     return show(c, { title: 'Policy', tab: 'policy' }, policyPage(view, targets, now()));
   });
+
+  on('GET /terminal', (c) => show(c, { title: 'Command line', tab: null }, terminalPage(callerOf(c), null)));
+  on('POST /terminal', async (c) => {
+    const link = await access.linkFor(callerOf(c).secret);
+    return link === null
+      ? c.redirect('/', 303)
+      : show(
+          c,
+          { title: 'Command line', tab: null },
+          terminalPage(callerOf(c), `holdpoint login ${url(`/login/${link}`)}`),
+        );
+  });
+  registerPeoplePages(
+    on,
+    options,
+    callerOf,
+    (c, body) => show(c, { title: 'People', tab: 'people' }, body),
+    (c, done, text) => flashes.put(callerOf(c), { tone: done ? 'good' : 'bad', text }),
+  );
 
   app.all('*', (c) => missing(c, 'page', home));
   return app;

@@ -1,11 +1,12 @@
 /** `GET/PUT /api/policy?target=…`: the policy in force, and changing it. */
-import { type Context, Hono } from 'hono';
+import type { Context } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { z } from 'zod';
 import type { PolicyView, PutPolicy } from '../policy/live.ts';
 import { formatMistakes } from '../policy/rules/index.ts';
 import { bodyOf, fail } from './body.ts';
 import { type Caller, type Env, sourceOf } from './guard.ts';
+import type { Register } from './routes.ts';
 import type { ConsoleOptions } from './types.ts';
 
 const change = z.strictObject({ text: z.string().max(1_000_000) });
@@ -17,11 +18,11 @@ const backTest = z.strictObject({
 });
 const VERSION = /^(?:W\/)?"?([0-9a-f]{16})"?$/;
 
-export function createPolicyApi(
+export function registerPolicyApi(
+  on: Register,
   { policy, suggest, replay, log }: ConsoleOptions,
   callerOf: (c: Context<Env>) => Caller,
-): Hono<Env> {
-  const app = new Hono<Env>();
+): void {
   const targetOf = (c: Context<Env>): string =>
     (c.req.query('target') ?? policy.targets[0] ?? '').slice(0, 100);
   const answer = (c: Context<Env>, view: PolicyView, editable: boolean) => {
@@ -31,12 +32,13 @@ export function createPolicyApi(
     return c.json({ ...rest, file: path !== null, editable: editable && path !== null });
   };
 
-  app.get('/', (c) => {
+  const mayEdit = ({ person }: Caller): boolean => person.editsPolicy || policy.admits(person.id);
+  on('GET /api/policy', (c) => {
     const view = policy.view(targetOf(c));
-    return view === null ? fail(c, 404, NO_TARGET) : answer(c, view, policy.admits(callerOf(c).approver.id));
+    return view === null ? fail(c, 404, NO_TARGET) : answer(c, view, mayEdit(callerOf(c)));
   });
 
-  app.put('/', async (c) => {
+  on('PUT /api/policy', async (c) => {
     const caller = callerOf(c);
     const expected = VERSION.exec(c.req.header('if-match') ?? '')?.[1];
     if (expected === undefined) {
@@ -45,11 +47,12 @@ export function createPolicyApi(
     const read = await bodyOf(c, change);
     if (read instanceof Response) return read;
     const viaToken = c.req.header('x-holdpoint-client') === 'cli' ? 'cli' : 'api';
-    const { id, name, email } = caller.approver;
+    const { id, name, email, editsPolicy } = caller.person;
     const result = await policy.put(targetOf(c), read.body.text, expected, {
       id,
       name,
       email,
+      admin: editsPolicy,
       surface: caller.via === 'session' ? 'console' : viaToken,
       source: sourceOf(c),
     });
@@ -80,18 +83,18 @@ export function createPolicyApi(
       busy = false;
     }
   }
-  app.post('/suggest', async (c) => {
+  on('POST /api/policy/suggest', async (c) => {
     const read = await bodyOf(c, suggestion);
     if (read instanceof Response) return read;
     const { target } = read.body;
-    log.info({ by: callerOf(c).approver.id, target }, 'a target is sampled for suggestions');
+    log.info({ by: callerOf(c).person.id, target }, 'a target is sampled for suggestions');
     const work = async () => {
       const found = await suggest(target);
       return found === null ? fail(c, 404, NO_TARGET) : c.json(found);
     };
     return alone(c, work, 'The target cannot be read now; is it up, and may its read-only login connect?');
   });
-  app.post('/replay', async (c) => {
+  on('POST /api/policy/replay', async (c) => {
     const read = await bodyOf(c, backTest);
     if (read instanceof Response) return read;
     const { target, since, policy: text } = read.body;
@@ -108,7 +111,6 @@ export function createPolicyApi(
       'Nothing could be replayed: the store or the catalog of the target cannot be read now.',
     );
   });
-  return app;
 }
 
 const NO_TARGET = 'There is no such target in the configuration.';

@@ -1,4 +1,4 @@
-/** The console: HTTP API and pages for approvers, on one socket (DESIGN.md 13). */
+/** The console: HTTP API and pages, on one socket (DESIGN.md 13). */
 import { readFileSync } from 'node:fs';
 import type { Server } from 'node:http';
 import { BlockList, isIP } from 'node:net';
@@ -62,7 +62,7 @@ function callerOf(c: Context<Env>): Caller {
 
 export function createConsole(options: ConsoleOptions): Console {
   const { listen, log, access } = options;
-  if (!isLoopback(listen.host) && listen.loginConfigured !== true) {
+  if (!isLoopback(listen.host) && options.signIn === null) {
     throw new ConsoleListenError(
       `The console does not listen on ${listen.host} without a login configured; listen on 127.0.0.1, or configure a login first.`,
     );
@@ -90,7 +90,7 @@ export function createConsole(options: ConsoleOptions): Console {
   app.route('/api', createApi(options, live, callerOf, url));
   app.route(
     '/',
-    createPages(options, callerOf, () => places),
+    createPages(options, callerOf, () => places, url),
   );
 
   app.onError((error, c) => {
@@ -129,7 +129,7 @@ export function createConsole(options: ConsoleOptions): Console {
       for (let i = 0; i < tries; i += 1) {
         try {
           const port = await bind(listen.port + i);
-          places = placesOf(listen, port);
+          places = placesOf(listen, port, isLoopback(listen.host));
           const host =
             listen.host.includes(':') && !listen.host.startsWith('[') ? `[${listen.host}]` : listen.host;
           base = (listen.publicUrl ?? `http://${host}:${port}`).replace(/\/+$/, '');

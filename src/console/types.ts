@@ -1,7 +1,8 @@
 /** What the console is given by app (DESIGN.md 13). */
 import type { Desk } from '../approvals/types.ts';
 import type { Access } from '../identity/access.ts';
-import type { Owner } from '../identity/types.ts';
+import type { SignIn } from '../identity/sign-in.ts';
+import type { Owner, Suspension } from '../identity/types.ts';
 import type { PolicyEditor } from '../policy/live.ts';
 import type { Mistake } from '../policy/rules/types.ts';
 import type { Suggestions } from '../policy/suggest.ts';
@@ -25,8 +26,6 @@ export interface ConsoleListen {
   readonly publicUrl: string | null;
   /** Further values of the Host header, such as `holdpoint.internal:7480`. */
   readonly allowedHosts: readonly string[];
-  /** Without it only a loopback address is listened on. Default false. */
-  readonly loginConfigured?: boolean;
 }
 
 export interface MintRequest {
@@ -37,8 +36,20 @@ export interface MintRequest {
   readonly mintedBy: string;
 }
 
+/** Suspending whom credentials and logins are of; their sessions end, their requests are withdrawn. */
+export interface People {
+  suspensions(): Promise<readonly Suspension[]>;
+  /** false: suspended already. */
+  suspend(personId: string, by: string): Promise<boolean>;
+  /** false: there is no such suspension. */
+  restore(personId: string): Promise<boolean>;
+}
+
 export interface ConsoleOptions {
   readonly access: Access;
+  /** null: no login by OIDC is configured. */
+  readonly signIn: SignIn | null;
+  readonly people: People;
   readonly desk: Desk;
   readonly sessions: SessionIndex;
   readonly recorder: Recorder;

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { createIssuer, type IssuerConfig, IssuerConfigError } from './issuer.ts';
 import { makeVerifier } from './scram.ts';
+import { createSuspensions } from './suspension.ts';
 import { verifyToken } from './token.ts';
 import type { CredentialStore, Identity, Owner, StoredCredential } from './types.ts';
 
@@ -46,6 +47,12 @@ export interface IdentityService {
   mint(input: MintInput): Promise<Minted>;
   /** A `cred_…` or `jwt:…` id. false: there is no such credential, or it was revoked before. */
   revoke(id: string): Promise<boolean>;
+  /** Every credential of that owner stands no more, on every replica within about a second. false: it was so already. */
+  suspend(ownerId: string, by: string): Promise<boolean>;
+  /** By any of a person's keys; synchronous, from memory. */
+  isSuspended(keys: readonly (string | null)[]): boolean;
+  /** Lifts it. false: there was none. */
+  unsuspend(ownerId: string): Promise<boolean>;
   close(): void;
 }
 
@@ -54,8 +61,6 @@ export interface IdentityOptions {
   readonly credentials: CredentialStore;
   readonly now: () => number;
   readonly log: IdentityLog;
-  /** Owners whose access is suspended, by Owner.id. Default: nobody. */
-  readonly isSuspended?: (ownerId: string) => boolean;
   /** Default 1 s. */
   readonly refreshMs?: number;
 }
@@ -94,6 +99,7 @@ export function createIdentity(options: IdentityOptions): IdentityService {
   }
 
   const revoked = new Set<string>();
+  const suspensions = createSuspensions(credentials, now);
   let refreshedAt = NEVER;
   let warned = false;
   let refreshing: Promise<void> | null = null;
@@ -103,6 +109,7 @@ export function createIdentity(options: IdentityOptions): IdentityService {
     const at = now();
     try {
       for (const id of await credentials.revokedSince(since)) revoked.add(id);
+      await suspensions.refresh();
       refreshedAt = at;
       if (warned) log.info({}, 'revocations are read from the store again');
       warned = false;
@@ -138,7 +145,8 @@ export function createIdentity(options: IdentityOptions): IdentityService {
 
   function standing(identity: Identity): Standing {
     if (revoked.has(identity.credentialId)) return 'revoked';
-    if (identity.owner !== null && options.isSuspended?.(identity.owner.id) === true) return 'suspended';
+    if (identity.owner !== null && suspensions.holds([identity.owner.id, identity.owner.email]))
+      return 'suspended';
     return identity.expiresAt > now() ? 'live' : 'expired';
   }
 
@@ -169,6 +177,8 @@ export function createIdentity(options: IdentityOptions): IdentityService {
       if (!CREDENTIAL_ID.test(id)) return null;
       const found = await credentials.findCredential(id);
       if (found !== null && found.revokedAt !== null) revoked.add(found.id);
+      // Right after the start nobody has asked yet who is suspended.
+      if (now() - refreshedAt > STALE_MS) await refreshOnce();
       return found;
     },
 
@@ -201,6 +211,10 @@ export function createIdentity(options: IdentityOptions): IdentityService {
       if (done) revoked.add(id);
       return done;
     },
+
+    isSuspended: (keys) => suspensions.holds(keys),
+    suspend: (ownerId, by) => suspensions.suspend(ownerId, by),
+    unsuspend: (ownerId) => suspensions.lift(ownerId),
 
     close() {
       clearInterval(timer);

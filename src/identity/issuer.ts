@@ -33,7 +33,7 @@ export const ASYMMETRIC = [
 ] as const;
 const DEFAULT_ALGORITHMS: readonly string[] = ['RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519'];
 
-const FETCH_TIMEOUT_MS = 5_000;
+export const FETCH_TIMEOUT_MS = 5_000;
 const MAX_BODY_BYTES = 256 * 1024;
 const DISCOVERY_LIFETIME_MS = 60 * 60_000;
 /** After a failure an issuer is left alone this long: a flood of logins must not become a flood of fetches. */
@@ -49,7 +49,7 @@ export class IssuerConfigError extends Error {
   }
 }
 
-function trusted(text: string): URL | null {
+export function trusted(text: string): URL | null {
   let url: URL;
   try {
     url = new URL(text);
@@ -62,7 +62,7 @@ function trusted(text: string): URL | null {
 }
 
 /** Reads a body up to the bound; a longer one is an error, however the length was announced. */
-async function boundedFetch(url: string, init: RequestInit): Promise<Response> {
+export async function boundedFetch(url: string, init: RequestInit): Promise<Response> {
   const response = await fetch(url, { ...init, redirect: 'error' });
   const chunks: Uint8Array[] = [];
   let size = 0;
@@ -81,6 +81,8 @@ export interface Issuer {
   readonly algorithms: readonly string[];
   /** The issuer's key set. Rejects while the issuer cannot be reached or its document is not acceptable. */
   keys(): Promise<RemoteJWKSet>;
+  /** Its discovery document, in which only issuer and jwks_uri have been checked. Rejects as `keys` does. */
+  document(): Promise<Readonly<Record<string, unknown>>>;
 }
 
 export function createIssuer(config: IssuerConfig, now: () => number): Issuer {
@@ -100,54 +102,64 @@ export function createIssuer(config: IssuerConfig, now: () => number): Issuer {
     );
   }
 
-  let current: { readonly keys: RemoteJWKSet; readonly uri: string; readonly at: number } | null = null;
+  interface Discovered {
+    readonly keys: RemoteJWKSet;
+    readonly uri: string;
+    readonly document: Readonly<Record<string, unknown>>;
+    readonly at: number;
+  }
+  let current: Discovered | null = null;
   let failedAt = Number.NEGATIVE_INFINITY;
-  let pending: Promise<RemoteJWKSet> | null = null;
+  let pending: Promise<Discovered> | null = null;
 
-  async function discover(): Promise<RemoteJWKSet> {
+  async function discover(): Promise<Discovered> {
     const address = `${config.issuer.replace(/\/+$/, '')}/.well-known/openid-configuration`;
     const response = await boundedFetch(address, {
       headers: { accept: 'application/json' },
       signal: AbortSignal.timeout(FETCH_TIMEOUT_MS),
     });
     if (response.status !== 200) throw new Error(`discovery answered ${response.status}`);
-    const document: unknown = await response.json();
-    if (typeof document !== 'object' || document === null) throw new Error('discovery is not an object');
-    const { issuer, jwks_uri: uri } = document as { issuer?: unknown; jwks_uri?: unknown };
+    const body: unknown = await response.json();
+    if (typeof body !== 'object' || body === null) throw new Error('discovery is not an object');
+    const document = body as Readonly<Record<string, unknown>>;
+    const { issuer, jwks_uri: uri } = document;
     if (issuer !== config.issuer) throw new Error('discovery names another issuer');
     const keysUrl = typeof uri === 'string' ? trusted(uri) : null;
     // A public issuer must not point its keys at this host.
     if (keysUrl === null || (keysUrl.protocol === 'http:' && base?.protocol !== 'http:')) {
       throw new Error('discovery has no acceptable jwks_uri');
     }
-    if (current !== null && current.uri === keysUrl.href) {
-      current = { ...current, at: now() };
-      return current.keys;
+    // The same key set keeps what it has fetched, and when.
+    const keys =
+      current?.uri === keysUrl.href
+        ? current.keys
+        : createRemoteJWKSet(keysUrl, {
+            timeoutDuration: FETCH_TIMEOUT_MS,
+            [customFetch]: (url, options) => boundedFetch(url, options),
+          });
+    current = { keys, uri: keysUrl.href, document, at: now() };
+    return current;
+  }
+
+  async function known(): Promise<Discovered> {
+    if (current !== null && now() - current.at < DISCOVERY_LIFETIME_MS) return current;
+    if (pending !== null) return pending;
+    if (now() - failedAt < RETRY_AFTER_MS) throw new Error('discovery failed a moment ago');
+    pending = discover();
+    try {
+      return await pending;
+    } catch (error) {
+      failedAt = now();
+      throw error;
+    } finally {
+      pending = null;
     }
-    const keys = createRemoteJWKSet(keysUrl, {
-      timeoutDuration: FETCH_TIMEOUT_MS,
-      [customFetch]: (url, options) => boundedFetch(url, options),
-    });
-    current = { keys, uri: keysUrl.href, at: now() };
-    return keys;
   }
 
   return {
     config,
     algorithms,
-    async keys() {
-      if (current !== null && now() - current.at < DISCOVERY_LIFETIME_MS) return current.keys;
-      if (pending !== null) return pending;
-      if (now() - failedAt < RETRY_AFTER_MS) throw new Error('discovery failed a moment ago');
-      pending = discover();
-      try {
-        return await pending;
-      } catch (error) {
-        failedAt = now();
-        throw error;
-      } finally {
-        pending = null;
-      }
-    },
+    keys: async () => (await known()).keys,
+    document: async () => (await known()).document,
   };
 }

@@ -4,46 +4,17 @@
  */
 import { createHash } from 'node:crypto';
 import { decodeJwt, errors, type JWTPayload, jwtVerify } from 'jose';
+import { claim, groupsOf, text } from './claims.ts';
 import type { Issuer } from './issuer.ts';
 import type { Identity, Owner } from './types.ts';
 
 const MAX_TOKEN_BYTES = 16 * 1024;
-const MAX_GROUPS = 200;
-const MAX_TEXT = 255;
 /** Clocks may differ this much for `nbf`; expiry has no grace. */
 const CLOCK_TOLERANCE_S = 30;
 /** RFC 7519 and RFC 9068. Logout tokens, DPoP proofs, security events and the like are no proof of who logs in. */
 const TOKEN_TYPES = new Set(['jwt', 'at+jwt', 'application/at+jwt', 'application/jwt']);
 
 export type TokenResult = Identity | { readonly refused: string };
-
-/** One line of printable text within the bound, else null: claims are shown on cards and recorded. */
-function text(value: unknown): string | null {
-  if (typeof value !== 'string') return null;
-  const clean = value.trim();
-  if (clean === '' || clean.length > MAX_TEXT || /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(clean)) return null;
-  return clean;
-}
-
-/** A claim by its name, or by a path such as `realm_access.roles` when no claim bears the whole name (`https://…/groups` may). */
-function claim(payload: JWTPayload, name: string): unknown {
-  if (Object.hasOwn(payload, name)) return payload[name];
-  let here: unknown = payload;
-  for (const part of name.split('.')) {
-    if (typeof here !== 'object' || here === null || !Object.hasOwn(here, part)) return undefined;
-    here = (here as Record<string, unknown>)[part];
-  }
-  return here;
-}
-
-/** null: the claim is malformed or has too many entries; cutting it short could drop the group that restricts. */
-function groupsOf(value: unknown): readonly string[] | null {
-  if (value === undefined || value === null) return [];
-  const list: readonly unknown[] = Array.isArray(value) ? value : [value];
-  if (list.length > MAX_GROUPS) return null;
-  const groups = list.map(text);
-  return groups.every((group) => group !== null) ? [...new Set(groups)] : null;
-}
 
 function ownerOf(payload: JWTPayload, issuer: Issuer, subject: string): Owner | { readonly refused: string } {
   const names = issuer.config.claims ?? {};
@@ -137,7 +108,7 @@ export async function verifyToken(
   const names = issuer.config.claims ?? {};
   const groups = groupsOf(claim(payload, names.groups ?? 'groups'));
   if (groups === null) {
-    return { refused: `the token's groups are malformed or more than ${MAX_GROUPS}` };
+    return { refused: "the token's groups are malformed or more than 200" };
   }
   const owner = ownerOf(payload, issuer, subject);
   if ('refused' in owner) return owner;

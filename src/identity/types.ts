@@ -73,11 +73,41 @@ export interface CredentialStore {
   /** Conditional: true for exactly one caller; a one-time link is spent. */
   consumeAccess(secretHash: string, at: number): Promise<boolean>;
   revokeAccess(secretHash: string, at: number): Promise<boolean>;
+  /** Sessions and tokens that stand, newest first, at most 500. */
+  listAccess(now: number): Promise<readonly StoredAccess[]>;
+  /** Ends every link, session and token of one person; how many there were. */
+  revokeAccessOf(personId: string, at: number): Promise<number>;
+
+  /** One row a key of a person (Owner.id, Approver.id). false: it was there, or was not, already. */
+  suspend(suspension: Suspension): Promise<boolean>;
+  unsuspend(personId: string): Promise<boolean>;
+  listSuspensions(): Promise<readonly Suspension[]>;
+}
+export interface Suspension {
+  /** As `suspensionKey` folds it. */
+  readonly personId: string;
+  readonly by: string;
+  readonly at: number;
+}
+/** What a login by OIDC proved, as it was then. Which roles it gives is asked anew each time. */
+export interface ProvenLogin {
+  readonly issuer: string;
+  readonly clientId: string;
+  readonly subject: string;
+  /** Lower case; null unless the issuer vouches for it. */
+  readonly email: string | null;
+  readonly name: string;
+  readonly groups: readonly string[];
+  /** Nothing that comes of this login (a session, a token through a link) lasts longer. */
+  readonly until: number;
 }
 export interface StoredAccess {
   readonly secretHash: string;
   readonly kind: 'link' | 'session' | 'token';
+  /** Approver.id, or Person.id of a login. */
   readonly approverId: string;
+  /** null: a named approver's, by a one-time link. */
+  readonly login: ProvenLogin | null;
   readonly createdAt: number;
   readonly expiresAt: number;
   readonly usedAt: number | null;

@@ -6,6 +6,8 @@ export interface PolicyAuthor {
   readonly id: string;
   readonly name: string;
   readonly email: string | null;
+  /** Through a group of the role admin; else identity.policy_admins must name them. */
+  readonly admin?: boolean;
   readonly surface: 'console' | 'cli' | 'api';
   /** Address of the client. */
   readonly source: string;

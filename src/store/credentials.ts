@@ -1,6 +1,6 @@
-import type { Credential } from '../generated/prisma/client.ts';
-import type { CredentialStore, StoredCredential } from '../identity/types.ts';
-import { type Client, date, dateOrNull, msOrNull, storable } from './client.ts';
+import { type Access, type Credential, Prisma } from '../generated/prisma/client.ts';
+import type { CredentialStore, ProvenLogin, StoredAccess, StoredCredential } from '../identity/types.ts';
+import { type Client, date, dateOrNull, json, msOrNull, storable } from './client.ts';
 
 function credentialOf(row: Credential): StoredCredential {
   const owner =
@@ -22,6 +22,20 @@ function credentialOf(row: Credential): StoredCredential {
       storedKey: row.storedKey,
       serverKey: row.serverKey,
     },
+  };
+}
+
+function accessOf(row: Access): StoredAccess {
+  return {
+    secretHash: row.secretHash,
+    kind: row.kind,
+    approverId: row.approverId,
+    // Written below, as it was.
+    login: row.login as ProvenLogin | null,
+    createdAt: row.createdAt.getTime(),
+    expiresAt: row.expiresAt.getTime(),
+    usedAt: msOrNull(row.usedAt),
+    revokedAt: msOrNull(row.revokedAt),
   };
 }
 
@@ -85,6 +99,7 @@ export function credentialStore(client: Client): CredentialStore {
             secretHash: access.secretHash,
             kind: access.kind,
             approverId: access.approverId,
+            login: access.login === null ? Prisma.DbNull : json(access.login),
             createdAt: date(access.createdAt),
             expiresAt: date(access.expiresAt),
             usedAt: dateOrNull(access.usedAt),
@@ -96,16 +111,7 @@ export function credentialStore(client: Client): CredentialStore {
     findAccess: (secretHash) =>
       client.run('read an access', async (prisma) => {
         const row = await prisma.access.findUnique({ where: { secretHash: storable(secretHash) } });
-        if (row === null) return null;
-        return {
-          secretHash: row.secretHash,
-          kind: row.kind,
-          approverId: row.approverId,
-          createdAt: row.createdAt.getTime(),
-          expiresAt: row.expiresAt.getTime(),
-          usedAt: msOrNull(row.usedAt),
-          revokedAt: msOrNull(row.revokedAt),
-        };
+        return row === null ? null : accessOf(row);
       }),
 
     consumeAccess: (secretHash, at) =>
@@ -129,6 +135,51 @@ export function credentialStore(client: Client): CredentialStore {
           data: { revokedAt: date(at) },
         });
         return count === 1;
+      }),
+
+    listAccess: (now) =>
+      client.run('list accesses', async (prisma) => {
+        const rows = await prisma.access.findMany({
+          where: { kind: { not: 'link' }, revokedAt: null, usedAt: null, expiresAt: { gt: date(now) } },
+          orderBy: [{ createdAt: 'desc' }, { secretHash: 'asc' }],
+          take: 500,
+        });
+        return rows.map(accessOf);
+      }),
+
+    revokeAccessOf: (personId, at) =>
+      client.run('revoke the accesses of a person', async (prisma) => {
+        const { count } = await prisma.access.updateMany({
+          where: {
+            approverId: storable(personId),
+            revokedAt: null,
+            usedAt: null,
+            expiresAt: { gt: date(at) },
+          },
+          data: { revokedAt: date(at) },
+        });
+        return count;
+      }),
+
+    suspend: ({ personId, by, at }) =>
+      client.run('suspend a person', async (prisma) => {
+        const { count } = await prisma.suspension.createMany({
+          data: [{ personId: storable(personId), by: storable(by), at: date(at) }],
+          skipDuplicates: true,
+        });
+        return count === 1;
+      }),
+
+    unsuspend: (personId) =>
+      client.run('lift a suspension', async (prisma) => {
+        const { count } = await prisma.suspension.deleteMany({ where: { personId: storable(personId) } });
+        return count === 1;
+      }),
+
+    listSuspensions: () =>
+      client.run('list suspensions', async (prisma) => {
+        const rows = await prisma.suspension.findMany({ orderBy: { at: 'desc' } });
+        return rows.map((row) => ({ personId: row.personId, by: row.by, at: row.at.getTime() }));
       }),
   };
 }

@@ -2,7 +2,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type ApprovalRequest, REQUEST_STATES } from '../../src/approvals/types.ts';
-import { needsConfirm, renderCard, renderStub } from '../../src/bot/cards.ts';
+import { needsConfirm } from '../../src/approvals/words.ts';
+import { renderCard, renderStub } from '../../src/bot/cards.ts';
 import { denyModal, fullSqlModal } from '../../src/bot/modals.ts';
 import { sqlView } from '../../src/bot/sql-view.ts';
 import { hasUnseen, visible } from '../../src/bot/text.ts';

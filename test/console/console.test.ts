@@ -174,7 +174,7 @@ describe('deciding', () => {
         id: 'HP-7Q2F',
         effect: 'approve',
         reason: 'fine',
-        approver: { ...DANA, surface: 'console' },
+        approver: { ...DANA, subject: null, surface: 'console' },
       },
     ]);
     const page = await (await fetch(`${h.base}/requests/HP-7Q2F`, { headers: { cookie } })).text();
@@ -357,8 +357,11 @@ describe('credentials and policy', () => {
 });
 
 describe('listening', () => {
+  const nobody = async () => false;
   const options = (listen: object) => ({
     access: h.access,
+    signIn: null,
+    people: { suspensions: async () => [], suspend: nobody, restore: nobody },
     desk: h.desk,
     sessions: memorySessions(),
     recorder: memoryRecorder(),
@@ -377,7 +380,8 @@ describe('listening', () => {
     for (const host of ['0.0.0.0', '::', '192.168.1.4', 'console.internal', '127.0.0.1.evil.example']) {
       expect(() => createConsole(options({ host })), host).toThrow(ConsoleListenError);
     }
-    expect(() => createConsole(options({ host: '0.0.0.0', loginConfigured: true }))).not.toThrow();
+    const signIn = { start: async () => null, finish: () => Promise.reject(new Error()) };
+    expect(() => createConsole({ ...options({ host: '0.0.0.0' }), signIn })).not.toThrow();
   });
 
   test('a busy configured port is an error, a busy default port moves on', async () => {

@@ -5,6 +5,7 @@ import type {
   CredentialStore,
   StoredAccess,
   StoredCredential,
+  Suspension,
 } from '../../src/identity/types.ts';
 import type { PolicyEditor, PolicyView } from '../../src/policy/live.ts';
 import type { RecordedEvent, Recorder, SessionIndex, SessionSummary } from '../../src/recordings/types.ts';
@@ -25,6 +26,7 @@ export function memoryCredentials(): CredentialStore & {
 } {
   const stored = new Map<string, StoredCredential>();
   const access = new Map<string, StoredAccess>();
+  const suspended = new Map<string, Suspension>();
   return {
     stored,
     access,
@@ -57,6 +59,25 @@ export function memoryCredentials(): CredentialStore & {
       access.set(hash, { ...found, revokedAt: at });
       return true;
     },
+    listAccess: async (at) =>
+      [...access.values()].filter(
+        (row) => row.kind !== 'link' && row.revokedAt === null && row.expiresAt > at,
+      ),
+    async revokeAccessOf(person, at) {
+      const rows = [...access.values()].filter(
+        (row) =>
+          row.approverId === person && row.revokedAt === null && row.usedAt === null && row.expiresAt > at,
+      );
+      for (const row of rows) access.set(row.secretHash, { ...row, revokedAt: at });
+      return rows.length;
+    },
+    async suspend(row) {
+      if (suspended.has(row.personId)) return false;
+      suspended.set(row.personId, row);
+      return true;
+    },
+    unsuspend: async (person) => suspended.delete(person),
+    listSuspensions: async () => [...suspended.values()],
   };
 }
 
@@ -131,7 +152,12 @@ export function memoryDesk(first: readonly ApprovalRequest[] = []): MemoryDesk {
     },
     get: async (id) => requests.get(id) ?? null,
     list: async (filter) =>
-      [...requests.values()].filter((r) => filter.states === undefined || filter.states.includes(r.state)),
+      [...requests.values()].filter(
+        (r) =>
+          (filter.states === undefined || filter.states.includes(r.state)) &&
+          (filter.ownerId === undefined || filter.ownerId === r.requester.ownerId) &&
+          (filter.sessionId === undefined || filter.sessionId === r.sessionId),
+      ),
     endIdentity: async () => {},
     onChange(listener) {
       listeners.add(listener);

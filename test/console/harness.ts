@@ -2,6 +2,8 @@
 import { createConsole } from '../../src/console/server.ts';
 import type { ConsoleListen, ConsoleOptions } from '../../src/console/types.ts';
 import { createAccess } from '../../src/identity/access.ts';
+import { createDirectory, type DirectoryOptions } from '../../src/identity/roles.ts';
+import { createSuspensions } from '../../src/identity/suspension.ts';
 import {
   aRequest,
   DANA,
@@ -21,14 +23,29 @@ export async function startConsole(
   patch: Partial<ConsoleOptions> = {},
   listen: Partial<ConsoleListen> = {},
   desk: MemoryDesk = memoryDesk([aRequest()]),
+  people: Partial<DirectoryOptions> = {},
 ) {
   const clock = { now: T0 };
   const credentials = memoryCredentials();
   const approvers = [DANA];
-  const access = createAccess({ credentials, approvers, now: () => clock.now });
+  const directory = createDirectory({
+    approvers,
+    roles: {},
+    policyAdmins: new Set(),
+    login: null,
+    ...people,
+  });
+  const access = createAccess({ credentials, directory, now: () => clock.now });
+  const suspensions = createSuspensions(credentials, () => clock.now);
   const minted: Parameters<ConsoleOptions['mintCredential']>[0][] = [];
   const server = createConsole({
     access,
+    signIn: null,
+    people: {
+      suspensions: () => credentials.listSuspensions(),
+      suspend: suspensions.suspend,
+      restore: suspensions.lift,
+    },
     desk,
     sessions: memorySessions(),
     recorder: memoryRecorder(EVENTS),

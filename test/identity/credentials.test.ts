@@ -2,6 +2,7 @@ import { createHash, createHmac, pbkdf2Sync } from 'node:crypto';
 import { afterEach, describe, expect, test } from 'vitest';
 import { createAccess, TooManyFailures } from '../../src/identity/access.ts';
 import { checkProof, createIdentity, decoyVerifier, makeVerifier } from '../../src/identity/index.ts';
+import { createDirectory } from '../../src/identity/roles.ts';
 import { DANA, memoryCredentials } from '../console/fakes.ts';
 
 const log = { info() {}, warn() {} };
@@ -14,13 +15,15 @@ afterEach(() => {
 function setUp(refreshMs = 3_600_000) {
   const clock = { now: 1_000_000 };
   const credentials = memoryCredentials();
-  const suspended = new Set<string>();
   const service = createIdentity({
-    ...{ issuers: [], credentials, now: () => clock.now, log, refreshMs },
-    isSuspended: (id) => suspended.has(id),
+    issuers: [],
+    credentials,
+    now: () => clock.now,
+    log,
+    refreshMs,
   });
   open.push(service);
-  return { clock, credentials, service, suspended };
+  return { clock, credentials, service };
 }
 const input = { owner: ALICE, agent: 'Cursor', groups: ['dev'], ttlMs: 3_600_000 };
 
@@ -41,15 +44,16 @@ describe('a minted credential', () => {
   });
 
   test('lives until it expires, is revoked or its owner is suspended', async () => {
-    const { service, clock, suspended } = setUp();
+    const { service, clock } = setUp();
     const minted = await service.mint(input);
     const found = await service.findCredential(minted.id);
     if (found === null) throw new Error('not found');
     const who = service.identityOf(found);
     expect(service.standing(who)).toBe('live');
-    suspended.add(ALICE.id);
+    expect(await service.suspend('Alice@Example.com ', DANA.id)).toBe(true);
+    expect(service.isSuspended([ALICE.id])).toBe(true);
     expect(service.standing(who)).toBe('suspended');
-    suspended.clear();
+    expect(await service.unsuspend(ALICE.id)).toBe(true);
     clock.now = minted.expiresAt;
     expect(service.standing(who)).toBe('expired');
     expect(await service.revoke(minted.id)).toBe(true);
@@ -120,7 +124,13 @@ describe('approver access', () => {
   function access(approvers = [DANA]) {
     const clock = { now: 1_000_000 };
     const credentials = memoryCredentials();
-    return { clock, credentials, access: createAccess({ credentials, approvers, now: () => clock.now }) };
+    const directory = createDirectory({
+      approvers,
+      roles: {},
+      policyAdmins: new Set(),
+      login: 'https://id client',
+    });
+    return { clock, credentials, access: createAccess({ credentials, directory, now: () => clock.now }) };
   }
 
   test('a link becomes one token, once; only digests are stored', async () => {
@@ -129,7 +139,7 @@ describe('approver access', () => {
     const both = await Promise.all([a.redeemLink(link, 'token'), a.redeemLink(link, 'session')]);
     const [grant] = both.filter((one) => one !== null);
     expect(both.filter((one) => one !== null)).toHaveLength(1);
-    expect(await a.authenticate(grant?.secret ?? '')).toEqual(DANA);
+    expect(await a.authenticate(grant?.secret ?? '')).toMatchObject(DANA);
     const kept = JSON.stringify([...credentials.access.values()]);
     expect(kept).not.toContain(link);
     expect(kept).not.toContain(grant?.secret);
@@ -147,7 +157,8 @@ describe('approver access', () => {
   test('who is configured no more has no access, whatever they hold', async () => {
     const { access: a, credentials, clock } = access();
     const grant = await a.redeemLink(await a.mintLink(DANA.id), 'token');
-    const after = createAccess({ credentials, approvers: [], now: () => clock.now });
+    const directory = createDirectory({ approvers: [], roles: {}, policyAdmins: new Set(), login: null });
+    const after = createAccess({ credentials, directory, now: () => clock.now });
     expect(await after.authenticate(grant?.secret ?? '')).toBeNull();
   });
 
@@ -155,11 +166,11 @@ describe('approver access', () => {
     const { access: a, clock } = access();
     const grant = await a.redeemLink(await a.mintLink(DANA.id), 'token', 'home');
     const secret = grant?.secret ?? '';
-    expect(await a.authenticate(secret, 'home')).toEqual(DANA);
+    expect(await a.authenticate(secret, 'home')).toMatchObject(DANA);
     for (let i = 0; i < 20; i += 1) expect(await a.authenticate(`hpa_${'x'.repeat(43)}`, 'home')).toBeNull();
     await expect(a.authenticate(`hpa_${'y'.repeat(43)}`, 'home')).rejects.toThrow(TooManyFailures);
     await expect(a.redeemLink(`hpl_${'y'.repeat(43)}`, 'token', 'home')).rejects.toThrow(TooManyFailures);
-    expect(await a.authenticate(secret, 'home')).toEqual(DANA);
+    expect(await a.authenticate(secret, 'home')).toMatchObject(DANA);
     expect(await a.authenticate(`hpa_${'y'.repeat(43)}`, 'elsewhere')).toBeNull();
     clock.now += 120_000;
     expect(await a.authenticate(`hpa_${'y'.repeat(43)}`, 'home')).toBeNull();
@@ -170,5 +181,34 @@ describe('approver access', () => {
     const grant = await a.redeemLink(await a.mintLink(DANA.id), 'token');
     expect(await a.end(grant?.secret ?? '')).toBe(true);
     expect(await a.authenticate(grant?.secret ?? '')).toBeNull();
+  });
+
+  test('whatever comes of a login ends with it, is ended for all at once, and not begun while suspended', async () => {
+    const { access: a, clock, credentials } = access();
+    const login = {
+      issuer: 'https://id',
+      clientId: 'client',
+      subject: 'u1',
+      email: null,
+      name: 'Uma',
+      groups: [],
+      until: clock.now + 3_600_000,
+    };
+    const session = await a.login(login);
+    expect(session).toMatchObject({ expiresAt: login.until, person: { id: 'https://id|u1' } });
+    const token = await a.redeemLink((await a.linkFor(session?.secret ?? '')) ?? '', 'token');
+    expect(token?.expiresAt).toBe(login.until);
+    expect((await a.active()).map(({ kind, via }) => [kind, via])).toEqual([
+      ['session', 'login'],
+      ['token', 'login'],
+    ]);
+    expect(await a.endAll('https://id|u1')).toBe(2);
+    expect(await a.authenticate(token?.secret ?? '')).toBeNull();
+
+    const again = await a.login(login);
+    await credentials.suspend({ personId: 'https://id|u1', by: 'x', at: 1 });
+    expect(await a.authenticate(again?.secret ?? '')).toBeNull();
+    expect(await a.login(login)).toBeNull();
+    expect(await a.login({ ...login, clientId: 'another' })).toBeNull();
   });
 });

@@ -111,6 +111,7 @@ it('credentials are revoked once, and a one-time link is spent by exactly one', 
   const access = {
     kind: 'link',
     approverId: 'dana',
+    login: null,
     createdAt: T,
     expiresAt: T + 10,
     usedAt: null,
@@ -126,6 +127,29 @@ it('credentials are revoked once, and a one-time link is spent by exactly one', 
   await store.credentials.insertAccess({ ...access, secretHash: 'h2' });
   expect(await store.credentials.revokeAccess('h2', T)).toBe(true);
   expect(await store.credentials.consumeAccess('h2', T + 1)).toBe(false);
+
+  const login = {
+    issuer: 'https://id',
+    clientId: 'c',
+    subject: 'u',
+    email: null,
+    name: 'Uma',
+    groups: ['a'],
+    until: T + 9,
+  };
+  const session = { ...access, kind: 'session', login, secretHash: 'h3' } as const;
+  await store.credentials.insertAccess(session);
+  expect(await store.credentials.listAccess(T)).toEqual([session]);
+  expect(await store.credentials.listAccess(T + 10)).toEqual([]);
+  expect(await store.credentials.revokeAccessOf('dana', T)).toBe(1);
+  expect(await store.credentials.listAccess(T)).toEqual([]);
+
+  const row = { personId: 'alice@example.com', by: 'dana', at: T };
+  expect(await store.credentials.suspend(row)).toBe(true);
+  expect(await store.credentials.suspend({ ...row, by: 'other' })).toBe(false);
+  expect(await store.credentials.listSuspensions()).toEqual([row]);
+  expect(await store.credentials.unsuspend(row.personId)).toBe(true);
+  expect(await store.credentials.unsuspend(row.personId)).toBe(false);
 });
 
 it('sessions are indexed in batches and found by owner, target and time', async () => {

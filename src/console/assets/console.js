@@ -1,7 +1,7 @@
 // Progressive only: every page works without it. Local times, and re-reading the page when a request changes.
 
 function localTimes(root) {
-  for (const time of root.querySelectorAll('time[datetime]')) {
+  for (const time of root.querySelectorAll('time[datetime]:not([data-until])')) {
     const at = new Date(time.dateTime);
     if (Number.isNaN(at.getTime())) continue;
     const sameDay = at.toDateString() === new Date().toDateString();
@@ -14,7 +14,7 @@ function localTimes(root) {
 
 function busy() {
   const focused = document.activeElement;
-  if (focused?.matches('.decide *')) return true;
+  if (focused?.matches('.decide *') || document.querySelector('details.menu[open]')) return true;
   return [...document.querySelectorAll('.decide input[type="text"]')].some((input) => input.value !== '');
 }
 
@@ -38,6 +38,7 @@ async function refresh() {
     if (main === null) return;
     const before = new Set([...document.querySelectorAll('.card')].map((card) => card.id));
     localTimes(main);
+    copyButtons(main);
     const flash = document.querySelector('.flash');
     if (flash !== null) main.prepend(flash);
     document.querySelector('main').replaceWith(document.adoptNode(main));
@@ -52,7 +53,56 @@ async function refresh() {
   }
 }
 
+/** `12 s`, `4 min`, `3 h`, `2 d`, as the server writes it. */
+function span(ms) {
+  const seconds = Math.max(0, Math.round(ms / 1000));
+  if (seconds < 90) return `${seconds} s`;
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 90) return `${minutes} min`;
+  const hours = Math.round(minutes / 60);
+  return hours < 48 ? `${hours} h` : `${Math.round(hours / 24)} d`;
+}
+function countdown() {
+  for (const time of document.querySelectorAll('time[data-until]'))
+    time.textContent = span(Number(time.dataset.until) - Date.now());
+}
+setInterval(countdown, 1_000);
+
+/** The buttons do nothing without the script, so the page hides them. */
+function copyButtons(root) {
+  for (const button of root.querySelectorAll('[data-copy]')) {
+    if (!navigator.clipboard) continue;
+    button.hidden = false;
+  }
+}
+document.addEventListener('click', async (event) => {
+  const button = event.target.closest?.('[data-copy]');
+  if (button) {
+    const code = (button.closest('.block') ?? document).querySelector('pre code');
+    try {
+      await navigator.clipboard.writeText(code.textContent);
+      button.textContent = 'Copied';
+    } catch {
+      button.textContent = 'Not copied';
+    }
+    setTimeout(() => {
+      button.textContent = 'Copy';
+    }, 1_500);
+  }
+  // One menu at a time; a click beside it closes it.
+  for (const menu of document.querySelectorAll('details.menu[open]'))
+    if (!menu.contains(event.target)) menu.open = false;
+});
+document.addEventListener('keydown', (event) => {
+  if (event.key !== 'Escape') return;
+  for (const menu of document.querySelectorAll('details.menu[open]')) {
+    menu.open = false;
+    menu.querySelector('summary').focus();
+  }
+});
+
 localTimes(document);
+copyButtons(document);
 if (document.body.dataset.live === '1') {
   const pulse = document.getElementById('pulse');
   const changes = new EventSource('/api/events');

@@ -1,11 +1,12 @@
 /** Requests: the pending page with its cards, and one request in full. */
 import { html } from 'hono/html';
 import type { ApprovalRequest, Decision } from '../../approvals/types.ts';
-import { clientSays, stateSentence, who } from '../../approvals/words.ts';
+import { clientSays, confirmSentence, DENY_REASONS, stateSentence, who } from '../../approvals/words.ts';
 import { MAX_REASON } from '../deciding.ts';
 import type { Caller } from '../guard.ts';
+import { owns } from '../scope.ts';
 import { ago, count, moment, size, span, stateBadge, what, work } from './format.ts';
-import { type Html, plain, sqlBlock } from './sql.ts';
+import { bare, type Html, plain, sqlBlock } from './sql.ts';
 
 const chips = (items: readonly string[], kind = ''): Html[] =>
   items.map((item) => html`<span class="chip ${kind}">${plain(item)}</span>`);
@@ -13,24 +14,42 @@ const chips = (items: readonly string[], kind = ''): Html[] =>
 const row = (label: string, value: Html | string): Html =>
   html`<div><dt>${label}</dt><dd>${value}</dd></div>`;
 
-/** Approve and Deny as a plain form: it works without the script. */
-function decisionForm(request: ApprovalRequest, caller: Caller): Html {
-  if (request.requester.ownerId !== null && request.requester.ownerId === caller.approver.id) {
+/** Approve and Deny as a plain form: it works without the script. Deny offers what Slack's menu does. */
+function decisionForm(request: ApprovalRequest, { person, csrf }: Caller): Html {
+  if (owns(person, request.requester.ownerId))
     return html`<p class="note">This is your own request; another approver has to decide it.</p>`;
-  }
-  if (request.decisions.some((decision) => decision.approverId === caller.approver.id)) {
+  if (!person.roles.has('approver')) return html`<p class="dim small">It waits for an approver.</p>`;
+  if (request.decisions.some((decision) => decision.approverId === person.id))
     return html`<p class="note">You have decided; another approver is needed.</p>`;
-  }
-  const label = `Reason for ${request.id}`;
+  const quick = DENY_REASONS.filter(({ reason }) => reason !== null);
   return html`<form class="decide" method="post" action="/requests/${request.id}/decision">
-    <input type="hidden" name="csrf" value="${caller.csrf}">
-    <input type="text" name="reason" maxlength="${MAX_REASON}" autocomplete="off" aria-label="${label}"
+    <input type="hidden" name="csrf" value="${csrf}">
+    <input type="text" name="reason" maxlength="${MAX_REASON}" autocomplete="off" aria-label="Reason for ${request.id}"
       placeholder="Reason (optional, the agent reads it)">
     <div class="buttons">
-      <button class="deny" type="submit" name="effect" value="deny">Deny</button>
+      <details class="menu"><summary class="button deny menu-head">Deny…</summary>
+        <div class="menu-list" role="group" aria-label="Deny ${request.id}: why">
+          ${quick.map(({ code, label }) => html`<button class="menu-item" type="submit" name="deny" value="${code}">${label}</button>`)}
+          <button class="menu-item" type="submit" name="deny" value="other">Other: the reason above</button>
+        </div></details>
       <button class="approve" type="submit" name="effect" value="approve">Approve</button>
     </div>
   </form>`;
+}
+
+/** Asked once more, with the whole SQL: DDL, or no WHERE. */
+export function confirmPage(request: ApprovalRequest, { csrf }: Caller, reason: string | null): Html {
+  return html`<p class="crumb"><a href="/">Requests</a> / <a class="id" href="/requests/${request.id}">${request.id}</a></p>
+    <div class="head"><h1>Approve ${request.id}?</h1></div>
+    <p class="lead">${plain(confirmSentence(request))}</p>
+    ${sqlBlock(request.statement.sql)}
+    ${binds(request)}
+    <form class="confirm" method="post" action="/requests/${request.id}/decision">
+      <input type="hidden" name="csrf" value="${csrf}"><input type="hidden" name="confirmed" value="${request.id}">
+      <input type="hidden" name="reason" value="${bare(reason ?? '')}">
+      <a class="button quiet" href="/requests/${request.id}">Go back</a>
+      <button class="approve" type="submit" name="effect" value="approve">Approve</button>
+    </form>`;
 }
 
 function warnings(request: ApprovalRequest): Html[] {
@@ -61,11 +80,19 @@ function said(request: ApprovalRequest): Html | string {
   return words === null ? '' : html`<p class="says"><span>The client says</span> ${plain(words)}</p>`;
 }
 
-function waiting(request: ApprovalRequest, now: number): string {
-  const live = request.waiterLive
+function waiting(request: ApprovalRequest, now: number): Html {
+  const { waiterLive, expiresAt, terms, decisions } = request;
+  const live = waiterLive
     ? 'the client is waiting on its connection'
     : 'nobody waits; an approval leaves one grant';
-  return `${live} · expires in ${span(request.expiresAt - now)}`;
+  const approved = decisions.filter(({ effect }) => effect === 'approve');
+  const progress =
+    terms.quorum > 1
+      ? html` · <strong>${approved.length} of ${terms.quorum} approvals</strong>${approved.map(
+          ({ approverName }, i) => html`${i === 0 ? ': ' : ', '}${plain(approverName)}`,
+        )}`
+      : '';
+  return html`${live} · expires in <time data-until="${expiresAt}" datetime="${new Date(expiresAt).toISOString()}">${span(expiresAt - now)}</time>${progress}`;
 }
 
 function binds(request: ApprovalRequest): Html | string {
@@ -91,9 +118,7 @@ function card(request: ApprovalRequest, caller: Caller, now: number): Html {
     <p class="chips">${warnings(request)} ${chips(request.rules, 'rule')}</p>
     <p class="why">${plain(request.reason)}</p>
     <footer>
-      <p class="dim small">${waiting(request, now)}${
-        request.terms.quorum > 1 ? ` · ${request.decisions.length} of ${request.terms.quorum} approvals` : ''
-      }</p>
+      <p class="dim small">${waiting(request, now)}</p>
       ${decisionForm(request, caller)}
     </footer>
   </article>`;
@@ -149,7 +174,7 @@ function outcome(request: ApprovalRequest): Html | string {
   return row('Outcome', plain(parts.filter((part) => part !== '').join(' · ')));
 }
 
-export function requestPage(request: ApprovalRequest, caller: Caller, now: number): Html {
+export function requestPage(request: ApprovalRequest, caller: Caller, openable: boolean, now: number): Html {
   const { statement, requester, target, terms } = request;
   const facts = [
     row(
@@ -190,7 +215,12 @@ export function requestPage(request: ApprovalRequest, caller: Caller, now: numbe
       : [row('Grant until', moment(request.grantExpiresAt, now))]),
     outcome(request),
     ...(request.note === null ? [] : [row('Note', plain(request.note))]),
-    row('Session', html`<a href="/sessions/${request.sessionId}"><code>${request.sessionId}</code></a>`),
+    row(
+      'Session',
+      openable
+        ? html`<a href="/sessions/${request.sessionId}"><code>${request.sessionId}</code></a>`
+        : html`<code>${request.sessionId}</code>`,
+    ),
     row('SHA-256', html`<code class="hash">${statement.sha256}</code>`),
   ];
   return html`<p class="crumb"><a href="/">Requests</a> / <span class="id">${request.id}</span></p>
@@ -205,7 +235,7 @@ export function requestPage(request: ApprovalRequest, caller: Caller, now: numbe
         ? ''
         : html`<details><summary>The same, tidied</summary>${sqlBlock(statement.tidied, 'Tidied SQL')}</details>`
     }
-    ${request.state === 'pending' ? html`<div class="panel action">${decisionForm(request, caller)}</div>` : ''}
+    ${request.state === 'pending' ? html`<p class="dim small">${waiting(request, now)}</p><div class="panel action">${decisionForm(request, caller)}</div>` : ''}
     ${
       request.decisions.length === 0
         ? ''

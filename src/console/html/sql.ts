@@ -96,5 +96,6 @@ export function highlight(text: string): string {
 }
 
 export function sqlBlock(sql: string, label = 'SQL'): Html {
-  return html`<pre class="sql" tabindex="0" aria-label="${label}"><code>${raw(highlight(sql))}</code></pre>`;
+  return html`<div class="block"><pre class="sql" tabindex="0" aria-label="${label}"><code>${raw(highlight(sql))}</code></pre><button
+      class="quiet copy" type="button" data-copy hidden>Copy</button></div>`;
 }
