@@ -26,6 +26,7 @@ test('the full holdpoint.yaml of the README loads, with every part of it in use'
       APP_RW_PASSWORD: 'rw',
       SLACK_BOT_TOKEN: 'xoxb-1',
       SLACK_APP_TOKEN: 'xapp-1',
+      OIDC_CLIENT_SECRET: 'c',
     };
     expect(loadConfig({}, env, dir)).toMatchObject({
       storeUrl: env.HOLDPOINT_STORE_URL,

@@ -1,19 +1,49 @@
-/** `holdpoint approve ID` and `holdpoint deny ID [reason]`. */
+/** `holdpoint approve ID`, `deny ID [reason]`, `withdraw ID [note]` and `reason ID words`. */
 import type { ApprovalRequest } from '../approvals/types.ts';
-import { stateSentence } from '../approvals/words.ts';
+import { confirmSentence, needsConfirm, stateSentence } from '../approvals/words.ts';
 import { connect } from './client.ts';
-import type { Cli } from './context.ts';
-import { safe } from './text.ts';
+import { type Cli, CommandError } from './context.ts';
+import { indented, safe } from './text.ts';
 
 export async function decide(
   cli: Cli,
   id: string,
   effect: 'approve' | 'deny',
-  reason: string | undefined,
+  reason: string,
+  yes = false,
+): Promise<void> {
+  if (effect === 'approve' && !yes) await confirmed(cli, id);
+  await change(cli, id, 'decision', { effect, reason: reason || null });
+}
+
+export async function withdraw(cli: Cli, id: string, note: string): Promise<void> {
+  await change(cli, id, 'withdraw', { note: note || null });
+}
+export async function explain(cli: Cli, id: string, reason: string): Promise<void> {
+  await change(cli, id, 'reason', { reason });
+}
+
+/** What Slack and the console ask about once more needs --yes here. */
+async function confirmed(cli: Cli, id: string): Promise<void> {
+  const { request } = await connect(cli).get<{ request: ApprovalRequest }>(
+    `/requests/${encodeURIComponent(id)}`,
+  );
+  if (request.state !== 'pending' || !needsConfirm(request)) return;
+  cli.out(`${indented(request.statement.sql)}\n`);
+  throw new CommandError(
+    `${safe(confirmSentence(request))} Nothing was decided: run \`holdpoint approve --yes ${request.id}\` if that is meant.`,
+  );
+}
+
+async function change(
+  cli: Cli,
+  id: string,
+  what: 'decision' | 'withdraw' | 'reason',
+  body: object,
 ): Promise<void> {
   const answer = await connect(cli).post<{ sentence: string; request: ApprovalRequest | null }>(
-    `/requests/${encodeURIComponent(id)}/decision`,
-    { effect, reason: reason ?? null },
+    `/requests/${encodeURIComponent(id)}/${what}`,
+    body,
   );
   cli.out(safe(answer.sentence));
   if (answer.request !== null) cli.out(safe(stateSentence(answer.request, cli.now())));

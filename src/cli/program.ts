@@ -50,7 +50,7 @@ function build(cli: Cli, version: string, done: (code: number) => void): Command
 
   program
     .command('login <link>')
-    .description('become an approver here: trade the one-time link for a token')
+    .description('log in here: trade the one-time link (or what /terminal of the console shows) for a token')
     .action(async (link: string) => (await import('./login.ts')).login(cli, link));
   program
     .command('link')
@@ -67,14 +67,28 @@ function build(cli: Cli, version: string, done: (code: number) => void): Command
   program
     .command('approve <id> [reason...]')
     .description('approve a request')
-    .action(async (id: string, reason: string[]) =>
-      (await import('./decide.ts')).decide(cli, id, 'approve', reason.join(' ')),
+    .option('--yes', 'also what is asked about once more: DDL, and what touches every row')
+    .action(async (id: string, reason: string[], options: { yes?: boolean }) =>
+      (await import('./decide.ts')).decide(cli, id, 'approve', reason.join(' '), options.yes),
     );
   program
     .command('deny <id> [reason...]')
     .description('deny a request; the agent reads the reason')
     .action(async (id: string, reason: string[]) =>
       (await import('./decide.ts')).decide(cli, id, 'deny', reason.join(' ')),
+    );
+
+  program
+    .command('withdraw <id> [note...]')
+    .description('take back a request of your own')
+    .action(async (id: string, note: string[]) =>
+      (await import('./decide.ts')).withdraw(cli, id, note.join(' ')),
+    );
+  program
+    .command('reason <id> <words...>')
+    .description('say why a request of your own is made')
+    .action(async (id: string, words: string[]) =>
+      (await import('./decide.ts')).explain(cli, id, words.join(' ')),
     );
 
   program

@@ -1,14 +1,15 @@
 /** The HTTP API, JSON in and out, for the CLI and for programs. Who may call what: routes.ts. */
 import { type Context, Hono } from 'hono';
 import { z } from 'zod';
-import { REQUEST_STATES, type RequestState } from '../approvals/types.ts';
+import { type DecideResult, REQUEST_STATES, type RequestState, type Surface } from '../approvals/types.ts';
+import type { Person } from '../identity/roles.ts';
 import { bodyOf, fail } from './body.ts';
-import { cleanReason, decideAs, outcomeOf, REQUEST_ID } from './deciding.ts';
+import { cleanReason, decideAs, explainAs, outcomeOf, REQUEST_ID, withdrawAs } from './deciding.ts';
 import type { Live } from './events.ts';
 import { type Caller, type Env, sourceOf } from './guard.ts';
 import { registerPeopleApi } from './people.ts';
 import { registerPolicyApi } from './policy-api.ts';
-import { apiRefusals, registrar } from './routes.ts';
+import { apiRefusals, type RouteName, registrar } from './routes.ts';
 import { requestsFor, seesRequest, seesSession, sessionsFor } from './scope.ts';
 import type { ConsoleOptions } from './types.ts';
 
@@ -21,6 +22,8 @@ const decision = z.strictObject({
   effect: z.enum(['approve', 'deny']),
   reason: z.string().max(4_000).nullish(),
 });
+const withdrawal = z.strictObject({ note: z.string().max(4_000).nullish() });
+const purpose = z.strictObject({ reason: z.string().max(4_000) });
 const login = z.strictObject({ link: z.string().max(200) });
 const credential = z.strictObject({
   owner: z.strictObject({ email: z.email().max(200), name: line.optional() }).nullish(),
@@ -99,23 +102,38 @@ export function createApi(
       ? fail(c, 404, 'There is no such request; `holdpoint pending` lists them.')
       : c.json({ request });
   });
-  on('POST /api/requests/:id/decision', async (c) => {
-    const id = (c.req.param('id') ?? '').toUpperCase();
-    if (!REQUEST_ID.test(id))
-      return fail(c, 404, 'There is no such request; `holdpoint pending` lists them.');
-    const read = await bodyOf(c, decision);
-    if (read instanceof Response) return read;
-    const caller = callerOf(c);
-    const viaToken = c.req.header('x-holdpoint-client') === 'cli' ? 'cli' : 'api';
-    const surface = caller.via === 'session' ? 'console' : viaToken;
-    const reason = cleanReason(read.body.reason);
-    const result = await decideAs(desk, caller.person, surface, { id, effect: read.body.effect, reason });
-    const { status, sentence, request } = outcomeOf(result);
-    return c.json(
-      { kind: result.kind, sentence, request, ...(status === 200 ? {} : { error: sentence }) },
-      status,
-    );
-  });
+  /** A change of a request that the caller may see; to others it does not exist. */
+  function changing<T>(
+    name: RouteName,
+    schema: z.ZodType<T>,
+    change: (person: Person, surface: Surface, id: string, body: T) => Promise<DecideResult>,
+  ): void {
+    on(name, async (c) => {
+      const { person, via } = callerOf(c);
+      const id = (c.req.param('id') ?? '').toUpperCase();
+      const known = REQUEST_ID.test(id) ? await desk.get(id) : null;
+      if (known === null || !seesRequest(person, known))
+        return fail(c, 404, 'There is no such request; `holdpoint pending` lists them.');
+      const read = await bodyOf(c, schema);
+      if (read instanceof Response) return read;
+      const viaToken = c.req.header('x-holdpoint-client') === 'cli' ? 'cli' : 'api';
+      const result = await change(person, via === 'session' ? 'console' : viaToken, id, read.body);
+      const { status, sentence, request } = outcomeOf(result);
+      return c.json(
+        { kind: result.kind, sentence, request, ...(status === 200 ? {} : { error: sentence }) },
+        status,
+      );
+    });
+  }
+  changing('POST /api/requests/:id/decision', decision, (person, surface, id, { effect, reason }) =>
+    decideAs(desk, person, surface, { id, effect, reason: cleanReason(reason) }),
+  );
+  changing('POST /api/requests/:id/withdraw', withdrawal, (person, surface, id, { note }) =>
+    withdrawAs(desk, person, surface, id, cleanReason(note)),
+  );
+  changing('POST /api/requests/:id/reason', purpose, (person, surface, id, { reason }) =>
+    explainAs(desk, person, surface, id, cleanReason(reason) ?? ''),
+  );
 
   on('GET /api/sessions', async (c) => {
     const { owner, target, since } = c.req.query();

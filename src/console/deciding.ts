@@ -20,6 +20,19 @@ export function cleanReason(value: unknown): string | null {
   return clean === '' ? null : [...clean].slice(0, MAX_REASON).join('');
 }
 
+/** Somebody as the desk knows them. */
+function asDesk({ id, name, email, slackId, subject, groups }: Person, surface: Surface) {
+  return { id, name, email, slackId, subject, groups, surface };
+}
+
+/** The owner takes it back, or says why they ask. */
+export function withdrawAs(desk: Desk, person: Person, surface: Surface, id: string, note: string | null) {
+  return desk.withdraw({ id, by: asDesk(person, surface), note });
+}
+export function explainAs(desk: Desk, person: Person, surface: Surface, id: string, reason: string) {
+  return desk.explain({ id, by: asDesk(person, surface), reason });
+}
+
 /** What a form asks for: `effect`, or `deny` with one of the reasons that Slack offers too. null: neither. */
 export function choiceOf(
   form: Readonly<Record<string, unknown>>,
@@ -40,8 +53,7 @@ export function decideAs(
   surface: Surface,
   input: { readonly id: string; readonly effect: 'approve' | 'deny'; readonly reason: string | null },
 ): Promise<DecideResult> {
-  const { id, name, email, slackId, subject, groups } = person;
-  return desk.decide({ ...input, approver: { id, name, email, slackId, subject, groups, surface } });
+  return desk.decide({ ...input, approver: asDesk(person, surface) });
 }
 
 const REFUSED_STATUS = {

@@ -7,7 +7,7 @@ import { REQUEST_STATES } from '../approvals/types.ts';
 import { headline, needsConfirm } from '../approvals/words.ts';
 import { hashSecret } from '../identity/access.ts';
 import { formOf } from './body.ts';
-import { choiceOf, decideAs, outcomeOf, REQUEST_ID } from './deciding.ts';
+import { choiceOf, cleanReason, decideAs, explainAs, outcomeOf, REQUEST_ID, withdrawAs } from './deciding.ts';
 import { registerEntrance, returnPath } from './entrance.ts';
 import { type Caller, cookieName, type Env, type Places } from './guard.ts';
 import { continuePage, type Frame, layout, noticePage, signInNeeded, terminalPage } from './html/layout.ts';
@@ -149,6 +149,23 @@ export function createPages(
     flashes.put(caller, { tone: status === 200 ? 'good' : 'bad', text: sentence });
     return c.redirect(status === 404 ? '/' : `/requests/${id}`, 303);
   });
+
+  for (const what of ['withdraw', 'reason'] as const) {
+    on(`POST /requests/:id/${what}`, async (c) => {
+      const caller = callerOf(c);
+      const id = c.req.param('id') ?? '';
+      const known = REQUEST_ID.test(id) ? await desk.get(id) : null;
+      if (known === null || !seesRequest(caller.person, known)) return missing(c, 'request', home);
+      const words = cleanReason((await formOf(c))['reason']);
+      const result =
+        what === 'withdraw'
+          ? await withdrawAs(desk, caller.person, 'console', id, words)
+          : await explainAs(desk, caller.person, 'console', id, words ?? '');
+      const { status, sentence } = outcomeOf(result);
+      flashes.put(caller, { tone: status === 200 ? 'good' : 'bad', text: sentence });
+      return c.redirect(`/requests/${id}`, 303);
+    });
+  }
 
   on('GET /sessions', async (c) => {
     const owner = (c.req.query('owner') ?? '').slice(0, 200).trim();

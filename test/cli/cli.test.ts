@@ -110,6 +110,18 @@ describe('deciding', () => {
     await login();
   });
 
+  test('approve asks for --yes where Slack asks once more', async () => {
+    const [request] = await h.desk.list({});
+    if (request === undefined) throw new Error('no request');
+    h.desk.put({ ...request, statement: { ...request.statement, class: 'ddl' } });
+    const first = await holdpoint(['approve', 'HP-7Q2F']);
+    expect([first.code, first.err]).toEqual([1, expect.stringContaining('approve --yes HP-7Q2F')]);
+    expect(first.out).toContain('DELETE FROM orders');
+    expect(h.desk.asked).toEqual([]);
+    expect(await holdpoint(['approve', '--yes', 'HP-7Q2F'])).toMatchObject({ code: 0 });
+    expect(h.desk.asked).toHaveLength(1);
+  });
+
   test('pending lists, show is in full, approve settles as the command line', async () => {
     expect((await holdpoint(['pending'])).out).toMatch(/HP-7Q2F .*Cursor for Alice .*shop \(demo\)/);
     expect((await holdpoint(['show', 'hp-7q2f'])).out).toContain('    DELETE FROM orders WHERE id = 7');

@@ -184,6 +184,37 @@ describe('deciding', () => {
     );
   });
 
+  test('denies with the reasons of Slack’s menu, and asks once more before DDL and what touches every row', async () => {
+    const { cookie, csrf } = await h.signIn();
+    const decide = (fields: Record<string, string>) =>
+      h.form('/requests/HP-7Q2F/decision', { csrf, ...fields }, { cookie });
+    const [request] = await h.desk.list({});
+    if (request === undefined) throw new Error('no request');
+    h.desk.put({ ...request, statement: { ...request.statement, missingWhere: true } });
+    const asked = await decide({ effect: 'approve', reason: 'go "on"' });
+    const page = await asked.text();
+    expect([asked.status, h.desk.asked.length]).toEqual([200, 0]);
+    expect(page).toContain('It touches every row.');
+    expect(page).toContain('name="reason" value="go &quot;on&quot;"');
+    expect((await decide({ effect: 'approve', confirmed: 'HP-OTHER' })).status).toBe(200);
+    expect((await decide({ effect: 'approve', confirmed: 'HP-7Q2F' })).status).toBe(303);
+    for (const fields of [
+      { deny: 'too-broad' },
+      { deny: 'ask-first', reason: 'call me' },
+      { deny: 'other', reason: 'my words' },
+      { deny: 'other' },
+    ])
+      expect((await decide(fields)).status).toBe(303);
+    expect((await decide({ deny: 'made-up' })).status).toBe(403);
+    expect(h.desk.asked.map(({ effect, reason }) => [effect, reason])).toEqual([
+      ['approve', null],
+      ['deny', 'too broad'],
+      ['deny', 'ask me first: call me'],
+      ['deny', 'my words'],
+      ['deny', null],
+    ]);
+  });
+
   test('deny through the API carries the reason; the command line names itself', async () => {
     const token = await h.token();
     const answer = await h.api(
@@ -222,7 +253,7 @@ describe('deciding', () => {
     );
     expect((await h.api(path, token, { effect: 'approve', reason: 'x'.repeat(70_000) })).status).toBe(413);
     expect((await h.api('/requests/HP-9999/decision', token, { effect: 'approve' })).status).toBe(404);
-    expect(h.desk.asked.map((asked) => asked.id)).toEqual(['HP-9999']);
+    expect(h.desk.asked).toEqual([]);
   });
 
   test('a store that fails is told as unavailable, without details', async () => {

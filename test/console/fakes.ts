@@ -111,8 +111,25 @@ export function memoryDesk(first: readonly ApprovalRequest[] = []): MemoryDesk {
     },
     hold: refuse,
     ask: refuse,
-    withdraw: refuse,
-    explain: refuse,
+    async withdraw({ id, by, note }) {
+      const request = requests.get(id);
+      if (request === undefined) throw new Error('not in this test');
+      const settled: ApprovalRequest = {
+        ...request,
+        state: 'withdrawn',
+        note: `${by.id} ${note}`,
+        endedAt: T0,
+      };
+      desk.put(settled);
+      return { kind: 'settled', request: settled };
+    },
+    async explain({ id, reason }) {
+      const request = requests.get(id);
+      if (request === undefined) throw new Error('not in this test');
+      const settled: ApprovalRequest = { ...request, purpose: reason };
+      desk.put(settled);
+      return { kind: 'settled', request: settled };
+    },
     appraise: refuse,
     async decide(input) {
       desk.asked.push(input);

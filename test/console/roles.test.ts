@@ -38,6 +38,8 @@ async function as(role: Role, patch: Partial<ProvenLogin> = {}) {
 /** What a route needs to be asked in earnest. */
 const BODIES: Partial<Record<RouteName, object>> = {
   'POST /api/requests/:id/decision': { effect: 'deny' },
+  'POST /api/requests/:id/withdraw': {},
+  'POST /api/requests/:id/reason': { reason: 'because' },
   'POST /api/policy/explain': { sql: 'x', target: 'shop' },
   'POST /api/policy/suggest': { target: 'shop' },
   'POST /api/policy/replay': { target: 'shop', since: 0 },
@@ -202,6 +204,28 @@ describe('a requester', () => {
       ).sessions.map(({ id }) => id);
     expect(await list('')).toEqual(['ses_2']);
     expect(await list('?owner=alice@example.com')).toEqual([]);
+  });
+
+  test('says why, and withdraws, what is their own; of another’s there is nothing', async () => {
+    const who = await as('requester');
+    const page = await (await get('/requests/HP-9MNE', who)).text();
+    expect(page).toContain('formaction="/requests/HP-9MNE/withdraw"');
+    const post = (path: string) => h.form(path, { csrf: who.csrf, reason: 'OPS-1 ' }, { cookie: who.cookie });
+    expect((await post('/requests/HP-9MNE/reason')).status).toBe(303);
+    expect(await h.desk.get('HP-9MNE')).toMatchObject({ state: 'pending', purpose: 'OPS-1' });
+    expect((await post('/requests/HP-9MNE/withdraw')).status).toBe(303);
+    expect(await h.desk.get('HP-9MNE')).toMatchObject({ state: 'withdrawn', note: 'erin@example.com OPS-1' });
+    for (const what of ['reason', 'withdraw']) {
+      expect((await post(`/requests/HP-7Q2F/${what}`)).status).toBe(404);
+      const answer = await fetch(`${h.base}/api/requests/HP-7Q2F/${what}`, {
+        method: 'POST',
+        headers: { cookie: who.cookie, 'x-csrf-token': who.csrf, 'content-type': 'application/json' },
+        body: JSON.stringify(what === 'reason' ? { reason: 'x' } : {}),
+      });
+      expect(answer.status).toBe(404);
+      expect(await answer.text()).not.toContain('orders');
+    }
+    expect(await h.desk.get('HP-7Q2F')).toMatchObject({ state: 'pending' });
   });
 
   test('is told of changes of their own requests alone', async () => {

@@ -14,10 +14,23 @@ const chips = (items: readonly string[], kind = ''): Html[] =>
 const row = (label: string, value: Html | string): Html =>
   html`<div><dt>${label}</dt><dd>${value}</dd></div>`;
 
+/** One's own: another approver decides it; the owner says why, or takes it back. */
+function ownForm(request: ApprovalRequest, csrf: string): Html {
+  return html`<form class="decide own" method="post" action="/requests/${request.id}/reason">
+    <input type="hidden" name="csrf" value="${csrf}">
+    <p class="note own-note">This is your own request; another approver has to decide it.</p>
+    <input type="text" name="reason" maxlength="${MAX_REASON}" autocomplete="off" aria-label="Why you ask for ${request.id}"
+      placeholder="${request.terms.reasonRequired ? 'Why you ask (required)' : 'Why you ask'}">
+    <div class="buttons">
+      <button class="quiet" type="submit">Save reason</button>
+      <button class="deny" type="submit" formaction="/requests/${request.id}/withdraw">Withdraw</button>
+    </div>
+  </form>`;
+}
+
 /** Approve and Deny as a plain form: it works without the script. Deny offers what Slack's menu does. */
 function decisionForm(request: ApprovalRequest, { person, csrf }: Caller): Html {
-  if (owns(person, request.requester.ownerId))
-    return html`<p class="note">This is your own request; another approver has to decide it.</p>`;
+  if (owns(person, request.requester.ownerId)) return ownForm(request, csrf);
   if (!person.roles.has('approver')) return html`<p class="dim small">It waits for an approver.</p>`;
   if (request.decisions.some((decision) => decision.approverId === person.id))
     return html`<p class="note">You have decided; another approver is needed.</p>`;
