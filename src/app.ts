@@ -167,6 +167,8 @@ async function compose(
       : await startBot(config, config.slack, {
           desk,
           outbox: store.outbox,
+          links: store.links,
+          counter: null,
           approvers,
           isSuspended: (one) => identity.isSuspended([one.id, one.email]),
           sessions: recorder.sessions,
@@ -403,7 +405,7 @@ async function startBot(
     readonly isSuspended: (approver: ApproverRecord) => boolean;
     readonly log: Logger;
     readonly now: () => number;
-  } & Pick<Parameters<typeof createBot>[0], 'outbox' | 'sessions'>,
+  } & Pick<Parameters<typeof createBot>[0], 'counter' | 'links' | 'outbox' | 'sessions'>,
 ) {
   const { approvers, isSuspended, ...rest } = parts;
   const one = (is: (approver: ApproverRecord) => boolean) =>
@@ -414,6 +416,7 @@ async function startBot(
     approvers: {
       bySlackId: (id) => one(({ slackId }) => slackId === id),
       byEmail: (email) => one((approver) => approver.email === email),
+      byId: (id) => one((approver) => approver.id === id),
     },
   });
   await bot.start();

@@ -16,6 +16,15 @@ export function seated(
   approvers: readonly (readonly string[])[],
   general: readonly string[],
 ): number {
+  return seating(request, approvers, general).size;
+}
+
+/** Who sits where: seat → approver. */
+function seating(
+  request: ApprovalRequest,
+  approvers: readonly (readonly string[])[],
+  general: readonly string[],
+): ReadonlyMap<number, number> {
   const seats = seatsOf(request, general);
   const taken = new Map<number, number>();
   const place = (person: number, tried: Set<number>): boolean => {
@@ -29,7 +38,22 @@ export function seated(
       return true;
     });
   };
-  return approvers.filter((_, person) => place(person, new Set())).length;
+  for (const person of approvers.keys()) place(person, new Set());
+  return taken;
+}
+
+/** Of each group that is owed decisions, how many are there: those who fill most of all seats, in the order in which they decided. */
+export function filled(request: ApprovalRequest): readonly (Owed & { readonly filled: number })[] {
+  const approvers = request.decisions
+    .filter((made) => made.effect === 'approve')
+    .map(({ groups = [] }) => groups);
+  const taken = seating(request, approvers, []);
+  let first = 0;
+  return owedOf(request.terms).map((one) => {
+    const [from, to] = [first, first + whole(one.count)];
+    first = to;
+    return { ...one, filled: [...taken.keys()].filter((seat) => seat >= from && seat < to).length };
+  });
 }
 
 /** `general`: the groups of approvers where a rule names none; empty: everybody. */

@@ -2,6 +2,7 @@
  * The sentences about a request that people read, the same in Slack, console and CLI. Plain text, one line, at most 300
  * characters; what to do next is never what gets cut. What clients are told is in gateway/errors.ts.
  */
+import { filled } from './owed.ts';
 import { clock, named, plain } from './text.ts';
 import type { ApprovalRequest, Decision, Outcome, RefusedWhy, RequestState, Surface } from './types.ts';
 
@@ -20,10 +21,38 @@ export function who(request: Pick<ApprovalRequest, 'requester'>): string {
   return `${named(agent, 'an agent', 40)} ${owner === null ? '(owner unknown)' : `for ${owner}`}`;
 }
 
-/** `DELETE prod/orders · Cursor for Alice · HP-7Q2F`: what a phone shows before it is unlocked. */
+/** `DELETE prod/orders · ~12,400 rows · Cursor for Alice · HP-7Q2F`: what a phone shows before it is unlocked. */
 export function headline(request: ApprovalRequest): string {
   const place = `${named(request.target.name, 'target', 40)}/${objects(request) ?? named(request.target.database, 'database', 40)}`;
-  return `${verb(request)} ${place} · ${who(request)} · ${request.id}`;
+  const rows = amount(request);
+  return `${verb(request)} ${place}${rows === null ? '' : ` · ${rows}`} · ${who(request)} · ${request.id}`;
+}
+
+/** `~12,400 rows` as the planner expects, `12,412 rows` when they were counted; null: nobody knows. */
+export function amount({ impact }: Pick<ApprovalRequest, 'impact'>): string | null {
+  const rows = impact?.counted?.rows ?? impact?.rows ?? null;
+  if (rows === null || !Number.isFinite(rows) || rows < 0) return null;
+  const counted = impact?.counted != null && impact.approximate === false;
+  // More than three digits of an estimate would say what nobody knows.
+  const shown = counted ? rows : Number(rows.toPrecision(3));
+  const text = Math.round(shown).toLocaleString('en-US');
+  return `${counted ? '' : '~'}${text} ${shown === 1 ? 'row' : 'rows'}`;
+}
+
+/** What is still owed: `1 of 2 · dba ✓ · security still to decide`; null where one approval does. */
+export function progress(request: ApprovalRequest): string | null {
+  const { quorum } = request.terms;
+  if (quorum <= 1) return null;
+  const owed = filled(request);
+  const made = owed.reduce((sum, one) => sum + one.filled, 0);
+  const parts = owed.length < 2 ? [] : owed.slice(0, 5).map(owedWords);
+  return [`${made} of ${quorum}`, ...parts, ...(owed.length > 5 ? ['and others'] : [])].join(' · ');
+}
+function owedWords({ groups, count, filled: made }: ReturnType<typeof filled>[number]): string {
+  const names = groups.slice(0, 3).map((group) => named(group, '?', 30));
+  const who = names.length === 0 ? 'any approver' : names.join(' or ');
+  if (made >= count) return `${who} ✓`;
+  return `${who}${made > 0 ? ` ${made} of ${count},` : ''} still to decide`;
 }
 
 /** What the client says of itself and why it asks (DESIGN.md 19): shown under that label and no other; null: nothing. */
@@ -78,8 +107,8 @@ function denial(request: ApprovalRequest): Decision | null {
 }
 
 function counted(request: ApprovalRequest): string {
-  const made = request.decisions.filter((decision) => decision.effect === 'approve').length;
-  return request.terms.quorum > 1 ? ` (${made} of ${request.terms.quorum})` : '';
+  const all = progress(request);
+  return all === null ? '' : ` (${all})`;
 }
 
 type Sentence = (request: ApprovalRequest, now: number) => string;

@@ -31,6 +31,7 @@ export interface Actions {
   approve(body: unknown): Promise<void>;
   deny(body: unknown): Promise<void>;
   view(body: unknown): Promise<void>;
+  count(body: unknown): Promise<void>;
   denyReason(body: unknown): Promise<void>;
   approveFromModal(body: unknown): Promise<void>;
   decide(tap: Tap, effect: 'approve' | 'deny', reason: string | null): Promise<void>;
@@ -40,19 +41,20 @@ const NOT_OURS = 'That button is not one of this installation’s. Nothing was d
 const STORE_DOWN = 'Holdpoint cannot reach its store right now. Nothing was decided; please try again.';
 
 export function createActions(
-  deps: Pick<BotDeps, 'desk' | 'config' | 'log'> & {
+  deps: Pick<BotDeps, 'desk' | 'config' | 'counter' | 'log'> & {
     readonly api: SlackApi;
     readonly tapper: Tapper;
     readonly delivery: Delivery;
     readonly answer: Answer;
   },
 ): Actions {
-  const { api, answer, config, delivery, desk, log, tapper } = deps;
+  const { api, answer, config, counter, delivery, desk, log, tapper } = deps;
 
   async function decide(tap: Tap, effect: 'approve' | 'deny', reason: string | null): Promise<void> {
-    const who = await tapper.approver(tap.listener.userId, tap.teamId);
-    if (who.kind === 'refused') return await refuse(tap, who.sentence);
     const request = await find(tap.value.id);
+    const wanted = request === null || request === 'unavailable' ? [] : deciders(request);
+    const who = await tapper.approver(tap.listener.userId, tap.teamId, wanted);
+    if (who.kind === 'refused') return await refuse(tap, who.sentence);
     if (request === 'unavailable') return await refuse(tap, STORE_DOWN);
     // No card of ours was ever ahead of the store.
     if (request !== null && tap.value.version > request.version) return await refuse(tap, NOT_OURS);
@@ -78,6 +80,27 @@ export function createActions(
       case 'refused':
       case 'unavailable':
         return await refuse(tap, result.sentence);
+    }
+  }
+
+  /** On a connection of its own, for as long as its time limit allows: one count of a request at a time. */
+  const counting = new Set<string>();
+  async function count(tap: Tap): Promise<void> {
+    const { id } = tap.value;
+    const request = await find(id);
+    const wanted = request === null || request === 'unavailable' ? [] : deciders(request);
+    const who = await tapper.approver(tap.listener.userId, tap.teamId, wanted);
+    if (who.kind === 'refused') return await refuse(tap, who.sentence);
+    if (counter === null || counting.has(id))
+      return await answer(tap.listener, `${id} is being counted already. The card will show it.`);
+    counting.add(id);
+    try {
+      const result = await counter.count(id);
+      log.info({ request: id, approver: who.approver.id, result: result.kind }, 'count');
+      if (result.kind === 'not-counted') return await refuse(tap, result.sentence);
+      delivery.refresh(id, tap.place);
+    } finally {
+      counting.delete(id);
     }
   }
 
@@ -135,6 +158,11 @@ export function createActions(
       if (tap === null) return await answer(listener(body), NOT_OURS);
       await open(body, tap, (request) => fullSqlModal(request, memory(tap), config.publicUrl));
     },
+    async count(body) {
+      const tap = cardTap(body, decodeValue(text(action(body), 'value')));
+      if (tap === null) return await answer(listener(body), NOT_OURS);
+      await count(tap);
+    },
     async denyReason(body) {
       const tap = modalTap(body);
       if (tap === null) return;
@@ -146,6 +174,11 @@ export function createActions(
       if (tap !== null) await decide(tap, 'approve', null);
     },
   };
+}
+
+/** Groups whose members may decide it, once escalated too. */
+export function deciders({ terms }: ApprovalRequest): readonly string[] {
+  return [...new Set([...terms.approverGroups, ...(terms.escalation?.groups ?? [])])];
 }
 
 function action(body: unknown): unknown {

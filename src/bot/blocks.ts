@@ -58,9 +58,6 @@ export function section(text: string, blockId: string): Block {
 export function wordsSection(text: OwnWords, blockId: string): Block {
   return { type: 'section', block_id: blockId, text: mrkdwn(text) };
 }
-export function fields(entries: readonly string[], blockId: string): Block {
-  return { type: 'section', block_id: blockId, fields: entries.slice(0, 10).map((each) => plain(each, 400)) };
-}
 export function context(
   elements: readonly (PlainText | { readonly type: 'mrkdwn'; readonly text: string })[],
   blockId: string,
@@ -93,6 +90,40 @@ export function labelled(label: string, text: string, blockId: string): Block {
       },
     ],
   };
+}
+
+/** Each line a bold label of ours and foreign text, inert. */
+export interface Line {
+  readonly label: string;
+  readonly text: string;
+}
+export function lines(all: readonly Line[], blockId: string): Block {
+  const elements = all.flatMap(({ label, text }, index) => [
+    { type: 'text', text: `${index === 0 ? '' : '\n'}${label} `, style: { bold: true } },
+    { type: 'text', text: cut(text, 1000) || ' ' },
+  ]);
+  return { type: 'rich_text', block_id: blockId, elements: [{ type: 'rich_text_section', elements }] };
+}
+
+/** Somebody whom the configuration names; no text of others ever becomes one. */
+export interface Mention {
+  readonly kind: 'user' | 'usergroup';
+  readonly id: string;
+}
+export function mentionOf(id: string): Mention | null {
+  if (/^S[A-Z0-9]{2,30}$/.test(id)) return { kind: 'usergroup', id };
+  return /^[UW][A-Z0-9]{2,30}$/.test(id) ? { kind: 'user', id } : null;
+}
+/** Words, and who is called. */
+export function mentioned(words: string, who: readonly Mention[], blockId: string): Block {
+  const elements = [
+    { type: 'text', text: cut(words, 1000) },
+    ...who.flatMap(({ kind, id }) => [
+      { type: 'text', text: ' ' },
+      kind === 'user' ? { type: 'user', user_id: id } : { type: 'usergroup', usergroup_id: id },
+    ]),
+  ];
+  return { type: 'rich_text', block_id: blockId, elements: [{ type: 'rich_text_section', elements }] };
 }
 
 /** Characters a reader is shown: what Slack's undocumented total counts, as far as is known. */

@@ -1,23 +1,26 @@
 /** The one renderer of a request for Slack: state in, message out, pure (DESIGN.md 13; SLACK.md "Card life"). */
 import type { ApprovalRequest } from '../approvals/types.ts';
-import { clientSays, headline, needsConfirm, who } from '../approvals/words.ts';
+import { clientSays, headline, needsConfirm } from '../approvals/words.ts';
 import {
   type Block,
   context,
   date,
-  fields,
   header,
   labelled,
+  type Mention,
   type Message,
+  mentioned,
   mrkdwn,
   own,
   plain,
   preformatted,
   section,
 } from './blocks.ts';
+import { consoleButton } from './buttons.ts';
+import { factsBlock, whatLine } from './facts.ts';
 import { ACTION, DENY_REASONS, encodeChoice, encodeValue } from './ids.ts';
 import { type SqlView, sqlView } from './sql-view.ts';
-import { statusBlocks } from './status.ts';
+import { ICON, statusBlocks } from './status.ts';
 import { counted, escaped, hasUnseen, oneLine, thousands } from './text.ts';
 
 export interface RenderOptions {
@@ -25,9 +28,15 @@ export interface RenderOptions {
   readonly publicUrl: string | null;
   /** Rendered for one reader only: without buttons. */
   readonly quiet?: boolean;
+  /** Who is called while it waits. */
+  readonly mention?: Mention | null;
+  /** There is somebody who can count what it touches. */
+  readonly countable?: boolean;
 }
 
 const GRAVE: readonly string[] = ['ddl', 'dcl', 'admin', 'truncate', 'do', 'unknown'];
+/** What touches rows that can be counted beforehand. */
+const COUNTED: readonly string[] = ['read', 'insert', 'update', 'delete', 'merge'];
 const SERIOUS: readonly string[] = ['delete', 'update', 'merge', 'call', 'copy'];
 
 export function renderCard(request: ApprovalRequest, options: RenderOptions): Message {
@@ -35,17 +44,9 @@ export function renderCard(request: ApprovalRequest, options: RenderOptions): Me
   const view = sqlView(statement);
   const name = (part: string): string => `${request.id}:${request.version}:${part}`;
   const blocks: Block[] = [
-    header(`${risk(request)} · ${oneLine(statement.verb, 60)} · ${request.id}`, name('head')),
+    header(`${badge(request)} ${oneLine(statement.verb, 60)} · ${request.id}`, name('head')),
     ...statusBlocks(request, name),
-    fields(
-      [
-        `Who\n${oneLine(requesterLine(request), 300)}`,
-        `Where\n${oneLine(targetLine(request), 300)}`,
-        `What\n${whatLine(request)}`,
-        ...notes(request).map((each) => `Note\n${each}`),
-      ],
-      name('facts'),
-    ),
+    factsBlock(request, name('facts')),
     ...sqlBlocks(request, view, name),
   ];
   const says = clientSays(request);
@@ -53,7 +54,10 @@ export function renderCard(request: ApprovalRequest, options: RenderOptions): Me
   blocks.push(context([plain(ruleLine(request), 700)], name('rules')));
   if (request.state === 'pending') {
     blocks.push(context([mrkdwn(own`Expires ${date(request.expiresAt)}`)], name('expiry')));
-    if (options.quiet !== true) blocks.push(actions(request, view, options.publicUrl, name('act')));
+    if (options.quiet !== true) {
+      if (options.mention) blocks.push(mentioned('On call:', [options.mention], name('call')));
+      blocks.push(actions(request, view, options, name('act')));
+    }
   }
   return { text: pushText(request), blocks };
 }
@@ -77,10 +81,15 @@ export function renderStub(request: ApprovalRequest): Message {
 export function needsFullView(request: ApprovalRequest): boolean {
   return sqlView(request.statement).kind === 'cut';
 }
-/** `DELETE shop/orders · Cursor for Alice · HP-7Q2F`, and the state once it has left pending. */
+/** `DELETE prod/orders · ~12,400 rows · Cursor for Alice · HP-7Q2F`, and the state once it has left pending. */
 export function pushText(request: ApprovalRequest): string {
   const done = request.state === 'pending' ? '' : ` · ${request.state}`;
   return `${escaped(headline(request), 600)}${done}`;
+}
+
+/** What is seen first: how bad while it waits, how it ended after. */
+function badge(request: ApprovalRequest): string {
+  return request.state === 'pending' ? `${risk(request)} ·` : ICON[request.state];
 }
 
 export function risk(request: ApprovalRequest): string {
@@ -88,36 +97,6 @@ export function risk(request: ApprovalRequest): string {
   if (statement.missingWhere || GRAVE.includes(statement.class)) return '🔴 High risk';
   if (SERIOUS.includes(statement.class) || statement.taggedColumns.length > 0) return '🟠 Risky';
   return '🟡 Held';
-}
-
-function requesterLine(request: ApprovalRequest): string {
-  const { ownerEmail } = request.requester;
-  return who(request) + (ownerEmail === null ? '' : ` (${ownerEmail})`);
-}
-function targetLine({ target }: ApprovalRequest): string {
-  return `${target.environment} · ${target.name} · database ${target.database} as ${target.role}`;
-}
-function whatLine({ statement }: ApprovalRequest): string {
-  const shown = statement.relations.slice(0, 6).map((each) => oneLine(each, 60));
-  const more = statement.relations.length - shown.length;
-  const names = shown.length === 0 ? '' : ` on ${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
-  const several = statement.statementCount > 1 ? ` · ${counted(statement.statementCount, 'statement')}` : '';
-  return `${oneLine(statement.verb, 60)}${names}${several}`;
-}
-function notes({ statement, waiterLive, state }: ApprovalRequest): readonly string[] {
-  const all: string[] = [];
-  if (statement.missingWhere) all.push('No WHERE: every row');
-  if (statement.taggedColumns.length > 0) {
-    const shown = statement.taggedColumns.slice(0, 5).map((each) => oneLine(each, 60));
-    const more = statement.taggedColumns.length - shown.length;
-    all.push(`Sensitive columns: ${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''}`);
-  }
-  if (statement.transaction === 'open') all.push('Inside an open transaction');
-  if (statement.snapshotPredates) all.push('Its snapshot is older than your approval will be');
-  if (hasUnseen(statement.sql)) all.push('Invisible or reordering characters, written as ⟨U+…⟩');
-  if (state === 'pending' && !waiterLive)
-    all.push('The client waits no longer: approval lets one retry through');
-  return all;
 }
 
 function sqlBlocks(request: ApprovalRequest, view: SqlView, name: (part: string) => string): Block[] {
@@ -157,7 +136,12 @@ function ruleLine(request: ApprovalRequest): string {
   return `${oneLine(request.reason, 250)} · rule ${shown || 'unnamed'}${quorum}${by}`;
 }
 
-function actions(request: ApprovalRequest, view: SqlView, publicUrl: string | null, blockId: string): Block {
+function actions(
+  request: ApprovalRequest,
+  view: SqlView,
+  { publicUrl, countable = false }: RenderOptions,
+  blockId: string,
+): Block {
   const value = encodeValue(request);
   const elements: object[] = [];
   if (view.kind === 'whole')
@@ -179,14 +163,14 @@ function actions(request: ApprovalRequest, view: SqlView, publicUrl: string | nu
     })),
   });
   elements.push({ type: 'button', action_id: ACTION.view, text: plain('View full SQL', 75), value });
-  if (publicUrl !== null)
+  if (countable && COUNTED.includes(request.statement.class))
     elements.push({
       type: 'button',
-      action_id: ACTION.open,
-      text: plain('Open in console', 75),
-      url: `${publicUrl.replace(/\/+$/, '')}/requests/${request.id}`,
+      action_id: ACTION.count,
+      text: plain(request.impact?.counted == null ? 'Count now' : 'Count again', 75),
       value,
     });
+  if (publicUrl !== null) elements.push(consoleButton(publicUrl, `requests/${request.id}`, ACTION.open));
   return { type: 'actions', block_id: blockId, elements };
 }
 function confirmation(request: ApprovalRequest): object {

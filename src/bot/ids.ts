@@ -9,6 +9,7 @@ export const ACTION = {
   deny: 'hp_deny',
   view: 'hp_view',
   open: 'hp_open',
+  count: 'hp_count',
 } as const;
 export const CALLBACK = { deny: 'hp_deny_reason', full: 'hp_full_sql' } as const;
 export const REASON_BLOCK = 'hp_reason';

@@ -1,5 +1,6 @@
 /** What state a request is in, and who brought it there, when and from where: the top of every card. */
-import type { ApprovalRequest, Decision, Outcome, Surface } from '../approvals/types.ts';
+import type { ApprovalRequest, Decision, Outcome, RequestState, Surface } from '../approvals/types.ts';
+import { progress } from '../approvals/words.ts';
 import { type Block, context, date, mrkdwn, own, plain, section, wordsSection } from './blocks.ts';
 import { counted, oneLine, thousands } from './text.ts';
 
@@ -20,55 +21,65 @@ export function statusBlocks(request: ApprovalRequest, name: (part: string) => s
       ),
     );
   });
-  if (request.endedAt !== null)
+  // Of a denial the line above says when.
+  if (request.endedAt !== null && request.state !== 'denied')
     blocks.push(context([mrkdwn(own`Ended ${date(request.endedAt)}`)], name('ended')));
   return blocks;
 }
 
+export const ICON: Readonly<Record<RequestState, string>> = {
+  pending: '⏳',
+  granted: '✅',
+  executing: '▶️',
+  executed: '✅',
+  failed: '❌',
+  unknown: '❓',
+  denied: '⛔',
+  expired: '⌛',
+  withdrawn: '🚫',
+  lapsed: '⌛',
+};
+
 function statusLine(request: ApprovalRequest, blockId: string): Block {
   const { state, outcome, note } = request;
   const because = note === null ? '' : `: ${oneLine(note, 300)}`;
+  const say = (words: string): Block => section(`${ICON[state]} ${words}`, blockId);
   switch (state) {
     case 'pending':
-      return section(`⏳ Waiting for approval${progress(request)}`, blockId);
+      return say(waiting(request));
     case 'granted':
-      if (request.waiterLive) return section('✅ Approved, about to run', blockId);
-      if (request.grantExpiresAt === null) return section('✅ Approved, not run, waiting for retry', blockId);
+      if (request.waiterLive) return say('Approved, about to run');
+      if (request.grantExpiresAt === null) return say('Approved, not run, waiting for retry');
       return wordsSection(
         own`✅ Approved, not run, waiting for retry until ${date(request.grantExpiresAt)}`,
         blockId,
       );
     case 'executing':
-      return section(
+      return say(
         outcome === null
-          ? '▶️ Approved, running'
-          : `▶️ Ran (${outcomeWords(outcome)}), its transaction is still open`,
-        blockId,
+          ? 'Approved, running'
+          : `Ran (${outcomeWords(outcome)}), its transaction is still open`,
       );
     case 'executed':
-      return section(`✅ Executed${outcome === null ? '' : `: ${outcomeWords(outcome)}`}`, blockId);
+      return say(`Executed${outcome === null ? '' : `: ${outcomeWords(outcome)}`}`);
     case 'failed':
-      return section(
-        `❌ Approved, failed${outcome === null ? because : `: ${outcomeWords(outcome)}`}`,
-        blockId,
-      );
+      return say(`Approved, failed${outcome === null ? because : `: ${outcomeWords(outcome)}`}`);
     case 'unknown':
-      return section(`❓ Approved, outcome unknown${because || ': the connection was lost'}`, blockId);
+      return say(`Approved, outcome unknown${because || ': the connection was lost'}`);
     case 'denied':
-      return section('⛔ Denied. Not run', blockId);
+      return say('Denied. Not run');
     case 'expired':
-      return section('⌛ Expired before anyone decided. Not run', blockId);
+      return say('Expired before anyone decided. Not run');
     case 'withdrawn':
-      return section(`🚫 Withdrawn${because}. Not run`, blockId);
+      return say(`Withdrawn${because}. Not run`);
     case 'lapsed':
-      return section('⌛ Approved, but not retried in time. Not run', blockId);
+      return say('Approved, but not retried in time. Not run');
   }
 }
 
-function progress(request: ApprovalRequest): string {
-  const { quorum } = request.terms;
-  const approved = request.decisions.filter((each) => each.effect === 'approve').length;
-  return quorum > 1 ? ` (${approved} of ${quorum})` : '';
+function waiting(request: ApprovalRequest): string {
+  const owed = progress(request);
+  return `Waiting for approval${owed === null ? '' : `: ${oneLine(owed, 500)}`}`;
 }
 
 /** `12 rows in 34 ms`, `SQLSTATE 23503 after 2 ms`. */

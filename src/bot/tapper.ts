@@ -1,8 +1,9 @@
 /** Who tapped, established at the tap and from Slack itself (SLACK.md "Identity"). Anything doubtful is refused. */
-import type { Approver } from '../approvals/types.ts';
+import type { Approver, Person } from '../approvals/types.ts';
+import type { Groups } from './groups.ts';
 import { type SlackApi, SlackFailure } from './slack-api.ts';
 import { oneLine } from './text.ts';
-import type { ApproverLike, Approvers, BotLog } from './types.ts';
+import type { ApproverLike, Approvers, BotLog, LinkedOwner, Links } from './types.ts';
 
 /** A full member of our own workspace, as `users.info` says now. */
 export interface Member {
@@ -18,9 +19,16 @@ export type ApproverResult =
   | { readonly kind: 'approver'; readonly approver: Approver }
   | { readonly kind: 'refused'; readonly sentence: string };
 
+/** As the owner of requests. */
+export type PersonResult =
+  | { readonly kind: 'person'; readonly person: Person }
+  | { readonly kind: 'refused'; readonly sentence: string };
+
 export interface Tapper {
   member(userId: string, teamId: string | null): Promise<MemberResult>;
-  approver(userId: string, teamId: string | null): Promise<ApproverResult>;
+  /** `wanted`: groups that would count; Slack's user groups are asked about no others. */
+  approver(userId: string, teamId: string | null, wanted?: readonly string[]): Promise<ApproverResult>;
+  person(userId: string, teamId: string | null): Promise<PersonResult>;
 }
 
 const UNSURE = 'Slack could not confirm who you are just now. Nothing was decided; please try again.';
@@ -28,11 +36,15 @@ const UNSURE = 'Slack could not confirm who you are just now. Nothing was decide
 export function createTapper(deps: {
   readonly api: SlackApi;
   readonly approvers: Approvers;
+  readonly links: Links;
+  readonly groups: Groups;
+  /** A confirmed e-mail alone says who somebody is. */
+  readonly matchEmail: boolean;
   /** Our own workspace; rejects while Slack cannot say. */
   readonly ownTeam: () => Promise<string>;
   readonly log: BotLog;
 }): Tapper {
-  const { api, approvers, ownTeam, log } = deps;
+  const { api, approvers, groups, links, matchEmail, ownTeam, log } = deps;
 
   async function member(userId: string, teamId: string | null): Promise<MemberResult> {
     if (!/^[UW][A-Z0-9]{1,30}$/.test(userId)) return { kind: 'refused', sentence: UNSURE };
@@ -40,7 +52,7 @@ export function createTapper(deps: {
       const team = await ownTeam();
       if (teamId !== team) return { kind: 'refused', sentence: outsider };
       const answer = await api.call('users.info', { user: userId });
-      return judge(userId, team, answer['user']);
+      return judgeMember(userId, team, answer['user']);
     } catch (error) {
       log.warn(
         { user: userId, why: error instanceof SlackFailure ? error.message : 'unexpected failure' },
@@ -50,40 +62,90 @@ export function createTapper(deps: {
     }
   }
 
+  /** Everything that is known of one member. Two answers to who they are make none. */
+  async function known(userId: string, teamId: string | null): Promise<Known> {
+    const found = await member(userId, teamId);
+    if (found.kind === 'refused') return found;
+    const who = found.member;
+    let link: LinkedOwner | null;
+    try {
+      link = await links.ownerOf(teamId ?? '', userId);
+    } catch {
+      return { kind: 'refused', sentence: STORE_DOWN };
+    }
+    const bySlack = approvers.bySlackId(userId);
+    // An entry with a Slack id is that account's alone, whatever address another one has.
+    const byEmail = who.email === null ? null : approvers.byEmail(who.email);
+    const byLink = link === null ? null : approvers.byId(link.id);
+    const entries = [...new Set([bySlack, byEmail, byLink])].filter((one) => one !== null);
+    const foreign = entries.some((one) => one.slackId !== null && one.slackId !== userId);
+    const addresses = new Set([...entries.map((one) => one.email), link?.id ?? null].filter(isFilled));
+    if (foreign || addresses.size > 1 || entries.length > 2) return { kind: 'refused', sentence: TWO_PEOPLE };
+    return { kind: 'known', who, link, entries };
+  }
+
   return {
     member,
-    async approver(userId, teamId) {
-      const result = await member(userId, teamId);
-      if (result.kind === 'refused') return result;
-      const { member: who } = result;
-      const bySlack = approvers.bySlackId(userId);
-      const byEmail = who.email === null ? null : approvers.byEmail(who.email);
-      const record = bySlack ?? byEmail;
-      // An entry with a Slack id is that account's alone, whatever address another one has.
-      if (record === null || (record.slackId !== null && record.slackId !== userId))
-        return { kind: 'refused', sentence: UNREGISTERED };
-      const twice = bySlack !== null && byEmail !== null && bySlack !== byEmail;
-      if (twice && (bySlack.email !== null || byEmail.slackId !== null))
-        return { kind: 'refused', sentence: TWO_PEOPLE };
-      return { kind: 'approver', approver: approverOf(record, twice ? byEmail : null, who) };
+    async approver(userId, teamId, wanted = []) {
+      const found = await known(userId, teamId);
+      if (found.kind === 'refused') return found;
+      let held: readonly string[] = [];
+      try {
+        held = await groups.of(userId, wanted);
+      } catch {
+        log.warn({ user: userId }, 'Slack did not say who is in a user group: nobody counts as in it');
+        if (found.entries.length === 0) return { kind: 'refused', sentence: UNSURE };
+      }
+      if (found.entries.length === 0 && held.length === 0) return { kind: 'refused', sentence: UNREGISTERED };
+      return { kind: 'approver', approver: approverOf(found, held) };
+    },
+    async person(userId, teamId) {
+      const found = await known(userId, teamId);
+      if (found.kind === 'refused') return found;
+      const { who, link, entries } = found;
+      const named = entries.find((one) => one.email !== null)?.email ?? null;
+      const email = named ?? (matchEmail ? who.email : null);
+      const id = link?.id ?? email;
+      if (id === null) return { kind: 'refused', sentence: UNLINKED };
+      return {
+        kind: 'person',
+        person: { id, email, slackId: userId, name: oneLine(who.name, 80), surface: 'slack' },
+      };
     },
   };
 }
 
+type Known =
+  | {
+      readonly kind: 'known';
+      readonly who: Member;
+      readonly link: LinkedOwner | null;
+      readonly entries: readonly ApproverLike[];
+    }
+  | { readonly kind: 'refused'; readonly sentence: string };
+
+const STORE_DOWN = 'Holdpoint cannot reach its store right now. Nothing was done; please try again.';
+const UNLINKED =
+  'Holdpoint does not know which requests are yours: your Slack account is linked to nobody. Try /hoop link.';
 const UNREGISTERED =
   'You are not registered as an approver here. Ask whoever runs Holdpoint to add your Slack id or e-mail.';
 const TWO_PEOPLE =
-  'You are listed as two approvers, one by Slack id and one by e-mail. Nothing was decided: ask whoever runs Holdpoint to make them one.';
+  'You are listed as two people, one by Slack id or link and one by e-mail. Nothing was decided: ask whoever runs Holdpoint to make them one.';
 
-/** One person, listed by Slack id and perhaps by e-mail too: known by the address, so that they count once wherever they decide. */
-function approverOf(record: ApproverLike, also: ApproverLike | null, who: Member): Approver {
-  const named = record.name === record.slackId ? (also?.name ?? who.name) : record.name;
+/** One person, however they are listed: known by the address, so that they count once wherever they decide. */
+function approverOf(
+  { who, link, entries }: Extract<Known, { kind: 'known' }>,
+  held: readonly string[],
+): Approver {
+  const address = entries.find((one) => one.email !== null) ?? null;
+  const named = address ?? entries[0] ?? null;
+  const name = named === null || named.name === named.slackId ? who.name : named.name;
   return {
-    id: record.email ?? who.email ?? record.id,
+    id: address?.email ?? link?.id ?? who.email ?? named?.id ?? `slack:${who.userId}`,
     email: who.email,
     slackId: who.userId,
-    name: oneLine(named, 80),
-    groups: [...new Set([...record.groups, ...(also?.groups ?? [])])],
+    name: oneLine(name, 80),
+    groups: [...new Set([...entries.flatMap((one) => one.groups), ...held])],
     surface: 'slack',
   };
 }
@@ -93,7 +155,7 @@ const outsider = 'Only members of this workspace may decide: you are here from a
 /** ASCII alone: lower-casing turns the Kelvin sign into a k, and somebody else's address into an approver's. */
 const ADDRESS = /^[!-?A-~]+@[!-?A-~]+$/;
 
-function judge(userId: string, team: string, user: unknown): MemberResult {
+export function judgeMember(userId: string, team: string, user: unknown): MemberResult {
   if (!isRecord(user) || user['id'] !== userId) return { kind: 'refused', sentence: UNSURE };
   if (user['deleted'] !== false)
     return { kind: 'refused', sentence: 'Your Slack account is deactivated: you may not decide.' };

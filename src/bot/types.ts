@@ -1,5 +1,5 @@
 /** Ports of the bot (DESIGN.md 13; SLACK.md). */
-import type { Desk } from '../approvals/types.ts';
+import type { Counter, Desk, RequestState } from '../approvals/types.ts';
 
 /** One message of ours in Slack for one request. */
 export interface CardRef {
@@ -13,6 +13,10 @@ export interface CardRef {
   readonly postingSince: number | null;
   readonly threadPosted: boolean;
   readonly outcomePosted: boolean;
+  readonly reminderPosted: boolean;
+  readonly escalationPosted: boolean;
+  /** States that the requester's owner was told in a direct message. */
+  readonly told: readonly RequestState[];
 }
 /** Outbox: rows are written by store in the transaction that changes a request. */
 export interface Outbox {
@@ -36,6 +40,18 @@ export interface ApproverLike {
 export interface Approvers {
   bySlackId(id: string): ApproverLike | null;
   byEmail(email: string): ApproverLike | null;
+  byId(id: string): ApproverLike | null;
+}
+
+/** Port: which Slack account a person linked to who they are at the console. One to one; keys are (team, user) and the owner's id. */
+export interface Links {
+  userOf(teamId: string, ownerId: string): Promise<string | null>;
+  ownerOf(teamId: string, userId: string): Promise<LinkedOwner | null>;
+}
+export interface LinkedOwner {
+  /** Owner.id, Approver.id. */
+  readonly id: string;
+  readonly name: string;
 }
 
 /** What `/hoop sessions` lists; structural subset of recordings' SessionSummary. */
@@ -79,6 +95,14 @@ export interface BotConfig {
   readonly signingSecret: string | null;
   /** Channel id (`C…`) or name (`#db`). */
   readonly channel: string;
+  /** Who is called on cards of that channel: a user group's id (`S…`), a user's (`U…`), or `@handle` of a user group. */
+  readonly mention?: string | null;
+  /** The first that fits says where a card goes. */
+  readonly routes?: readonly Route[];
+  /** Members of Slack's user groups are approvers of the groups of those names too. */
+  readonly userGroups?: boolean;
+  /** An owner without a link is whoever has their e-mail, confirmed, in Slack. */
+  readonly matchEmail?: boolean;
   /** Another Web API endpoint (`SLACK_API_URL`); null: Slack's own. */
   readonly apiUrl: string | null;
   /** HTTP mode: where to listen; a number alone listens on 127.0.0.1. Default 3000; 0 picks a free port. */
@@ -87,12 +111,25 @@ export interface BotConfig {
   readonly publicUrl: string | null;
 }
 
+/** What is not named fits everything. */
+export interface Route {
+  readonly target?: string;
+  readonly environment?: string;
+  /** One of the rules that hold it. */
+  readonly rule?: string;
+  readonly channel: string;
+  readonly mention?: string | null;
+}
+
 export interface BotDeps {
   readonly config: BotConfig;
   readonly desk: Desk;
   readonly outbox: Outbox;
   readonly approvers: Approvers;
   readonly sessions: Sessions;
+  /** null: nobody can count; there is no button then. */
+  readonly counter: Counter | null;
+  readonly links: Links;
   readonly log: BotLog;
   readonly now: () => number;
 }

@@ -58,6 +58,12 @@ const target = z.strictObject({
   catalog_login: login.optional(),
 });
 const groups = z.array(z.string().min(1).max(200)).max(100);
+const called = z
+  .string()
+  .regex(
+    /^([SUW][A-Z0-9]{2,30}|@[a-z0-9][a-z0-9._-]{0,79})$/,
+    'write the id of a user group (S…) or user (U…), or @handle of a user group',
+  );
 export const schema = z.strictObject({
   data: z.string().optional(),
   gateway: z
@@ -159,6 +165,35 @@ export const schema = z.strictObject({
       channel: z.string().optional(),
       api_url: z.url().optional(),
       listen: address.optional(),
+      mention: called.optional(),
+      match_email: z.boolean().default(false),
+      user_groups: z.boolean().default(false),
+      routes: z
+        .array(
+          z
+            .strictObject({
+              target: z.string().optional(),
+              environment: z.string().optional(),
+              rule: z.string().optional(),
+              channel: z.string().min(1),
+              mention: called.optional(),
+            })
+            .refine(
+              ({ target, environment, rule }) => (target ?? environment ?? rule) !== undefined,
+              'name a target, an environment or a rule: what fits everything is slack.channel',
+            ),
+        )
+        .max(200)
+        .default([]),
+      alerts: z
+        .strictObject({
+          count: z.int().min(2).max(1000).default(5),
+          within: duration
+            .refine((ms) => ms >= 60_000 && ms <= 24 * 3_600_000, 'is between 1m and 24h')
+            .default(10 * 60_000),
+          channel: z.string().min(1).optional(),
+        })
+        .optional(),
     })
     .optional(),
   hold: z

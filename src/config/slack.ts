@@ -4,10 +4,11 @@ import { readListen } from './listen.ts';
 import type { Problem, SlackSettings } from './types.ts';
 
 export function readSlack(
-  { values: file }: ConfigFile,
+  config: ConfigFile,
   env: NodeJS.ProcessEnv,
   problems: Problem[],
 ): SlackSettings | null {
+  const file = config.values;
   const pick = (fromFile: string | undefined, name: string) => {
     const value = env[name] ?? fromFile;
     return value === undefined || value === '' ? null : value;
@@ -35,7 +36,52 @@ export function readSlack(
     'HOLDPOINT_SLACK_LISTEN',
     problems,
   );
-  return botToken === null || channel === null
-    ? null
-    : { botToken, appToken, signingSecret, channel, apiUrl, host: http.host, port: http.port };
+  if (botToken === null || channel === null) return null;
+  return {
+    ...{ botToken, appToken, signingSecret, channel, apiUrl, host: http.host, port: http.port },
+    ...readRouting(config, channel, problems),
+  };
+}
+
+/** Where cards and alerts go, who is called, how people are matched. */
+function readRouting(
+  { values, place }: ConfigFile,
+  channel: string,
+  problems: Problem[],
+): Pick<SlackSettings, 'mention' | 'matchEmail' | 'userGroups' | 'routes' | 'alerts'> {
+  const { slack, targets = {} } = values;
+  const userGroups = slack?.user_groups ?? false;
+  const needsList = (mention: string | undefined, ...keys: PropertyKey[]): string | null => {
+    if (mention?.startsWith('@') && !userGroups)
+      problems.push({
+        place: place('slack', ...keys),
+        message: `"${mention}" is a handle: set slack.user_groups: true, or write the id (S…)`,
+      });
+    return mention ?? null;
+  };
+  const routes = (slack?.routes ?? []).map(({ target, environment, rule, ...rest }, index) => {
+    if (target !== undefined && Object.keys(targets).length > 0 && !(target in targets))
+      problems.push({
+        place: place('slack', 'routes', index, 'target'),
+        message: `there is no target "${target}"`,
+      });
+    return {
+      ...(target === undefined ? {} : { target }),
+      ...(environment === undefined ? {} : { environment }),
+      ...(rule === undefined ? {} : { rule }),
+      channel: rest.channel,
+      mention: needsList(rest.mention, 'routes', index, 'mention'),
+    };
+  });
+  const alerts = slack?.alerts;
+  return {
+    mention: needsList(slack?.mention, 'mention'),
+    matchEmail: slack?.match_email ?? false,
+    userGroups,
+    routes,
+    alerts:
+      alerts === undefined
+        ? null
+        : { count: alerts.count, withinMs: alerts.within, channel: alerts.channel ?? channel },
+  };
 }

@@ -14,6 +14,19 @@ export interface SlackSettings {
   readonly apiUrl: string | null;
   readonly host: string;
   readonly port: number;
+  readonly mention: string | null;
+  readonly matchEmail: boolean;
+  readonly userGroups: boolean;
+  readonly routes: readonly SlackRoute[];
+  /** null: nobody is alerted. */
+  readonly alerts: { readonly count: number; readonly withinMs: number; readonly channel: string } | null;
+}
+export interface SlackRoute {
+  readonly target?: string;
+  readonly environment?: string;
+  readonly rule?: string;
+  readonly channel: string;
+  readonly mention: string | null;
 }
 export interface Listen {
   readonly host: string;

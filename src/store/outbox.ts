@@ -23,7 +23,11 @@ export function outbox(client: Client): Outbox {
 
     saveCard: (card) =>
       client.run('save a card', async (prisma) => {
-        const { requestId, ...rest } = { ...card, postingSince: dateOrNull(card.postingSince) };
+        const { requestId, ...rest } = {
+          ...card,
+          told: [...card.told],
+          postingSince: dateOrNull(card.postingSince),
+        };
         await prisma.card.upsert({ where: { requestId }, create: { requestId, ...rest }, update: rest });
       }),
 

@@ -5,6 +5,7 @@ import type { SessionIndex } from '../recordings/types.ts';
 import { connect, type StoreLog } from './client.ts';
 import { credentialStore } from './credentials.ts';
 import { codeOf, StoreFailure } from './failure.ts';
+import { type LinkStore, linkStore } from './links.ts';
 import { type MetaStore, metaStore } from './meta.ts';
 import { MigrationRefused, migrate } from './migrate.ts';
 import { outbox } from './outbox.ts';
@@ -23,6 +24,7 @@ export { MigrationRefused } from './migrate.ts';
 export interface Store {
   readonly requests: DeskStore;
   readonly outbox: Outbox;
+  readonly links: LinkStore;
   readonly credentials: CredentialStore;
   readonly sessions: SessionIndex;
   readonly meta: MetaStore;
@@ -40,6 +42,7 @@ export async function openStore(options: { readonly url: string; readonly log: S
   return {
     requests: requestStore(client),
     outbox: outbox(client),
+    links: linkStore(client),
     credentials: credentialStore(client),
     sessions: sessionIndex(client),
     meta: metaStore(client),

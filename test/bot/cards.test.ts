@@ -15,6 +15,7 @@ const OPTIONS = { now: NOW, publicUrl: 'https://hold.example.com/' };
 const card = (request: ApprovalRequest) => renderCard(request, OPTIONS);
 const shown = (request: ApprovalRequest): string => JSON.stringify(card(request).blocks);
 const dana = (effect: 'approve' | 'deny', reason: string | null = null) => ({
+  groups: ['dba'],
   approverId: 'dana@example.com',
   approverName: 'Dana',
   surface: 'console' as const,
@@ -114,7 +115,7 @@ describe('a pending card', () => {
   it('says how many approvals are there', () => {
     const terms = { ...makeRequest().terms, quorum: 2 };
     const text = shown(makeRequest({ terms, decisions: [dana('approve')] }));
-    expect(text).toContain('(1 of 2)');
+    expect(text).toContain('Waiting for approval: 1 of 2');
     expect(text).toContain('Approved by Dana in the console');
   });
 
@@ -260,8 +261,8 @@ describe('hostile text', () => {
         const others = [
           renderStub(each),
           outcomeNote(each, NOW),
-          sessionNote(each, null),
-          sessionNote(each, OPTIONS.publicUrl),
+          sessionNote(each, null, NOW),
+          sessionNote(each, OPTIONS.publicUrl, NOW),
         ];
         for (const one of [message, ...others]) expect(checkMessage({ ...one })).toBeNull();
         expect(total(message.blocks)).toBeLessThanOrEqual(8000);

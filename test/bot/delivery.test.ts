@@ -3,11 +3,12 @@ import nock from 'nock';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { renderCard } from '../../src/bot/cards.ts';
 import { createDelivery, type Delivery } from '../../src/bot/delivery.ts';
+import { createGroups } from '../../src/bot/groups.ts';
 import { clientMessageId } from '../../src/bot/ids.ts';
 import { createSlackApi } from '../../src/bot/slack-api.ts';
 import { createTapper } from '../../src/bot/tapper.ts';
 import type { ApproverLike, BotConfig } from '../../src/bot/types.ts';
-import { makeDesk, makeLog, makeRequest, NOW, type TestDesk } from './support.ts';
+import { linksOf, makeDesk, makeLog, makeRequest, NOW, type TestDesk } from './support.ts';
 
 const config: BotConfig = {
   botToken: 'xoxb-secret',
@@ -26,7 +27,20 @@ beforeEach(() => {
   desk = makeDesk();
   log = makeLog();
   const api = createSlackApi(config.botToken, config.apiUrl, log);
-  delivery = createDelivery({ api, config, desk, outbox: desk.outbox, log, now: () => NOW });
+  const now = () => NOW;
+  const owners = { userOf: async () => null };
+  const groups = createGroups({ api, enabled: false, now, log });
+  delivery = createDelivery({
+    api,
+    config,
+    counter: null,
+    desk,
+    groups,
+    outbox: desk.outbox,
+    owners,
+    log,
+    now,
+  });
 });
 afterEach(async () => {
   await delivery.stop();
@@ -93,6 +107,9 @@ describe('requests to Slack', () => {
       postingSince: null,
       threadPosted: true,
       outcomePosted: true,
+      reminderPosted: false,
+      escalationPosted: false,
+      told: ['denied'],
     });
   });
 
@@ -166,13 +183,21 @@ describe('who tapped', () => {
     email: null,
     slackId: 'UDANA',
   };
-  const tapper = (listed: readonly ApproverLike[] = [byEmail]) =>
+  const tapper = (
+    listed: readonly ApproverLike[] = [byEmail],
+    links: Readonly<Record<string, string>> = {},
+    enabled = false,
+  ) =>
     createTapper({
       api: createSlackApi(config.botToken, null, log),
       approvers: {
         bySlackId: (id) => listed.find((each) => each.slackId === id) ?? null,
         byEmail: (email) => listed.find((each) => each.email === email) ?? null,
+        byId: (id) => listed.find((each) => each.id === id) ?? null,
       },
+      links: linksOf(links),
+      groups: createGroups({ api: createSlackApi(config.botToken, null, log), enabled, now: () => NOW, log }),
+      matchEmail: false,
       ownTeam: async () => 'T1',
       log,
     });
@@ -250,6 +275,61 @@ describe('who tapped', () => {
     says({ ...whole, is_email_confirmed: false });
     const who = await tapper([bySlack]).approver('UDANA', 'T1');
     expect(who).toMatchObject({ approver: { id: 'slack:UDANA', email: null, slackId: 'UDANA' } });
+  });
+
+  it('is whoever they linked their account to, and nobody when that contradicts the list', async () => {
+    const linked = { UDANA: 'dana@example.com' };
+    says({ ...whole, is_email_confirmed: false });
+    const known = { id: 'dana@example.com', email: null, groups: ['dba'] };
+    expect(await tapper([byEmail], linked).approver('UDANA', 'T1')).toMatchObject({ approver: known });
+    for (const listed of [[byEmail], [bySlack, byEmail], [{ ...byEmail, slackId: 'UOTHER' }]]) {
+      says(whole);
+      const other = tapper(listed, { UDANA: 'erin@example.com' });
+      expect(await other.approver('UDANA', 'T1')).toMatchObject({ kind: 'refused' });
+    }
+    says(whole);
+    expect(await tapper([], linked).approver('UDANA', 'T1')).toMatchObject({ kind: 'refused' });
+    says(whole);
+    expect(await tapper([], linked).person('UDANA', 'T1')).toMatchObject({
+      person: { id: 'dana@example.com', email: null, slackId: 'UDANA' },
+    });
+    says(whole);
+    expect(await tapper([]).person('UDANA', 'T1')).toMatchObject({ kind: 'refused' });
+  });
+
+  it('is in a user group only as long as Slack says so, which is asked once a minute', async () => {
+    const groups = (usergroups: object[]) =>
+      slack().post('/api/usergroups.list').reply(200, { ok: true, usergroups });
+    const users = (...all: string[]) =>
+      slack().post('/api/usergroups.users.list').reply(200, { ok: true, users: all });
+    const dba = { id: 'S0DBA', handle: 'dba', date_delete: 0 };
+    const ask = async (who: ReturnType<typeof tapper>) => {
+      says(whole);
+      return await who.approver('UDANA', 'T1', ['dba', 'sec']);
+    };
+    groups([dba]);
+    users('UDANA');
+    const who = tapper([], {}, true);
+    const mapped = { kind: 'approver', approver: { id: 'dana@example.com', groups: ['dba'] } };
+    expect(await ask(who)).toMatchObject(mapped);
+    expect(await ask(who)).toMatchObject(mapped);
+    for (const doubtful of [
+      [{ ...dba, date_delete: 5 }],
+      [{ ...dba, is_external: true }],
+      [dba, { ...dba, id: 'S0TWO' }],
+      [{ ...dba, id: 'x' }],
+    ]) {
+      groups(doubtful);
+      expect(await ask(tapper([], {}, true))).toMatchObject({ kind: 'refused' });
+    }
+    groups([dba]);
+    slack().post('/api/usergroups.users.list').reply(500, 'no');
+    expect(await ask(tapper([], {}, true))).toMatchObject({ kind: 'refused' });
+    slack().post('/api/usergroups.list').reply(500, 'no');
+    expect(await ask(tapper([{ ...byEmail, groups: [] }], {}, true))).toMatchObject({
+      approver: { groups: [] },
+    });
+    expect(await ask(tapper([]))).toMatchObject({ kind: 'refused' });
   });
 
   it('is refused on an address that is listed with another Slack id, and when two entries contradict', async () => {

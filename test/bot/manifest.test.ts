@@ -76,16 +76,20 @@ const SCOPES: Readonly<Record<string, string | null>> = {
   'chat.postMessage': 'chat:write',
   'chat.postEphemeral': 'chat:write',
   'chat.update': 'chat:write',
+  'conversations.open': 'im:write',
   'files.uploadV2': 'files:write',
+  'usergroups.list': 'usergroups:read',
+  'usergroups.users.list': 'usergroups:read',
   'users.info': 'users:read',
+  'users.lookupByEmail': 'users:read.email',
   'views.open': null,
   'views.publish': null,
 };
 const called = [
   ...new Set(
-    [...source.matchAll(/'((?:auth|chat|files|users|views|conversations|reactions|usergroups)\.\w+)'/g)].map(
-      (each) => each[1] ?? '',
-    ),
+    [
+      ...source.matchAll(/'((?:auth|chat|files|users|views|conversations|reactions|usergroups)\.[\w.]+)'/g),
+    ].map((each) => each[1] ?? ''),
   ),
 ];
 
@@ -107,7 +111,7 @@ describe('manifest.yml', () => {
     const needed = new Set(called.map((method) => SCOPES[method] ?? null).filter((each) => each !== null));
     // commands: /hoop. users:read.email: profile.email in users.info.
     expect([...manifest.oauth_config.scopes.bot].sort()).toEqual(
-      [...needed, 'commands', 'users:read.email'].sort(),
+      [...new Set([...needed, 'commands', 'users:read.email'])].sort(),
     );
   });
 
@@ -134,5 +138,8 @@ describe('manifest.yml', () => {
     expect(manifest.settings.token_rotation_enabled).toBe(false);
     expect(manifest.settings.org_deploy_enabled).toBe(false);
     expect(manifest.features.app_home.home_tab_enabled).toBe(true);
+    // Direct messages go to the messages tab; nobody answers there.
+    expect(manifest.features.app_home.messages_tab_enabled).toBe(true);
+    expect(manifest.features.app_home.messages_tab_read_only_enabled).toBe(true);
   });
 });

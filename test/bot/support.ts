@@ -11,8 +11,10 @@ import type {
   ApproverLike,
   Bot,
   BotConfig,
+  BotDeps,
   BotLog,
   CardRef,
+  Links,
   Outbox,
   SessionRow,
 } from '../../src/bot/types.ts';
@@ -179,6 +181,8 @@ export async function startRig(
     readonly desk?: TestDesk;
     readonly rows?: readonly SessionRow[];
     readonly config?: Partial<BotConfig>;
+    readonly counter?: BotDeps['counter'];
+    readonly links?: Readonly<Record<string, string>>;
   } = {},
 ): Promise<Rig> {
   const { mode = 'socket', publicUrl = null, rows = [] } = options;
@@ -198,9 +202,12 @@ export async function startRig(
     },
     desk,
     outbox: desk.outbox,
+    counter: options.counter ?? null,
+    links: linksOf(options.links),
     approvers: {
       bySlackId: (id) => (id === 'UDANA' ? DANA : null),
       byEmail: (email) => [ERIN, ALICE].find((each) => each.id === email) ?? null,
+      byId: (id) => [DANA, ERIN, ALICE].find((each) => each.id === id) ?? null,
     },
     sessions: {
       list: async (query) => {
@@ -214,6 +221,17 @@ export async function startRig(
   await bot.start();
   const url = mode === 'http' ? `http://127.0.0.1:${bot.port}/slack/events` : undefined;
   return { desk, log, sessionQueries, url, how: url === undefined ? {} : { url }, stop: () => bot.stop() };
+}
+
+/** Slack user → owner. */
+export function linksOf(links: Readonly<Record<string, string>> = {}): Links {
+  return {
+    userOf: async (_, owner) => Object.entries(links).find((each) => each[1] === owner)?.[0] ?? null,
+    ownerOf: async (_, user) => {
+      const id = links[user];
+      return id === undefined ? null : { id, name: id };
+    },
+  };
 }
 
 export async function people(slack: SlackStandIn): Promise<void> {

@@ -82,11 +82,29 @@ describe('a request', () => {
       postingSince: T,
       threadPosted: false,
       outcomePosted: false,
+      reminderPosted: true,
+      escalationPosted: false,
+      told: ['granted' as const],
     };
     await store.outbox.saveCard(card);
     await store.outbox.saveCard({ ...card, ts: '1.2', version: 2, postingSince: null });
     expect(await store.outbox.card('HP-O1')).toEqual({ ...card, ts: '1.2', version: 2, postingSince: null });
   });
+});
+
+it('a Slack account and an owner are linked to each other and to nobody else', async () => {
+  const { links } = store;
+  const link = { teamId: 'T1', userId: 'U1', ownerId: 'alice@example.com', name: 'Alice', linkedAt: T };
+  await links.save(link);
+  await links.save({ ...link, teamId: 'T2', userId: 'U9' });
+  expect(await links.userOf('T1', 'alice@example.com')).toBe('U1');
+  expect(await links.ownerOf('T1', 'U1')).toEqual({ id: 'alice@example.com', name: 'Alice' });
+  await links.save({ ...link, userId: 'U2' });
+  expect(await links.ownerOf('T1', 'U1')).toBeNull();
+  await links.save({ ...link, userId: 'U2', ownerId: 'bob@example.com', name: 'Bob' });
+  expect(await links.userOf('T1', 'alice@example.com')).toBeNull();
+  expect(await links.userOf('T1', 'bob@example.com')).toBe('U2');
+  expect(await links.userOf('T2', 'alice@example.com')).toBe('U9');
 });
 
 it('credentials are revoked once, and a one-time link is spent by exactly one', async () => {

@@ -21,6 +21,7 @@ export interface SentMessage {
   readonly at: number;
   readonly text: string;
   readonly thread_ts?: string;
+  readonly reply_broadcast?: string;
   readonly client_msg_id?: string;
   readonly blocks: readonly SentBlock[];
   /** Earlier contents, oldest first. */
@@ -103,6 +104,12 @@ export interface SlackStandIn {
   until<T>(find: (state: SlackState) => T | null | undefined | false, ms?: number): Promise<T>;
   /** A full member by default; any field of `users.info` may be overridden. */
   user(user: SlackUser): Promise<void>;
+  /** A user group and its members. */
+  group(group: {
+    readonly handle: string;
+    readonly id: string;
+    readonly users: readonly string[];
+  }): Promise<void>;
   rule(rule: Rule): Promise<void>;
   clearRules(): Promise<void>;
   outage(on: boolean): Promise<void>;
@@ -230,6 +237,7 @@ function drive(child: ChildProcess, base: string): SlackStandIn {
     state,
     until,
     user: (user) => ask('user', user),
+    group: (group) => ask('group', group),
     rule: (rule) => ask('rule', rule),
     clearRules: () => ask('clearRules'),
     outage: (on) => ask('outage', { on }),

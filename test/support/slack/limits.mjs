@@ -168,6 +168,10 @@ function checkRich(elements) {
         if (leaf.text.length > 4000) return 'long text leaf';
       } else if (leaf.type === 'link') {
         if (!/^https?:\/\//.test(leaf.url ?? '')) return 'link';
+      } else if (leaf.type === 'user') {
+        if (!/^[UW][A-Z0-9]+$/.test(leaf.user_id ?? '')) return 'user';
+      } else if (leaf.type === 'usergroup') {
+        if (!/^S[A-Z0-9]+$/.test(leaf.usergroup_id ?? '')) return 'usergroup';
       } else return `rich text leaf ${leaf.type}`;
       if (element.type === 'rich_text_preformatted' && leaf.style) return 'style in preformatted';
     }

@@ -12,7 +12,11 @@ const TEAM = config.team ?? 'T0HOLD0001';
 const BOT_USER = 'U0BOT00001';
 const state = {
   users: new Map(),
-  channels: new Map([['#db', 'C0DB000001']]),
+  groups: new Map(),
+  channels: new Map([
+    ['#db', 'C0DB000001'],
+    ['#security', 'C0SEC00001'],
+  ]),
   messages: [],
   ephemerals: [],
   views: [],
@@ -67,6 +71,33 @@ const METHODS = {
       return { user: shown };
     },
   },
+  'users.lookupByEmail': {
+    scope: 'users:read.email',
+    run: ({ email }) => {
+      const found = [...state.users.values()].find((one) => one.profile?.email?.toLowerCase() === email);
+      return found ? { user: structuredClone(found) } : { error: 'users_not_found', expected: true };
+    },
+  },
+  'conversations.open': {
+    scope: 'im:write',
+    run: ({ users }) => {
+      if (!state.users.has(users)) return { error: 'user_not_found' };
+      return { channel: { id: `D${users}` } };
+    },
+  },
+  'usergroups.list': {
+    scope: 'usergroups:read',
+    run: () => ({
+      usergroups: [...state.groups].map(([handle, { id }]) => ({ id, handle, date_delete: 0 })),
+    }),
+  },
+  'usergroups.users.list': {
+    scope: 'usergroups:read',
+    run: ({ usergroup }) => {
+      const found = [...state.groups.values()].find(({ id }) => id === usergroup);
+      return found ? { users: found.users } : { error: 'no_such_subteam' };
+    },
+  },
   'views.open': { scope: null, run: openView },
   'views.publish': {
     scope: null,
@@ -105,7 +136,8 @@ const METHODS = {
   },
 };
 
-const isChannel = (id) => [...state.channels.values()].includes(id);
+const isChannel = (id) =>
+  [...state.channels.values()].includes(id) || (id?.startsWith('DU') && state.users.has(id.slice(1)));
 const channelOf = (name) =>
   state.channels.get(name) ?? state.channels.get(`#${name}`) ?? (isChannel(name) ? name : null);
 
@@ -189,7 +221,7 @@ function api(method, request, response, body) {
   const rule = takeRule(method);
   const finish = (result) => {
     call.answer = result;
-    if (result.error) state.faults.push({ method, ...result });
+    if (result.error && !result.expected) state.faults.push({ method, ...result });
     changed();
     answer(response, 200, { ok: !result.error, ...result });
   };
@@ -395,6 +427,7 @@ const OPS = {
       ...user,
     });
   },
+  group: ({ handle, id, users }) => void state.groups.set(handle, { id, users }),
   rule: (rule) => void state.rules.push({ method: '*', times: 1, ...rule }),
   clearRules: () => {
     state.rules = [];

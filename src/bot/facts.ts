@@ -1,0 +1,51 @@
+/** Who, where and what, in few lines for a phone: bold labels of ours, and beside them foreign text in which nothing is interpreted. */
+import type { ApprovalRequest } from '../approvals/types.ts';
+import { amount, who } from '../approvals/words.ts';
+import { type Block, type Line, lines } from './blocks.ts';
+import { counted, hasUnseen, oneLine } from './text.ts';
+
+export function factsBlock(request: ApprovalRequest, blockId: string): Block {
+  const all: Line[] = [
+    { label: 'Who', text: oneLine(requesterLine(request), 300) },
+    { label: 'Where', text: oneLine(targetLine(request), 300) },
+    { label: 'What', text: whatLine(request) },
+  ];
+  for (const note of notes(request)) all.push({ label: '⚠️', text: note });
+  return lines(all, blockId);
+}
+
+/** `DELETE on public.orders · ~12,400 rows`. */
+export function whatLine(request: ApprovalRequest): string {
+  const { statement } = request;
+  const shown = statement.relations.slice(0, 6).map((each) => oneLine(each, 60));
+  const more = statement.relations.length - shown.length;
+  const names = shown.length === 0 ? '' : ` on ${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+  const several = statement.statementCount > 1 ? ` · ${counted(statement.statementCount, 'statement')}` : '';
+  const rows = amount(request);
+  return `${oneLine(statement.verb, 60)}${names}${rows === null ? '' : ` · ${rows}`}${several}`;
+}
+
+function requesterLine(request: ApprovalRequest): string {
+  const { ownerEmail } = request.requester;
+  return who(request) + (ownerEmail === null ? '' : ` (${ownerEmail})`);
+}
+function targetLine({ target }: ApprovalRequest): string {
+  return `${target.environment} · ${target.name} · database ${target.database} as ${target.role}`;
+}
+
+function notes(request: ApprovalRequest): readonly string[] {
+  const { statement, waiterLive, state } = request;
+  const all: string[] = [];
+  if (statement.missingWhere) all.push('No WHERE: every row');
+  if (statement.taggedColumns.length > 0) {
+    const shown = statement.taggedColumns.slice(0, 5).map((each) => oneLine(each, 60));
+    const more = statement.taggedColumns.length - shown.length;
+    all.push(`Sensitive columns: ${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''}`);
+  }
+  if (statement.transaction === 'open') all.push('Inside an open transaction');
+  if (statement.snapshotPredates) all.push('Its snapshot is older than your approval will be');
+  if (hasUnseen(statement.sql)) all.push('Invisible or reordering characters, written as ⟨U+…⟩');
+  if (state === 'pending' && !waiterLive)
+    all.push('The client waits no longer: approval lets one retry through');
+  return all;
+}

@@ -1,0 +1,194 @@
+/** The states that are pictured: requests as they stand in the store, rendered by the product itself. */
+import { createHash } from 'node:crypto';
+import { renderCard } from '../../dist/bot/cards.js';
+
+const NOW = Date.UTC(2026, 10, 21, 10, 2);
+const MINUTE = 60_000;
+const PUBLIC = 'https://holdpoint.example.com';
+
+function request(change = {}) {
+  const { statement = {}, terms = {}, requester = {}, ...rest } = change;
+  const sql =
+    statement.sql ?? "DELETE FROM orders\nWHERE status = 'cancelled'\n  AND created_at < '2026-01-01'";
+  return {
+    id: 'HP-7Q2F',
+    version: 1,
+    state: 'pending',
+    fingerprint: 'f',
+    sessionId: 'ses_5f2c81',
+    requester: {
+      ownerId: 'alice@example.com',
+      ownerName: 'Alice',
+      ownerEmail: 'alice@example.com',
+      agent: 'Cursor',
+      credentialId: 'cred_1',
+      subject: 'cred_1',
+      ...requester,
+    },
+    target: { name: 'prod', environment: 'production', database: 'shop', role: 'shop_rw' },
+    statement: {
+      sql,
+      tidied: null,
+      class: 'delete',
+      verb: 'DELETE',
+      relations: ['public.orders'],
+      taggedColumns: [],
+      missingWhere: false,
+      binds: [],
+      statementCount: 1,
+      bytes: Buffer.byteLength(sql),
+      sha256: createHash('sha256').update(sql).digest('hex'),
+      transaction: 'idle',
+      snapshotPredates: false,
+      clientSays: 'Cursor 2.1',
+      ...statement,
+    },
+    rules: ['deletes'],
+    reason: 'Rows would be deleted.',
+    terms: {
+      approverGroups: ['dba'],
+      quorum: 1,
+      waitMs: null,
+      expiresMs: null,
+      reasonRequired: false,
+      ...terms,
+    },
+    createdAt: NOW,
+    expiresAt: NOW + 8 * 60 * MINUTE,
+    decisions: [],
+    waiterLive: true,
+    grantExpiresAt: null,
+    outcome: null,
+    note: null,
+    endedAt: null,
+    purpose: 'OPS-412: clear out cancelled orders of last year',
+    impact: {
+      rows: 12_387,
+      why: null,
+      approximate: false,
+      counted: null,
+      tables: [{ name: 'public.orders', rows: 51_200, bytes: 9_437_184 }],
+      lock: { mode: 'RowExclusiveLock', relations: ['public.orders'] },
+      cascades: ['public.order_items (delete)'],
+      triggers: [],
+      rewrites: null,
+      dependents: [],
+      transactionMs: null,
+    },
+    ...rest,
+  };
+}
+const decision = (name, effect, change = {}) => ({
+  approverId: `${name.toLowerCase()}@example.com`,
+  approverName: name,
+  surface: 'slack',
+  effect,
+  reason: null,
+  at: NOW + MINUTE,
+  groups: ['dba'],
+  ...change,
+});
+const card = (one, options = {}) =>
+  renderCard(one, { now: NOW, publicUrl: PUBLIC, countable: true, ...options }).blocks;
+const dana = decision('Dana', 'approve');
+const ran = { code: null, rows: 12_412, tag: 'DELETE 12412', ms: 184, transactionOpen: false };
+
+export const STATES = [
+  { name: 'pending', messages: [card(request(), { mention: { kind: 'usergroup', id: 'S0ONCALL1' } })] },
+  {
+    name: 'partial',
+    messages: [
+      card(
+        request({
+          version: 3,
+          statement: {
+            sql: 'ALTER TABLE customers\n  DROP COLUMN email',
+            class: 'ddl',
+            verb: 'ALTER TABLE',
+            relations: ['public.customers'],
+            taggedColumns: ['public.customers.email'],
+          },
+          impact: null,
+          rules: ['ddl', 'pii-columns'],
+          reason: 'The table would change.',
+          terms: {
+            approverGroups: ['dba', 'security'],
+            quorum: 2,
+            owed: [
+              { groups: ['dba'], count: 1 },
+              { groups: ['security'], count: 1 },
+            ],
+          },
+          decisions: [dana],
+        }),
+      ),
+    ],
+  },
+  {
+    name: 'waiting-for-retry',
+    messages: [
+      card(
+        request({
+          version: 3,
+          state: 'granted',
+          waiterLive: false,
+          grantExpiresAt: NOW + 15 * MINUTE,
+          decisions: [dana],
+        }),
+      ),
+    ],
+  },
+  {
+    name: 'executed',
+    messages: [
+      card(
+        request({
+          version: 4,
+          state: 'executed',
+          decisions: [dana],
+          outcome: ran,
+          endedAt: NOW + MINUTE + 184,
+        }),
+      ),
+    ],
+  },
+  {
+    name: 'failed',
+    messages: [
+      card(
+        request({
+          version: 4,
+          state: 'failed',
+          decisions: [dana],
+          outcome: { ...ran, code: '23503', rows: null },
+          endedAt: NOW + MINUTE + 184,
+        }),
+      ),
+    ],
+  },
+  {
+    name: 'denied',
+    messages: [
+      card(
+        request({
+          version: 2,
+          state: 'denied',
+          decisions: [decision('Dana', 'deny', { reason: 'too broad', surface: 'console' })],
+          endedAt: NOW + MINUTE,
+        }),
+      ),
+    ],
+  },
+  {
+    name: 'expired',
+    messages: [card(request({ version: 2, state: 'expired', endedAt: NOW + 8 * 60 * MINUTE }))],
+  },
+  {
+    name: 'withdrawn',
+    messages: [
+      card(
+        request({ version: 2, state: 'withdrawn', note: 'cancelled by the client', endedAt: NOW + MINUTE }),
+      ),
+    ],
+  },
+];
