@@ -170,7 +170,7 @@ async function compose(
           links: store.links,
           counter: null,
           approvers,
-          isSuspended: (one) => identity.isSuspended([one.id, one.email]),
+          isSuspended: (keys) => identity.isSuspended(keys),
           sessions: recorder.sessions,
           log,
           now,
@@ -402,14 +402,13 @@ async function startBot(
   parts: {
     readonly desk: Desk;
     readonly approvers: readonly ApproverRecord[];
-    readonly isSuspended: (approver: ApproverRecord) => boolean;
+    readonly isSuspended: (keys: readonly (string | null)[]) => boolean;
     readonly log: Logger;
     readonly now: () => number;
   } & Pick<Parameters<typeof createBot>[0], 'counter' | 'links' | 'outbox' | 'sessions'>,
 ) {
   const { approvers, isSuspended, ...rest } = parts;
-  const one = (is: (approver: ApproverRecord) => boolean) =>
-    approvers.find((approver) => is(approver) && !isSuspended(approver)) ?? null;
+  const one = (is: (approver: ApproverRecord) => boolean) => approvers.find(is) ?? null;
   const bot = await createBot({
     ...rest,
     config: { ...slack, port: { host: slack.host, port: slack.port }, publicUrl: config.publicUrl },
@@ -417,6 +416,7 @@ async function startBot(
       bySlackId: (id) => one(({ slackId }) => slackId === id),
       byEmail: (email) => one((approver) => approver.email === email),
       byId: (id) => one((approver) => approver.id === id),
+      isSuspended,
     },
   });
   await bot.start();

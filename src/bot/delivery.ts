@@ -5,6 +5,7 @@
  * never stays live because its session link is still queued.
  */
 import { lacksReason } from '../approvals/authorise.ts';
+import { isPart } from '../approvals/bundle.ts';
 import type { ApprovalRequest } from '../approvals/types.ts';
 import type { Message } from './blocks.ts';
 import { createCardRows } from './card-rows.ts';
@@ -79,7 +80,7 @@ export function createDelivery(
     // Withdrawn before anybody saw it, or not to be decided before its requester says why: a card would be noise.
     const silent = request.state === 'withdrawn' || (request.state === 'pending' && lacksReason(request));
     // The lead of a bundle has the card for all of it.
-    if ((unseen && silent) || (request.bundle ?? null)?.index) return await outbox.done(id, request.version);
+    if ((unseen && silent) || isPart(request)) return await outbox.done(id, request.version);
     let { ts = null } = card ?? {};
     if (ts === null) ts = await post(request, card);
     else if ((card?.version ?? 0) < request.version || wish !== undefined)

@@ -1,4 +1,5 @@
 /** What the requester's owner is told: how it ended, and what to do next. */
+import { isLead } from '../approvals/bundle.ts';
 import type { ApprovalRequest, RequestState } from '../approvals/types.ts';
 import { headline, stateSentence } from '../approvals/words.ts';
 import { type Block, context, date, type Message, mrkdwn, own, section } from './blocks.ts';
@@ -26,6 +27,12 @@ const NEXT: Readonly<Record<RequestState, string>> = {
   lapsed: 'It was approved but not sent again in time, and did not run. Send it again to ask anew.',
 };
 
+function next(request: ApprovalRequest): string {
+  return isLead(request) && request.state === 'granted'
+    ? 'Run the script as it is before then: each statement runs once, without asking.'
+    : NEXT[request.state];
+}
+
 export function directMessage(
   request: ApprovalRequest,
   { now, publicUrl }: { readonly now: number; readonly publicUrl: string | null },
@@ -34,7 +41,7 @@ export function directMessage(
   const sentence = stateSentence(request, now);
   const blocks: Block[] = [
     section(oneLine(headline(request), 400), name('what')),
-    section(`${oneLine(sentence, 400)}\n${NEXT[request.state]}`, name('state')),
+    section(`${oneLine(sentence, 400)}\n${next(request)}`, name('state')),
   ];
   if (request.state === 'granted' && request.grantExpiresAt !== null)
     blocks.push(context([mrkdwn(own`Until ${date(request.grantExpiresAt)}`)], name('until')));

@@ -1,4 +1,5 @@
 /** Who, where and what, in few lines for a phone: bold labels of ours, and beside them foreign text in which nothing is interpreted. */
+import { isLead } from '../approvals/bundle.ts';
 import type { ApprovalRequest } from '../approvals/types.ts';
 import { amount, who } from '../approvals/words.ts';
 import { type Block, type Line, lines } from './blocks.ts';
@@ -45,7 +46,12 @@ function notes(request: ApprovalRequest): readonly string[] {
   if (statement.transaction === 'open') all.push('Inside an open transaction');
   if (statement.snapshotPredates) all.push('Its snapshot is older than your approval will be');
   if (hasUnseen(statement.sql)) all.push('Invisible or reordering characters, written as ⟨U+…⟩');
-  if (state === 'pending' && !waiterLive)
+  const { bundle } = request;
+  if (state === 'pending' && isLead(request))
+    all.push(
+      `A script, ahead of time: each of ${counted(bundle?.of ?? 0, 'statement')} may run once, in order`,
+    );
+  else if (state === 'pending' && !waiterLive)
     all.push('The client waits no longer: approval lets one retry through');
   return all;
 }

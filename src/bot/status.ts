@@ -1,4 +1,5 @@
 /** What state a request is in, and who brought it there, when and from where: the top of every card. */
+import { isLead } from '../approvals/bundle.ts';
 import type { ApprovalRequest, Decision, Outcome, RequestState, Surface } from '../approvals/types.ts';
 import { progress } from '../approvals/words.ts';
 import { type Block, context, date, mrkdwn, own, plain, section, wordsSection } from './blocks.ts';
@@ -48,6 +49,8 @@ function statusLine(request: ApprovalRequest, blockId: string): Block {
     case 'pending':
       return say(waiting(request));
     case 'granted':
+      if (isLead(request))
+        return say(`Approved. ${because === '' ? 'None run yet' : oneLine(note ?? '', 300)}`);
       if (request.waiterLive) return say('Approved, about to run');
       if (request.grantExpiresAt === null) return say('Approved, not run, waiting for retry');
       return wordsSection(
@@ -61,7 +64,7 @@ function statusLine(request: ApprovalRequest, blockId: string): Block {
           : `Ran (${outcomeWords(outcome)}), its transaction is still open`,
       );
     case 'executed':
-      return say(`Executed${outcome === null ? '' : `: ${outcomeWords(outcome)}`}`);
+      return say(`Executed${outcome === null ? because : `: ${outcomeWords(outcome)}`}`);
     case 'failed':
       return say(`Approved, failed${outcome === null ? because : `: ${outcomeWords(outcome)}`}`);
     case 'unknown':

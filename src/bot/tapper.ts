@@ -80,6 +80,8 @@ export function createTapper(deps: {
     const entries = [...new Set([bySlack, byEmail, byLink])].filter((one) => one !== null);
     const foreign = entries.some((one) => one.slackId !== null && one.slackId !== userId);
     const addresses = new Set([...entries.map((one) => one.email), link?.id ?? null].filter(isFilled));
+    if (approvers.isSuspended([who.email, link?.id ?? null, ...entries.map((one) => one.id)]))
+      return { kind: 'refused', sentence: SUSPENDED };
     if (foreign || addresses.size > 1 || entries.length > 2) return { kind: 'refused', sentence: TWO_PEOPLE };
     return { kind: 'known', who, link, entries };
   }
@@ -124,6 +126,7 @@ type Known =
     }
   | { readonly kind: 'refused'; readonly sentence: string };
 
+const SUSPENDED = 'Your access is suspended. Nothing was decided; ask an administrator.';
 const STORE_DOWN = 'Holdpoint cannot reach its store right now. Nothing was done; please try again.';
 const UNLINKED =
   'Holdpoint does not know which requests are yours: your Slack account is linked to nobody. Try /hoop link.';

@@ -41,6 +41,8 @@ export interface Approvers {
   bySlackId(id: string): ApproverLike | null;
   byEmail(email: string): ApproverLike | null;
   byId(id: string): ApproverLike | null;
+  /** Whoever goes by one of these keys may do nothing. */
+  isSuspended(keys: readonly (string | null)[]): boolean;
 }
 
 /** Port: which Slack account a person linked to who they are at the console. One to one; keys are (team, user) and the owner's id. */

@@ -193,6 +193,7 @@ describe('who tapped', () => {
       approvers: {
         bySlackId: (id) => listed.find((each) => each.slackId === id) ?? null,
         byEmail: (email) => listed.find((each) => each.email === email) ?? null,
+        isSuspended: (keys) => keys.includes('suspended@example.com'),
         byId: (id) => listed.find((each) => each.id === id) ?? null,
       },
       links: linksOf(links),
@@ -269,6 +270,14 @@ describe('who tapped', () => {
       const who = await tapper(listed).approver('UDANA', 'T1');
       expect(who).toMatchObject({ kind: 'approver', approver: { ...known, name, groups } });
     }
+  });
+
+  it('is nobody while suspended, by whatever name', async () => {
+    says({ ...whole, profile: { email: 'suspended@example.com' } });
+    expect((await tapper([bySlack]).approver('UDANA', 'T1')).kind).toBe('refused');
+    says(whole);
+    const linked = { UDANA: 'suspended@example.com' };
+    expect((await tapper([bySlack], linked).person('UDANA', 'T1')).kind).toBe('refused');
   });
 
   it('is known by Slack id alone where Slack confirms no address', async () => {

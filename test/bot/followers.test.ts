@@ -76,7 +76,12 @@ describe('a card', () => {
 
   it('of a later part of a bundle is not there: its lead stands for it', async () => {
     const { desk } = await start();
-    desk.put(makeRequest({ id: 'HP-B002', bundle: { lead: 'HP-B001', index: 1, of: 2 } }));
+    desk.put(
+      makeRequest({
+        id: 'HP-B002',
+        bundle: { lead: 'HP-B001', index: 1, of: 2, loose: false, changes: false },
+      }),
+    );
     await settled(desk);
     expect((await slack.state()).messages.filter((one) => one.text.includes('HP-B002'))).toEqual([]);
   });

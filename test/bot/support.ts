@@ -207,6 +207,7 @@ export async function startRig(
     approvers: {
       bySlackId: (id) => (id === 'UDANA' ? DANA : null),
       byEmail: (email) => [ERIN, ALICE].find((each) => each.id === email) ?? null,
+      isSuspended: (keys) => keys.includes('suspended@example.com'),
       byId: (id) => [DANA, ERIN, ALICE].find((each) => each.id === id) ?? null,
     },
     sessions: {
