@@ -1,7 +1,14 @@
 /** Requests: the pending page with its cards, and one request in full. */
 import { html } from 'hono/html';
 import type { ApprovalRequest, Decision } from '../../approvals/types.ts';
-import { clientSays, confirmSentence, DENY_REASONS, stateSentence, who } from '../../approvals/words.ts';
+import {
+  clientSays,
+  confirmSentence,
+  DENY_REASONS,
+  SURFACES,
+  stateSentence,
+  who,
+} from '../../approvals/words.ts';
 import { MAX_REASON } from '../deciding.ts';
 import type { Caller } from '../guard.ts';
 import { owns } from '../scope.ts';
@@ -43,7 +50,7 @@ function decisionForm(request: ApprovalRequest, { person, csrf }: Caller): Html 
       <details class="menu"><summary class="button deny menu-head">Deny…</summary>
         <div class="menu-list" role="group" aria-label="Deny ${request.id}: why">
           ${quick.map(({ code, label }) => html`<button class="menu-item" type="submit" name="deny" value="${code}">${label}</button>`)}
-          <button class="menu-item" type="submit" name="deny" value="other">Other: the reason above</button>
+          <button class="menu-item" type="submit" name="deny" value="other">Other: my own words</button>
         </div></details>
       <button class="approve" type="submit" name="effect" value="approve">Approve</button>
     </div>
@@ -173,7 +180,7 @@ export function pendingPage(
 const decisionRow = (decision: Decision, now: number): Html =>
   html`<li><span class="badge ${decision.effect === 'approve' ? 'good' : 'bad'}">${
     decision.effect === 'approve' ? 'approved' : 'denied'
-  }</span> <strong>${plain(decision.approverName)}</strong> <span class="dim">in ${decision.surface}, ${moment(decision.at, now)}</span>
+  }</span> <strong>${plain(decision.approverName)}</strong> <span class="dim">${SURFACES[decision.surface]}, ${moment(decision.at, now)}</span>
     ${decision.reason === null ? '' : html`<q>${plain(decision.reason)}</q>`}</li>`;
 
 function outcome(request: ApprovalRequest): Html | string {
