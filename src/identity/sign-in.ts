@@ -260,7 +260,9 @@ function provenBy(payload: JWTPayload, config: SignInConfig, now: number): Prove
   const said = payload['email_verified'];
   const verified = said === true || said === 'true' || (said === undefined && config.trustEmail);
   const address = verified ? text(payload['email']) : null;
-  const email = address !== null && ADDRESS.test(address) ? address.toLowerCase() : null;
+  // People are compared folded: an address that only folds into another's is nobody's.
+  const usual = address !== null && ADDRESS.test(address) && address.normalize('NFKC') === address;
+  const email = usual ? address.toLowerCase() : null;
   // OpenID Connect Enterprise Extensions 1.0: until when the provider lets a session last.
   const ends = payload['session_expiry'];
   const until = typeof ends === 'number' && Number.isFinite(ends) ? ends * 1000 : Number.POSITIVE_INFINITY;

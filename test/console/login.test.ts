@@ -115,12 +115,16 @@ describe('a login', () => {
       [{ ...DANA, email_verified: false }, ['requester'], []],
       [{ ...DANA, email_verified: undefined }, ['requester'], []],
       [{ ...DANA, email: 'dana@example.com.evil.example' }, ['requester'], []],
+      [{ ...DANA, email: 'ｄana@example.com' }, ['requester'], []],
     ] as const;
     for (const [person, roles, groups] of cases) {
       provider.person = person;
       const b = browser();
       await b.follow(`${h.base}/login`);
-      expect(await meOf(b), JSON.stringify(person)).toMatchObject({ roles, groups });
+      const me = (await meOf(b)) as { id: string };
+      expect(me, JSON.stringify(person)).toMatchObject({ roles, groups });
+      // Nor are they anybody's owner by an address that only looks like theirs.
+      if (person.email.startsWith('ｄ')) expect(me.id).toBe(`${provider.issuer}|u-dana`);
     }
   });
 

@@ -21,6 +21,9 @@ const chips = (items: readonly string[], kind = ''): Html[] =>
 const row = (label: string, value: Html | string): Html =>
   html`<div><dt>${label}</dt><dd>${value}</dd></div>`;
 
+/** A form's first submit button is what Enter in a field presses: a decision is never made that way. */
+const NO_DEFAULT = html`<button type="submit" disabled hidden></button>`;
+
 /** One's own: another approver decides it; the owner says why, or takes it back. */
 function ownForm(request: ApprovalRequest, csrf: string): Html {
   return html`<form class="decide own" method="post" action="/requests/${request.id}/reason">
@@ -44,6 +47,7 @@ function decisionForm(request: ApprovalRequest, { person, csrf }: Caller): Html 
   const quick = DENY_REASONS.filter(({ reason }) => reason !== null);
   return html`<form class="decide" method="post" action="/requests/${request.id}/decision">
     <input type="hidden" name="csrf" value="${csrf}">
+    ${NO_DEFAULT}
     <input type="text" name="reason" maxlength="${MAX_REASON}" autocomplete="off" aria-label="Reason for ${request.id}"
       placeholder="Reason (optional, the agent reads it)">
     <div class="buttons">
