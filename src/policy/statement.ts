@@ -2,7 +2,7 @@
 import { callFunction } from './facts/functions.ts';
 import { transaction, variableSet } from './facts/session.ts';
 import { cascadeTruncate, touch } from './facts/touch.ts';
-import { analyses, UTILITIES } from './facts/utility.ts';
+import { analyses, UTILITIES, weightOf } from './facts/utility.ts';
 import type { Place } from './facts/walk.ts';
 import { createdBy, walk, walkFields, walkQuery } from './facts/walk.ts';
 import type { Context } from './lineage/context.ts';
@@ -132,7 +132,7 @@ function facts(kind: string, node: Tree, context: Context): void {
     walkFields(node, place('ddl'), context);
     return;
   }
-  out.raise(utility.class);
+  out.raise(weightOf(kind, node) ?? utility.class);
   if (kind === 'DropStmt') dropped(node, context);
   if (kind === 'TruncateStmt' && node['behavior'] === 'DROP_CASCADE') {
     const relations = asList(node['relations']).map((item) => relationName(nodeOf(item, 'RangeVar') ?? {}));

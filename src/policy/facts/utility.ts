@@ -120,6 +120,22 @@ export const UTILITIES: ReadonlyMap<string, Utility> = new Map<string, Utility>(
   ['TruncateStmt', of('truncate', 'TRUNCATE', 'truncate')],
 ]);
 
+const RIGHTS = /^AT_(?:ChangeOwner|(?:Enable|Disable|Force|NoForce)RowSecurity)$/;
+const OF_RIGHTS = /^OBJECT_(?:POLICY|ROLE)$/;
+const OF_SERVERS =
+  /^OBJECT_(?:ACCESS_METHOD|DATABASE|EVENT_TRIGGER|EXTENSION|FDW|FOREIGN_SERVER|LANGUAGE|PUBLICATION|SUBSCRIPTION|TABLESPACE)$/;
+
+/** One kind of statement for many kinds of objects: more than `UTILITIES` says where it is about rights, or about the server. */
+export function weightOf(kind: string, node: Tree): StatementClass | null {
+  if (kind === 'AlterTableStmt') {
+    const commands = asList(node['cmds']).map((item) => asText(nodeOf(item, 'AlterTableCmd')?.['subtype']));
+    return commands.some((subtype) => RIGHTS.test(subtype)) ? 'dcl' : null;
+  }
+  if (kind !== 'DropStmt' && kind !== 'RenameStmt') return null;
+  const type = asText(node[kind === 'DropStmt' ? 'removeType' : 'renameType']);
+  return OF_RIGHTS.test(type) ? 'dcl' : OF_SERVERS.test(type) ? 'admin' : null;
+}
+
 /** `AlterTableStmt` → `ALTER TABLE`. */
 export function verbOf(kind: string): string {
   return kind
