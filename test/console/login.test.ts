@@ -183,7 +183,8 @@ describe('nobody is signed in', () => {
     expect(provider.refused).toEqual([]);
   });
 
-  test('by a code and state that were used, even with the cookie of then', async () => {
+  test('by a code and state that were used, even with the cookie of then and a provider that takes a code twice', async () => {
+    provider.fault = { careless: true };
     const b = browser();
     const back = await callbackOf(b);
     const cookie = `holdpoint-login=${b.jar.get(new URL(h.base).host)?.get('holdpoint-login')}`;

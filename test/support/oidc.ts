@@ -35,8 +35,8 @@ export interface TestProvider {
   answer: Readonly<Record<string, string | null>>;
   /** Changes the discovery document. */
   document: Readonly<Record<string, unknown>>;
-  /** `status` for everything; `foreign-key`: ID tokens are signed by a key that the key set does not have. */
-  fault: { readonly status?: number; readonly foreignKey?: boolean };
+  /** `status` for everything; `foreignKey`: ID tokens are signed by a key that the key set does not have; `careless`: codes work again. */
+  fault: { readonly status?: number; readonly foreignKey?: boolean; readonly careless?: boolean };
   redirectUris: readonly string[];
   /** What was asked at the token endpoint and refused, by its error. */
   readonly refused: string[];
@@ -163,7 +163,7 @@ export async function startProvider(
         return refuse(401, 'invalid_client');
     }
     const found = codes.get(form.get('code') ?? '');
-    codes.delete(form.get('code') ?? '');
+    if (provider.fault.careless !== true) codes.delete(form.get('code') ?? '');
     const challenge = createHash('sha256')
       .update(form.get('code_verifier') ?? '')
       .digest('base64url');
