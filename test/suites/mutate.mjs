@@ -25,6 +25,7 @@ const UNITS = [
   'rules-verdict',
   'rules-time-mode',
   'analyse',
+  'limits',
 ];
 const dist = join(root, 'dist/policy');
 /** All that decides; not what only tells (locks), and lists of names. */
