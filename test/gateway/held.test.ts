@@ -2,7 +2,7 @@
  * The bypass corpus with somebody who approves: an approval runs the statement that was shown, for the one who asked, once, while it lasts,
  * and nothing else (I1, DESIGN.md 8, 9). Asked of the database: each statement puts a number of its own into the ledger.
  */
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { serialize, WireClient } from '../support/wire-client.ts';
 import { type Caller, type Ground, ground, say } from './held-ground.ts';
 import { bytesOf } from './model-steps.ts';
@@ -581,3 +581,47 @@ it.each(['true', 'on', '1', 'yes', 'database', 'DATABASE', 't', 'tr'])(
     expect(rows[0].n).toBe(0);
   },
 );
+
+describe('a reason that the rule asks for', () => {
+  const ASKS = `version: 1
+rules:
+  - { name: inserts, match: { classes: [insert] }, effect: hold, ticket_required: true }
+`;
+  const idIn = (client: WireClient): string =>
+    /HP-\w+/.exec(client.messages.map(({ bytes }) => bytes.toString()).join(' '))?.[0] ?? '';
+
+  it('is asked for at once, and nobody can approve before; the retry that brings it joins and waits', async () => {
+    const asks = await g.gateway({ policyText: ASKS });
+    const n = fresh();
+    const client = await connect({}, 'cred_cursor', asks);
+    expect(await answer(client, into(n))).toEqual(PENDING);
+    expect(client.messages.map(({ bytes }) => bytes.toString()).join()).toContain(
+      'needs a reason that names a ticket',
+    );
+    const id = idIn(client);
+    expect(await g.approve(id)).toMatchObject({ kind: 'refused', why: 'reason-needed' });
+    // A reason without a ticket is none.
+    expect(await answer(client, `Q /* reason: because */ insert into ledger values (${n})`)).toEqual(PENDING);
+    say(client, `Q /* reason: OPS-7, clean-up */ insert into ledger values (${n})`);
+    await vi.waitFor(async () =>
+      expect(await g.approve(id)).toMatchObject({ kind: 'settled', request: { purpose: 'OPS-7, clean-up' } }),
+    );
+    expect(await client.ready()).toEqual(['C:INSERT 0 1', 'Z:I']);
+    expect(await g.entries(n)).toBe(1);
+  });
+
+  it('may be said for the session, in the extended protocol too', async () => {
+    const asks = await g.gateway({ policyText: ASKS });
+    const n = fresh();
+    const client = await connect({ 'holdpoint.reason': 'OPS-8' }, 'cred_cursor', asks);
+    client.send(
+      serialize.parse({ text: `insert into ledger values (${n})` }),
+      serialize.bind({}),
+      serialize.execute({}),
+      serialize.sync(),
+    );
+    const { id } = await g.card(`(${n})`);
+    expect(await g.approve(id)).toMatchObject({ request: { purpose: 'OPS-8' } });
+    expect((await client.ready()).at(-2)).toBe('C:INSERT 0 1');
+  });
+});
