@@ -5,8 +5,6 @@
 import { join } from 'node:path';
 import { type Logger, pino } from 'pino';
 import { createDesk } from './approvals/desk.ts';
-import type { Desk } from './approvals/types.ts';
-import { createBot } from './bot/index.ts';
 import type { Config, TargetSettings } from './config.ts';
 import { createConsole } from './console/server.ts';
 import { DEMO_APPROVER, demoAgent, endDemoAgent, startShop } from './demo.ts';
@@ -23,6 +21,7 @@ import type { Judge } from './gateway/types.ts';
 import { createAccess, createIdentity } from './identity/index.ts';
 import { createDirectory, loginKey } from './identity/roles.ts';
 import { createSignIn } from './identity/sign-in.ts';
+import { createSlackLinking } from './identity/slack-link.ts';
 import type { ApproverRecord } from './identity/types.ts';
 import { highest, levelsOf } from './levels.ts';
 import { faultNotices, identityNotices, moved, targetNotices } from './notices.ts';
@@ -36,6 +35,7 @@ import { checkListen, listenFrom } from './ports.ts';
 import { loadSigningKey } from './recordings/keys.ts';
 import { createRecorder } from './recordings/recorder.ts';
 import { keptSecret, makeDirectory, readPrivate, secretText, writePrivate } from './secrets.ts';
+import { slackBot } from './slack.ts';
 import { openStore } from './store/store.ts';
 
 /** What `holdpoint start` prints. `agentUrl` holds the demo agent's credential, `link` a one-time console link. */
@@ -161,21 +161,32 @@ async function compose(
   if (first === undefined || approver === undefined)
     throw new Error('There is no target. Name one in holdpoint.yaml or with --target.');
 
+  const linking = createSlackLinking(
+    Buffer.from(await store.meta.getOrCreate('slack-link-key', () => secretText(32)), 'base64url'),
+    now,
+  );
   const bot =
     config.slack === null
       ? null
-      : await startBot(config, config.slack, {
+      : await slackBot(config, config.slack, {
           desk,
           outbox: store.outbox,
-          links: store.links,
-          counter: null,
-          approvers,
-          isSuspended: (keys) => identity.isSuspended(keys),
           sessions: recorder.sessions,
+          links: store.links,
+          linking,
+          access,
+          approvers,
+          counter: null,
+          isSuspended: (keys) => identity.isSuspended(keys),
+          targets: placed.map(({ target }) => target.name),
+          policyOf: (name) => {
+            const one = placed.find(({ target }) => target.name === name);
+            const change = editor.view(name)?.change ?? null;
+            return one === undefined ? null : { held: one.policy.current(), change };
+          },
           log,
           now,
         });
-  if (bot !== null) stops.push(() => bot.stop());
 
   const levels = levelsOf(config);
   const gateway = createGateway({
@@ -219,9 +230,16 @@ async function compose(
   });
   stops.push(() => editor.close());
 
+  // Last of those that people reach: it answers from all of the above.
+  if (bot !== null) {
+    stops.push(() => bot.stop());
+    await bot.start();
+  }
+
   const console = createConsole({
     access,
     signIn,
+    slackLinking: bot === null ? null : linking,
     people: {
       suspensions: () => store.credentials.listSuspensions(),
       suspend: async (id, by) => {
@@ -394,31 +412,4 @@ function keptChanges(pathOf: (target: string) => string) {
     },
     save: (target: string, change: PolicyChange) => writePrivate(pathOf(target), JSON.stringify(change)),
   };
-}
-
-async function startBot(
-  config: Config,
-  slack: NonNullable<Config['slack']>,
-  parts: {
-    readonly desk: Desk;
-    readonly approvers: readonly ApproverRecord[];
-    readonly isSuspended: (keys: readonly (string | null)[]) => boolean;
-    readonly log: Logger;
-    readonly now: () => number;
-  } & Pick<Parameters<typeof createBot>[0], 'counter' | 'links' | 'outbox' | 'sessions'>,
-) {
-  const { approvers, isSuspended, ...rest } = parts;
-  const one = (is: (approver: ApproverRecord) => boolean) => approvers.find(is) ?? null;
-  const bot = await createBot({
-    ...rest,
-    config: { ...slack, port: { host: slack.host, port: slack.port }, publicUrl: config.publicUrl },
-    approvers: {
-      bySlackId: (id) => one(({ slackId }) => slackId === id),
-      byEmail: (email) => one((approver) => approver.email === email),
-      byId: (id) => one((approver) => approver.id === id),
-      isSuspended,
-    },
-  });
-  await bot.start();
-  return bot;
 }

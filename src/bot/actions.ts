@@ -1,5 +1,6 @@
 /** Taps: acknowledge, find out who it is now, let the desk decide, tell the loser why, refresh the card (SLACK.md "A tap"). */
 import type { ApprovalRequest } from '../approvals/types.ts';
+import { deciders } from './access.ts';
 import { type Answer, type Listener, record, text } from './answers.ts';
 import { needsFullView } from './cards.ts';
 import type { Delivery, Place } from './delivery.ts';
@@ -32,23 +33,26 @@ export interface Actions {
   deny(body: unknown): Promise<void>;
   view(body: unknown): Promise<void>;
   count(body: unknown): Promise<void>;
+  /** By its owner. */
+  withdraw(body: unknown): Promise<void>;
   denyReason(body: unknown): Promise<void>;
   approveFromModal(body: unknown): Promise<void>;
   decide(tap: Tap, effect: 'approve' | 'deny', reason: string | null): Promise<void>;
+  takeBack(id: string, listener: Listener, teamId: string | null): Promise<void>;
 }
 
 const NOT_OURS = 'That button is not one of this installation’s. Nothing was decided.';
 const STORE_DOWN = 'Holdpoint cannot reach its store right now. Nothing was decided; please try again.';
 
 export function createActions(
-  deps: Pick<BotDeps, 'desk' | 'config' | 'counter' | 'log'> & {
+  deps: Pick<BotDeps, 'desk' | 'config' | 'counter' | 'log' | 'now'> & {
     readonly api: SlackApi;
     readonly tapper: Tapper;
     readonly delivery: Delivery;
     readonly answer: Answer;
   },
 ): Actions {
-  const { api, answer, config, counter, delivery, desk, log, tapper } = deps;
+  const { api, answer, config, counter, delivery, desk, log, now, tapper } = deps;
 
   async function decide(tap: Tap, effect: 'approve' | 'deny', reason: string | null): Promise<void> {
     const request = await find(tap.value.id);
@@ -81,6 +85,20 @@ export function createActions(
       case 'unavailable':
         return await refuse(tap, result.sentence);
     }
+  }
+
+  async function takeBack(id: string, to: Listener, teamId: string | null): Promise<void> {
+    const who = await tapper.person(to.userId, teamId);
+    if (who.kind === 'refused') return await answer(to, who.sentence);
+    const result = await desk.withdraw({ id, by: who.person, note: null });
+    log.info({ request: id, by: who.person.id, result: result.kind }, 'withdraw');
+    const done = result.kind === 'settled' || result.kind === 'counted';
+    await answer(
+      to,
+      done
+        ? `${result.request.id} is withdrawn: nobody is asked any more, it does not run.`
+        : result.sentence,
+    );
   }
 
   /** On a connection of its own, for as long as its time limit allows: one count of a request at a time. */
@@ -136,6 +154,7 @@ export function createActions(
 
   return {
     decide,
+    takeBack,
     async approve(body) {
       const tap = cardTap(body, decodeValue(text(action(body), 'value')));
       if (tap === null) return await answer(listener(body), NOT_OURS);
@@ -156,12 +175,20 @@ export function createActions(
     async view(body) {
       const tap = cardTap(body, decodeValue(text(action(body), 'value')));
       if (tap === null) return await answer(listener(body), NOT_OURS);
-      await open(body, tap, (request) => fullSqlModal(request, memory(tap), config.publicUrl));
+      await open(body, tap, (request) =>
+        fullSqlModal(request, memory(tap), { publicUrl: config.publicUrl, now: now() }),
+      );
     },
     async count(body) {
       const tap = cardTap(body, decodeValue(text(action(body), 'value')));
       if (tap === null) return await answer(listener(body), NOT_OURS);
       await count(tap);
+    },
+    async withdraw(body) {
+      const value = decodeValue(text(action(body), 'value'));
+      const to = listener(body);
+      if (value === null) return await answer(to, NOT_OURS);
+      await takeBack(value.id, to, teamId(body));
     },
     async denyReason(body) {
       const tap = modalTap(body);
@@ -176,11 +203,6 @@ export function createActions(
   };
 }
 
-/** Groups whose members may decide it, once escalated too. */
-export function deciders({ terms }: ApprovalRequest): readonly string[] {
-  return [...new Set([...terms.approverGroups, ...(terms.escalation?.groups ?? [])])];
-}
-
 function action(body: unknown): unknown {
   const list = record(body)?.['actions'];
   return Array.isArray(list) ? list[0] : null;
@@ -190,6 +212,7 @@ function listener(body: unknown): Listener {
     userId: text(body, 'user', 'id') ?? '',
     channel: text(body, 'channel', 'id') ?? text(body, 'container', 'channel_id'),
     responseUrl: text(body, 'response_url'),
+    teamId: teamId(body),
   };
 }
 /** The team a person belongs to, not the one where the channel lives: in a shared channel they differ. */
@@ -213,7 +236,7 @@ function modalTap(body: unknown): Tap | null {
   const channel = memory.channel === '' ? null : memory.channel;
   return {
     value: memory.value,
-    listener: { userId: text(body, 'user', 'id') ?? '', channel, responseUrl: null },
+    listener: { userId: text(body, 'user', 'id') ?? '', channel, responseUrl: null, teamId: teamId(body) },
     teamId: teamId(body),
     place: memory.ts === null || channel === null ? null : { channel, ts: memory.ts },
   };

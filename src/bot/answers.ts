@@ -11,12 +11,18 @@ export interface Listener {
   readonly userId: string;
   readonly channel: string | null;
   readonly responseUrl: string | null;
+  readonly teamId: string | null;
 }
 export type Answer = (to: Listener, message: string | Message) => Promise<void>;
 
 const TIMEOUT_MS = 10_000;
 
-export function createAnswer(api: SlackApi, log: BotLog): Answer {
+/** `atHome`: App Home has neither channel nor response URL; what is to be said to its reader is said there. */
+export function createAnswer(
+  api: SlackApi,
+  log: BotLog,
+  atHome: (to: Listener, sentence: string) => Promise<void>,
+): Answer {
   return async (to, message) => {
     const body =
       typeof message === 'string'
@@ -24,7 +30,7 @@ export function createAnswer(api: SlackApi, log: BotLog): Answer {
         : message;
     // A command may come from a channel the bot is not in: its response URL is the way that always works.
     if (to.responseUrl !== null && (await respond(to.responseUrl, body))) return;
-    if (to.channel === null) return;
+    if (to.channel === null) return await atHome(to, typeof message === 'string' ? message : message.text);
     await api
       .call('chat.postEphemeral', {
         channel: to.channel,

@@ -1,25 +1,31 @@
 /** `/hoop …`: ephemeral, under the same authoriser as the buttons (SLACK.md "Commands"). */
-import type { ApprovalRequest } from '../approvals/types.ts';
-import { headline, needsConfirm, stateSentence } from '../approvals/words.ts';
+import type { ApprovalRequest, Person } from '../approvals/types.ts';
+import { needsConfirm, stateSentence } from '../approvals/words.ts';
+import { deciders, isOf } from './access.ts';
 import type { Actions } from './actions.ts';
 import { type Answer, type Listener, text } from './answers.ts';
-import { type Block, context, date, type Message, mrkdwn, own, plain, section } from './blocks.ts';
+import { section } from './blocks.ts';
 import { needsFullView, renderCard } from './cards.ts';
 import { parseRequestId } from './ids.ts';
+import { linkMessage, pendingMessage, policyMessage, SHOWN, sessionsMessage } from './listings.ts';
 import type { ApproverResult, Tapper } from './tapper.ts';
-import { counted, escaped, oneLine } from './text.ts';
-import type { BotDeps, SessionRow } from './types.ts';
+import { escaped, oneLine } from './text.ts';
+import type { BotDeps } from './types.ts';
 
 const HELP = [
   '/hoop sessions [@alice or e-mail] [24h, 7d]: recorded sessions',
   '/hoop pending: requests that wait for a decision',
   '/hoop show HP-7Q2F: one request',
   '/hoop approve HP-7Q2F · /hoop deny HP-7Q2F reason: decide',
+  '/hoop withdraw HP-7Q2F: take back a request of yours',
+  '/hoop policy [target]: what waits, and who changed that last (approvers)',
+  '/hoop link: tie your Slack account to who you are at the console',
   '/hoop help: this',
 ].join('\n');
 const APPROVERS_ONLY = 'Only approvers see what belongs to others. Try it without a name, for your own.';
 const STORE_DOWN = 'Holdpoint cannot reach its store right now. Please try again in a moment.';
-const SHOWN = 15;
+const NO_CONSOLE =
+  'The console of this installation has no address that people can open. Ask whoever runs Holdpoint to set HOLDPOINT_PUBLIC_URL, or to list you by Slack id.';
 const WEEK_MS = 7 * 24 * 3_600_000;
 
 interface Call {
@@ -29,13 +35,13 @@ interface Call {
 }
 
 export function createCommands(
-  deps: Pick<BotDeps, 'desk' | 'config' | 'sessions' | 'now'> & {
+  deps: Pick<BotDeps, 'desk' | 'config' | 'linking' | 'policies' | 'sessions' | 'now'> & {
     readonly tapper: Tapper;
     readonly actions: Actions;
     readonly answer: Answer;
   },
 ): (body: unknown) => Promise<void> {
-  const { actions, answer, config, desk, now, sessions, tapper } = deps;
+  const { actions, answer, config, desk, linking, now, policies, sessions, tapper } = deps;
 
   async function listSessions(call: Call): Promise<void> {
     const caller = await tapper.member(call.to.userId, call.teamId);
@@ -82,8 +88,13 @@ export function createCommands(
     return { kind: 'unknown', sentence: 'Name a person by @mention or e-mail: /hoop sessions @alice' };
   }
 
-  async function approver(call: Call): Promise<ApproverResult> {
-    return await tapper.approver(call.to.userId, call.teamId);
+  async function approver(call: Call, ...requests: readonly ApprovalRequest[]): Promise<ApproverResult> {
+    const wanted = [...new Set(requests.flatMap(deciders))].slice(0, 50);
+    return await tapper.approver(call.to.userId, call.teamId, wanted);
+  }
+  async function personOf(call: Call): Promise<Person | null> {
+    const found = await tapper.person(call.to.userId, call.teamId);
+    return found.kind === 'person' ? found.person : null;
   }
 
   /** An approver sees all that wait, anybody else their own. */
@@ -91,10 +102,11 @@ export function createCommands(
     const caller = await tapper.member(call.to.userId, call.teamId);
     if (caller.kind === 'refused') return await answer(call.to, caller.sentence);
     const all = await desk.list({ states: ['pending'], limit: 100 });
+    const me = await personOf(call);
     const seen =
-      (await approver(call)).kind === 'approver'
+      (await approver(call, ...all)).kind === 'approver'
         ? all
-        : all.filter((each) => isOf(each, caller.member.email));
+        : all.filter((each) => isOf(each, me, caller.member));
     await answer(call.to, pendingMessage(seen));
   }
 
@@ -109,9 +121,9 @@ export function createCommands(
     if (id === null) return await answer(call.to, `Which request? For example: /hoop ${effect} HP-7Q2F`);
     const reason = call.words.slice(1).join(' ').trim();
     // Before anything is said of the request; asked once more when it is decided.
-    const who = await approver(call);
-    if (who.kind === 'refused') return await answer(call.to, who.sentence);
     const request = await desk.get(id);
+    const who = await approver(call, ...(request === null ? [] : [request]));
+    if (who.kind === 'refused') return await answer(call.to, who.sentence);
     if (request === null) return await answer(call.to, `There is no request ${id}.`);
     // What asks twice on the card, or cannot be shown whole, is not approved by a line of text.
     if (
@@ -130,6 +142,44 @@ export function createCommands(
       await answer(call.to, `${id}: ${stateSentence(after, now())}`);
   }
 
+  async function withdraw(call: Call): Promise<void> {
+    const id = parseRequestId(call.words[0] ?? '');
+    if (id === null) return await answer(call.to, 'Which request? For example: /hoop withdraw HP-7Q2F');
+    await actions.takeBack(id, call.to, call.teamId);
+  }
+
+  async function policy(call: Call): Promise<void> {
+    const who = await approver(call);
+    if (who.kind === 'refused') return await answer(call.to, who.sentence);
+    const [named] = call.words;
+    const wanted = named === undefined ? policies.targets : [named];
+    const found = wanted.map((target) => policies.describe(target)).filter((one) => one !== null);
+    if (found.length === 0) {
+      const all = policies.targets.slice(0, 20).map((one) => oneLine(one, 60));
+      return await answer(call.to, `There is no such target. There are: ${all.join(', ')}`);
+    }
+    await answer(call.to, policyMessage(found));
+  }
+
+  async function link(call: Call): Promise<void> {
+    const caller = await tapper.member(call.to.userId, call.teamId);
+    if (caller.kind === 'refused') return await answer(call.to, caller.sentence);
+    const { userId, name } = caller.member;
+    const teamId = call.teamId ?? '';
+    const [confirmed] = call.words;
+    if (confirmed !== undefined) {
+      const linked = await linking.finish(confirmed, teamId, userId);
+      return await answer(
+        call.to,
+        linked === null
+          ? 'That is not what the console gave you for this Slack account, or it is older than ten minutes. Start again: /hoop link'
+          : `Your Slack account is linked: you are ${oneLine(linked, 80)} here.`,
+      );
+    }
+    const url = linking.begin({ teamId, userId, name: oneLine(name, 80) });
+    await answer(call.to, url === null ? NO_CONSOLE : linkMessage(url));
+  }
+
   /** The request that the command names, when the caller may see it. Answers and gives null otherwise. */
   async function named(call: Call): Promise<ApprovalRequest | null> {
     const id = parseRequestId(call.words[0] ?? '');
@@ -140,7 +190,9 @@ export function createCommands(
     }
     const request = id === null ? null : await desk.get(id);
     const allowed =
-      request !== null && (isOf(request, caller.member.email) || (await approver(call)).kind === 'approver');
+      request !== null &&
+      (isOf(request, await personOf(call), caller.member) ||
+        (await approver(call, request)).kind === 'approver');
     if (request !== null && allowed) return request;
     await answer(call.to, `There is no such request that you may see. Try /hoop pending.`);
     return null;
@@ -153,6 +205,7 @@ export function createCommands(
         userId: text(body, 'user_id') ?? '',
         channel: text(body, 'channel_id'),
         responseUrl: text(body, 'response_url'),
+        teamId: text(body, 'team_id'),
       },
       teamId: text(body, 'team_id'),
       words,
@@ -169,6 +222,12 @@ export function createCommands(
           return await decide(call, 'approve');
         case 'deny':
           return await decide(call, 'deny');
+        case 'withdraw':
+          return await withdraw(call);
+        case 'policy':
+          return await policy(call);
+        case 'link':
+          return await link(call);
         case '':
         case 'help':
           return await answer(call.to, { text: escaped(HELP, 1000), blocks: [section(HELP, 'help')] });
@@ -184,69 +243,9 @@ export function createCommands(
   };
 }
 
-function isOf(request: ApprovalRequest, email: string | null): boolean {
-  return email !== null && request.requester.ownerEmail?.toLowerCase() === email;
-}
-
 /** `24h`, `7d`: milliseconds; at most a year. */
 function span(word: string): number | null {
   const [, count, unit] = /^([1-9][0-9]{0,3})([hd])$/.exec(word) ?? [];
   if (count === undefined) return null;
   return Math.min(Number(count) * (unit === 'h' ? 3_600_000 : 86_400_000), 366 * 86_400_000);
-}
-
-function sessionsMessage(owner: string, rows: readonly SessionRow[], publicUrl: string | null): Message {
-  if (rows.length === 0) {
-    const none = `No sessions of ${oneLine(owner, 200)} in that time.`;
-    return { text: escaped(none, 400), blocks: [section(none, 'sessions')] };
-  }
-  const title = `Sessions of ${oneLine(owner, 200)}${rows.length > SHOWN ? `, the latest ${SHOWN}` : ''}`;
-  const blocks: Block[] = [section(title, 'sessions')];
-  rows.slice(0, SHOWN).forEach((row, index) => {
-    blocks.push(sessionBlock(row, publicUrl, index));
-    blocks.push(
-      context([mrkdwn(own`${date(row.startedAt)}`), plain(sessionCounts(row), 300)], `counts${index}`),
-    );
-  });
-  return { text: escaped(title, 400), blocks };
-}
-function sessionBlock(row: SessionRow, publicUrl: string | null, index: number): Block {
-  const person = row.ownerName ?? row.ownerEmail ?? row.subject;
-  const name = oneLine(row.agent === null ? person : `${row.agent} for ${person}`, 150);
-  const where = `${oneLine(row.environment, 40)}/${oneLine(row.target, 60)}`;
-  const id = oneLine(row.id, 80);
-  const link =
-    publicUrl === null
-      ? { type: 'text', text: `holdpoint session ${id}`, style: { code: true } }
-      : {
-          type: 'link',
-          url: `${publicUrl.replace(/\/+$/, '')}/sessions/${encodeURIComponent(row.id)}`,
-          text: id,
-        };
-  return {
-    type: 'rich_text',
-    block_id: `session${index}`,
-    elements: [
-      { type: 'rich_text_section', elements: [{ type: 'text', text: `${name} on ${where} · ` }, link] },
-    ],
-  };
-}
-function sessionCounts(row: SessionRow): string {
-  const state = row.endedAt === null ? 'open' : 'ended';
-  const counts = `${row.held} held, ${row.denied} denied, ${counted(row.errors, 'error')}`;
-  return `${state} · ${counted(row.statements, 'statement')}, ${counts}`;
-}
-
-export function pendingMessage(requests: readonly ApprovalRequest[]): Message {
-  if (requests.length === 0)
-    return { text: 'Nothing waits.', blocks: [section('Nothing waits for a decision.', 'pending')] };
-  const title = `${counted(requests.length, 'request')} waiting`;
-  const blocks: Block[] = [section(title, 'pending')];
-  for (const request of requests.slice(0, SHOWN)) {
-    blocks.push(section(oneLine(headline(request), 400), `pending:${request.id}`));
-    blocks.push(context([mrkdwn(own`Expires ${date(request.expiresAt)}`)], `expiry:${request.id}`));
-  }
-  if (requests.length > SHOWN)
-    blocks.push(section(`and ${requests.length - SHOWN} more: holdpoint pending`, 'more'));
-  return { text: escaped(title, 200), blocks };
 }

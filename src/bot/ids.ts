@@ -10,6 +10,8 @@ export const ACTION = {
   view: 'hp_view',
   open: 'hp_open',
   count: 'hp_count',
+  withdraw: 'hp_withdraw',
+  suspend: 'hp_suspend',
 } as const;
 export const CALLBACK = { deny: 'hp_deny_reason', full: 'hp_full_sql' } as const;
 export const REASON_BLOCK = 'hp_reason';

@@ -27,11 +27,11 @@ export async function createBot(deps: BotDeps): Promise<Bot> {
   const matchEmail = config.matchEmail === true;
   const tapper = createTapper({ ...deps, api, groups, matchEmail, ownTeam: team });
   const owners = createOwners({ api, links: deps.links, matchEmail, ownTeam: team, log });
-  const answer = createAnswer(api, log);
+  const home = createHome({ desk, log, now: deps.now, api, tapper });
+  const answer = createAnswer(api, log, (to, sentence) => home.show(to.userId, to.teamId, sentence));
   const delivery = createDelivery({ ...deps, api, groups, owners });
-  const actions = createActions({ desk, config, counter: deps.counter, log, api, tapper, delivery, answer });
+  const actions = createActions({ ...deps, api, tapper, delivery, answer });
   const command = createCommands({ ...deps, tapper, actions, answer });
-  const home = createHome({ desk, log, api, tapper });
   const taps = new PQueue({ concurrency: TAPS_AT_ONCE });
 
   const link = createLink(deps);
@@ -57,13 +57,15 @@ export async function createBot(deps: BotDeps): Promise<Bot> {
     void taps.add(async () => {
       try {
         await work(body);
+        if (work !== actions.view) await home.touch(userOf(body), teamOf(body));
       } catch (error) {
         log.error({ why: error instanceof Error ? error.name : 'unknown' }, 'a tap failed');
         await answer(
           {
-            userId: text(body, 'user', 'id') ?? text(body, 'user_id') ?? '',
+            userId: userOf(body),
             channel: text(body, 'channel', 'id') ?? text(body, 'channel_id'),
             responseUrl: text(body, 'response_url'),
+            teamId: teamOf(body),
           },
           'That did not work: something failed inside Holdpoint. Look at the card before you try again.',
         );
@@ -84,6 +86,7 @@ export async function createBot(deps: BotDeps): Promise<Bot> {
   onAction(ACTION.deny, actions.deny);
   onAction(ACTION.view, actions.view);
   onAction(ACTION.count, actions.count);
+  onAction(ACTION.withdraw, actions.withdraw);
   onAction(ACTION.open, async () => {});
   onView(CALLBACK.deny, actions.denyReason);
   onView(CALLBACK.full, actions.approveFromModal);
@@ -91,7 +94,7 @@ export async function createBot(deps: BotDeps): Promise<Bot> {
     await ack();
     later(command, body);
   });
-  app.event('app_home_opened', async ({ body }) => later(home, body));
+  app.event('app_home_opened', async ({ body }) => later(home.opened, body));
 
   let port: number | null = null;
   return {
@@ -135,6 +138,13 @@ function createLink({ config, log, now }: BotDeps): Link {
       'Slack needs either an app token (SLACK_APP_TOKEN, Socket Mode) or a signing secret (SLACK_SIGNING_SECRET, HTTP). Set one of them.',
     );
   return createHttpLink(config, config.signingSecret, log, now);
+}
+
+function userOf(body: unknown): string {
+  return text(body, 'user', 'id') ?? text(body, 'user_id') ?? '';
+}
+function teamOf(body: unknown): string | null {
+  return text(body, 'user', 'team_id') ?? text(body, 'team', 'id') ?? text(body, 'team_id');
 }
 
 /** Our workspace's id, asked once Slack answers; a failure is not remembered. */

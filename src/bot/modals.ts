@@ -1,7 +1,8 @@
 /** Modals: the whole SQL (with Approve, when it can be shown whole) and a deny reason in words. */
 import type { ApprovalRequest } from '../approvals/types.ts';
-import { who } from '../approvals/words.ts';
+import { stateSentence } from '../approvals/words.ts';
 import { type Block, plain, preformatted, section } from './blocks.ts';
+import { factsBlock } from './facts.ts';
 import {
   CALLBACK,
   clientMessageId,
@@ -21,15 +22,17 @@ export interface Modal {
   readonly [key: string]: unknown;
 }
 
-export function fullSqlModal(request: ApprovalRequest, memory: ModalMemory, publicUrl: string | null): Modal {
+export function fullSqlModal(
+  request: ApprovalRequest,
+  memory: ModalMemory,
+  { publicUrl, now }: { readonly publicUrl: string | null; readonly now: number },
+): Modal {
   const { statement } = request;
   const name = (part: string): string => `${request.id}:${request.version}:${part}`;
   const parts = modalTexts(statement);
   const blocks: Block[] = [
-    section(
-      `${oneLine(statement.verb, 60)} · ${oneLine(who(request), 200)} · ${oneLine(request.target.environment, 60)}/${oneLine(request.target.name, 60)}`,
-      name('about'),
-    ),
+    section(oneLine(stateSentence(request, now), 400), name('state')),
+    factsBlock(request, name('about')),
     section(
       `${thousands(statement.bytes)} bytes · ${thousands(statement.statementCount)} in number · SHA-256 ${statement.sha256}`,
       name('digest'),

@@ -68,15 +68,17 @@ export function createTapper(deps: {
     if (found.kind === 'refused') return found;
     const who = found.member;
     let link: LinkedOwner | null;
+    let byLogin: ApproverLike | null = null;
     try {
       link = await links.ownerOf(teamId ?? '', userId);
+      if (link !== null && approvers.byId(link.id) === null) byLogin = await approvers.byLogin(link.id);
     } catch {
       return { kind: 'refused', sentence: STORE_DOWN };
     }
     const bySlack = approvers.bySlackId(userId);
     // An entry with a Slack id is that account's alone, whatever address another one has.
     const byEmail = who.email === null ? null : approvers.byEmail(who.email);
-    const byLink = link === null ? null : approvers.byId(link.id);
+    const byLink = link === null ? null : (approvers.byId(link.id) ?? byLogin);
     const entries = [...new Set([bySlack, byEmail, byLink])].filter((one) => one !== null);
     const foreign = entries.some((one) => one.slackId !== null && one.slackId !== userId);
     const addresses = new Set([...entries.map((one) => one.email), link?.id ?? null].filter(isFilled));

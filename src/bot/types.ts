@@ -41,6 +41,8 @@ export interface Approvers {
   bySlackId(id: string): ApproverLike | null;
   byEmail(email: string): ApproverLike | null;
   byId(id: string): ApproverLike | null;
+  /** By a login at the console that stands. */
+  byLogin(id: string): Promise<ApproverLike | null>;
   /** Whoever goes by one of these keys may do nothing. */
   isSuspended(keys: readonly (string | null)[]): boolean;
 }
@@ -54,6 +56,30 @@ export interface LinkedOwner {
   /** Owner.id, Approver.id. */
   readonly id: string;
   readonly name: string;
+}
+
+/** Port: the console's part of making a link. */
+export interface Linking {
+  /** The address that this account is given, and nobody else; null: the console has none that people can open. */
+  begin(account: { readonly teamId: string; readonly userId: string; readonly name: string }): string | null;
+  /** Ties this account to whom the console confirmed, and names them; null: it did not, or not for this account. */
+  finish(confirmed: string, teamId: string, userId: string): Promise<string | null>;
+}
+
+/** Port: the policy in force. */
+export interface Policies {
+  readonly targets: readonly string[];
+  describe(target: string): PolicySummary | null;
+}
+export interface PolicySummary {
+  readonly target: string;
+  readonly version: string;
+  readonly preset: string;
+  /** Nothing of the defaults is enforced. */
+  readonly observed: boolean;
+  readonly defaults: readonly { readonly name: string; readonly effect: string }[];
+  readonly rules: readonly { readonly name: string; readonly effect: string; readonly observed: boolean }[];
+  readonly change: { readonly at: number; readonly author: string | null } | null;
 }
 
 /** What `/hoop sessions` lists; structural subset of recordings' SessionSummary. */
@@ -132,6 +158,8 @@ export interface BotDeps {
   /** null: nobody can count; there is no button then. */
   readonly counter: Counter | null;
   readonly links: Links;
+  readonly linking: Linking;
+  readonly policies: Policies;
   readonly log: BotLog;
   readonly now: () => number;
 }

@@ -18,6 +18,7 @@ import type { Html } from './html/sql.ts';
 import { registerPeoplePages } from './people.ts';
 import { registrar } from './routes.ts';
 import { requestsFor, seesRequest, seesSession, sessionsFor } from './scope.ts';
+import { registerSlackLink } from './slack-link.ts';
 import type { ConsoleOptions } from './types.ts';
 
 type Flash = NonNullable<Frame['flash']>;
@@ -216,6 +217,7 @@ export function createPages(
           terminalPage(callerOf(c), `holdpoint login ${url(`/login/${link}`)}`),
         );
   });
+  registerSlackLink(on, options, callerOf, (c, body) => show(c, { title: 'Slack account', tab: null }, body));
   registerPeoplePages(
     on,
     options,

@@ -27,6 +27,8 @@ export const ROUTES = {
   'GET /sessions': EVERYONE,
   'GET /sessions/:id': EVERYONE,
   'GET /policy': STAFF,
+  'GET /slack/link/:token': EVERYONE,
+  'POST /slack/link/:token': EVERYONE,
   'GET /terminal': EVERYONE,
   'POST /terminal': EVERYONE,
   'GET /people': ['admin'],

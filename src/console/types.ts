@@ -2,6 +2,7 @@
 import type { Desk } from '../approvals/types.ts';
 import type { Access } from '../identity/access.ts';
 import type { SignIn } from '../identity/sign-in.ts';
+import type { SlackLinking } from '../identity/slack-link.ts';
 import type { Owner, Suspension } from '../identity/types.ts';
 import type { PolicyEditor } from '../policy/live.ts';
 import type { Mistake } from '../policy/rules/types.ts';
@@ -50,6 +51,8 @@ export interface ConsoleOptions {
   /** null: no login by OIDC is configured. */
   readonly signIn: SignIn | null;
   readonly people: People;
+  /** null: there is no Slack. */
+  readonly slackLinking: SlackLinking | null;
   readonly desk: Desk;
   readonly sessions: SessionIndex;
   readonly recorder: Recorder;

@@ -52,6 +52,8 @@ export interface Access {
   /** Logs out. */
   end(secret: string): Promise<boolean>;
   active(): Promise<readonly ActiveAccess[]>;
+  /** Whoever has a login of theirs that stands, with the roles of now; null: none. */
+  standing(personId: string): Promise<Person | null>;
   /** Logs a person out everywhere; how many links, sessions and tokens ended. */
   endAll(personId: string): Promise<number>;
 }
@@ -188,6 +190,15 @@ export function createAccess(options: {
         const via = row.login === null ? ('link' as const) : ('login' as const);
         return [{ personId: row.approverId, name: person.name, kind, via, createdAt, expiresAt }];
       });
+    },
+
+    async standing(personId) {
+      for (const row of await credentials.listAccess(now())) {
+        if (row.approverId !== personId || row.kind === 'link') continue;
+        const person = personOf(row);
+        if (person !== null && !(await isSuspended(person))) return person;
+      }
+      return null;
     },
 
     endAll: (personId) => credentials.revokeAccessOf(personId, now()),

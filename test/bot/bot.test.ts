@@ -1,12 +1,6 @@
 /** The real bot against the strict stand-in for Slack in a process of its own, over both transports. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import {
-  type SentMessage,
-  type SlackStandIn,
-  type SlackState,
-  startSlack,
-  TEAM,
-} from '../support/slack/index.ts';
+import { type SentMessage, type SlackStandIn, type SlackState, startSlack } from '../support/slack/index.ts';
 import { makeRequest, people, type Rig, startRig } from './support.ts';
 
 let slack: SlackStandIn;
@@ -531,13 +525,5 @@ describe('order and restarts', () => {
       return all.every((each) => each !== undefined) && all.map(Number).sort((a, b) => a - b);
     });
     expect(Number(times[2]) - Number(times[0])).toBeGreaterThanOrEqual(1800);
-  });
-
-  it('shows App Home', async () => {
-    rig = await startRig(slack);
-    await connected();
-    await slack.home({ user: 'UDANA' });
-    await slack.until((state) => state.views.some((each) => each.view.type === 'home'));
-    expect(TEAM).toBe('T0HOLD0001');
   });
 });

@@ -268,8 +268,8 @@ describe('hostile text', () => {
         expect(total(message.blocks)).toBeLessThanOrEqual(8000);
         const memory = { value: each, channel: 'C0DB000001', ts: '1.2' };
         const modals = [
-          fullSqlModal(each, memory, null),
-          fullSqlModal(each, memory, OPTIONS.publicUrl),
+          fullSqlModal(each, memory, { ...OPTIONS, publicUrl: null }),
+          fullSqlModal(each, memory, OPTIONS),
           denyModal(each, memory),
         ];
         for (const modal of modals) expect(checkView(modal)).toBeNull();

@@ -194,6 +194,7 @@ describe('who tapped', () => {
         bySlackId: (id) => listed.find((each) => each.slackId === id) ?? null,
         byEmail: (email) => listed.find((each) => each.email === email) ?? null,
         isSuspended: (keys) => keys.includes('suspended@example.com'),
+        byLogin: async (id) => (id === 'login@example.com' ? { ...byEmail, id, email: id } : null),
         byId: (id) => listed.find((each) => each.id === id) ?? null,
       },
       links: linksOf(links),

@@ -1,4 +1,5 @@
 /** A desk and an outbox in memory, with the real ones' promises: settle once, grow by one version, one outbox row a change. */
+import { isOwner } from '../../src/approvals/authorise.ts';
 import type {
   ApprovalRequest,
   DecideResult,
@@ -16,6 +17,7 @@ import type {
   CardRef,
   Links,
   Outbox,
+  PolicySummary,
   SessionRow,
 } from '../../src/bot/types.ts';
 import { draftOf, requestOf } from '../support/request.ts';
@@ -75,7 +77,12 @@ export function makeDesk(): TestDesk {
     decided,
     hold: unused,
     ask: unused,
-    withdraw: unused,
+    async withdraw({ id, by }): Promise<DecideResult> {
+      const request = requests.get(id) ?? null;
+      if (request === null || !isOwner(request, by))
+        return { kind: 'refused', why: 'not-owner', request, sentence: 'Only its owner can do that.' };
+      return { kind: 'settled', request: change(id, { state: 'withdrawn', endedAt: Date.now() }) };
+    },
     explain: unused,
     appraise: unused,
     endIdentity: unused,
@@ -204,10 +211,19 @@ export async function startRig(
     outbox: desk.outbox,
     counter: options.counter ?? null,
     links: linksOf(options.links),
+    linking: {
+      begin: ({ userId }) => (publicUrl === null ? null : `${publicUrl}/slack/link/${userId}`),
+      finish: async (confirmed, _, userId) => (confirmed === `for-${userId}` ? 'Dana' : null),
+    },
+    policies: {
+      targets: ['shop'],
+      describe: (target) => (target === 'shop' ? POLICY : null),
+    },
     approvers: {
       bySlackId: (id) => (id === 'UDANA' ? DANA : null),
       byEmail: (email) => [ERIN, ALICE].find((each) => each.id === email) ?? null,
       isSuspended: (keys) => keys.includes('suspended@example.com'),
+      byLogin: async () => null,
       byId: (id) => [DANA, ERIN, ALICE].find((each) => each.id === id) ?? null,
     },
     sessions: {
@@ -223,6 +239,19 @@ export async function startRig(
   const url = mode === 'http' ? `http://127.0.0.1:${bot.port}/slack/events` : undefined;
   return { desk, log, sessionQueries, url, how: url === undefined ? {} : { url }, stop: () => bot.stop() };
 }
+
+const POLICY: PolicySummary = {
+  target: 'shop',
+  version: '0123456789abcdef',
+  preset: 'guarded',
+  observed: false,
+  defaults: [
+    { name: 'ddl', effect: 'hold' },
+    { name: 'copy', effect: 'deny' },
+  ],
+  rules: [{ name: 'deletes', effect: 'hold', observed: true }],
+  change: { at: NOW, author: 'Erin' },
+};
 
 /** Slack user → owner. */
 export function linksOf(links: Readonly<Record<string, string>> = {}): Links {

@@ -393,6 +393,7 @@ describe('listening', () => {
     access: h.access,
     signIn: null,
     people: { suspensions: async () => [], suspend: nobody, restore: nobody },
+    slackLinking: null,
     desk: h.desk,
     sessions: memorySessions(),
     recorder: memoryRecorder(),

@@ -46,6 +46,7 @@ export async function startConsole(
       suspend: suspensions.suspend,
       restore: suspensions.lift,
     },
+    slackLinking: null,
     desk,
     sessions: memorySessions(),
     recorder: memoryRecorder(EVENTS),

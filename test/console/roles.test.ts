@@ -57,7 +57,7 @@ function ask(name: RouteName, who: { cookie: string; csrf: string } | null, csrf
       ? 'cred_00112233445566778899aabb'
       : 'HP-7Q2F';
   const api = path.startsWith('/api/');
-  return fetch(h.base + path.replace(':id', id).replace(':link', 'hpl_x'), {
+  return fetch(h.base + path.replace(':id', id).replace(':link', 'hpl_x').replace(':token', 'x.y'), {
     method,
     redirect: 'manual',
     headers: {

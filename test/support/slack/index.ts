@@ -126,6 +126,14 @@ export interface SlackStandIn {
     readonly team?: string;
     readonly how?: How;
   }): Promise<readonly Delivered[]>;
+  /** A button of App Home. */
+  tapHome(tap: {
+    readonly viewId: string;
+    readonly action: string;
+    readonly user: string;
+    /** Request that the button is of. */
+    readonly id: string;
+  }): Promise<readonly Delivered[]>;
   submit(submit: {
     readonly viewId: string;
     readonly user: string;
@@ -244,6 +252,7 @@ function drive(child: ChildProcess, base: string): SlackStandIn {
     recycle: () => ask('recycle'),
     removeMessage: (ts) => ask('remove', { ts }),
     tap: (tap) => ask('tap', tap),
+    tapHome: (tap) => ask('tapHome', tap),
     submit: (submit) => ask('submit', submit),
     command: (command) => ask('command', command),
     home: (home) => ask('home', home),

@@ -71,7 +71,6 @@ function textObject(object, max) {
 
 function checkBlocks(blocks) {
   const ids = new Set();
-  const actions = new Set();
   for (const [index, block] of blocks.entries()) {
     const at = `blocks[${index}] (${block?.type})`;
     if (block?.block_id !== undefined) {
@@ -79,7 +78,8 @@ function checkBlocks(blocks) {
       if (ids.has(block.block_id)) return `${at}: block_id used twice`;
       ids.add(block.block_id);
     }
-    const fault = checkBlock(block, actions);
+    // Within a block; two blocks may have the same.
+    const fault = checkBlock(block, new Set());
     if (fault) return `${at}: ${fault}`;
   }
   return null;
@@ -94,6 +94,10 @@ function checkBlock(block, actions) {
     case 'section':
       if (!block.text && !block.fields) return 'neither text nor fields';
       if (block.text && !textObject(block.text, 3000)) return 'text';
+      if (block.accessory) {
+        const fault = checkElement(block.accessory, actions);
+        if (fault) return fault;
+      }
       if (block.fields) {
         if (!Array.isArray(block.fields) || block.fields.length < 1 || block.fields.length > 10)
           return 'fields';

@@ -480,6 +480,27 @@ const OPS = {
       how,
     );
   },
+  tapHome: ({ viewId, action, user, id, team = TEAM, how = {} }) => {
+    const opened = state.views.find((v) => v.id === viewId);
+    const found = opened?.view.blocks
+      .flatMap((b) => [b.accessory, ...(b.elements ?? [])])
+      .find((e) => e?.action_id === action && e.value?.startsWith(`${id}:`));
+    if (!found) throw new Error(`the view has no ${action} for ${id}`);
+    return deliver(
+      'interactive',
+      {
+        type: 'block_actions',
+        team: { id: team, domain: 'hold' },
+        user: person(user, team),
+        api_app_id: 'A0HOLD',
+        container: { type: 'view', view_id: viewId },
+        trigger_id: trigger(user),
+        view: { id: viewId, type: 'home' },
+        actions: [{ type: 'button', action_id: action, action_ts: nextTs(), value: found.value }],
+      },
+      how,
+    );
+  },
   submit: ({ viewId, user, values = {}, team = TEAM, how = {} }) => {
     const opened = state.views.find((v) => v.id === viewId);
     if (!opened) throw new Error('no such view');

@@ -1,0 +1,124 @@
+/** What `/hoop` lists: sessions, pending requests, the policy. */
+import type { ApprovalRequest } from '../approvals/types.ts';
+import { headline } from '../approvals/words.ts';
+import { type Block, context, date, type Message, mrkdwn, own, plain, section } from './blocks.ts';
+import { ACTION } from './ids.ts';
+import { counted, escaped, oneLine } from './text.ts';
+import type { PolicySummary, SessionRow } from './types.ts';
+
+export const SHOWN = 15;
+
+export function sessionsMessage(
+  owner: string,
+  rows: readonly SessionRow[],
+  publicUrl: string | null,
+): Message {
+  if (rows.length === 0) {
+    const none = `No sessions of ${oneLine(owner, 200)} in that time.`;
+    return { text: escaped(none, 400), blocks: [section(none, 'sessions')] };
+  }
+  const title = `Sessions of ${oneLine(owner, 200)}${rows.length > SHOWN ? `, the latest ${SHOWN}` : ''}`;
+  const blocks: Block[] = [section(title, 'sessions')];
+  rows.slice(0, SHOWN).forEach((row, index) => {
+    blocks.push(sessionBlock(row, publicUrl, index));
+    blocks.push(
+      context([mrkdwn(own`${date(row.startedAt)}`), plain(sessionCounts(row), 300)], `counts${index}`),
+    );
+  });
+  return { text: escaped(title, 400), blocks };
+}
+function sessionBlock(row: SessionRow, publicUrl: string | null, index: number): Block {
+  const person = row.ownerName ?? row.ownerEmail ?? row.subject;
+  const name = oneLine(row.agent === null ? person : `${row.agent} for ${person}`, 150);
+  const where = `${oneLine(row.environment, 40)}/${oneLine(row.target, 60)}`;
+  const id = oneLine(row.id, 80);
+  const link =
+    publicUrl === null
+      ? { type: 'text', text: `holdpoint session ${id}`, style: { code: true } }
+      : {
+          type: 'link',
+          url: `${publicUrl.replace(/\/+$/, '')}/sessions/${encodeURIComponent(row.id)}`,
+          text: id,
+        };
+  return {
+    type: 'rich_text',
+    block_id: `session${index}`,
+    elements: [
+      { type: 'rich_text_section', elements: [{ type: 'text', text: `${name} on ${where} · ` }, link] },
+    ],
+  };
+}
+function sessionCounts(row: SessionRow): string {
+  const state = row.endedAt === null ? 'open' : 'ended';
+  const counts = `${row.held} held, ${row.denied} denied, ${counted(row.errors, 'error')}`;
+  return `${state} · ${counted(row.statements, 'statement')}, ${counts}`;
+}
+
+export function linkMessage(url: string): Message {
+  const words =
+    'Log in to the console and confirm that this Slack account is yours. The address is for you alone.';
+  return {
+    text: words,
+    blocks: [
+      section(words, 'link'),
+      {
+        type: 'actions',
+        block_id: 'link:open',
+        elements: [{ type: 'button', action_id: ACTION.open, text: plain('Log in', 75), url }],
+      },
+    ],
+  };
+}
+
+const EFFECTS = [
+  ['hold', 'Waits for approval'],
+  ['mask', 'Masked, which waits until masking is there'],
+  ['deny', 'Refused'],
+] as const;
+
+export function policyMessage(policies: readonly PolicySummary[]): Message {
+  const blocks: Block[] = [];
+  for (const one of policies.slice(0, 8)) {
+    const preset = `preset ${oneLine(one.preset, 40)}${one.observed ? ', observed only' : ''}`;
+    const title = `${oneLine(one.target, 60)} · ${preset} · version ${oneLine(one.version, 20)}`;
+    blocks.push(section(title, `policy:${one.target}`));
+    for (const [effect, label] of EFFECTS) {
+      const rules = one.rules
+        .filter((rule) => rule.effect === effect)
+        .map((rule) => `${oneLine(rule.name, 60)}${rule.observed ? ' (observed)' : ''}`);
+      const classes = one.defaults.filter((each) => each.effect === effect).map((each) => each.name);
+      const parts = [
+        ...(classes.length === 0 ? [] : [`by default ${classes.slice(0, 30).join(', ')}`]),
+        ...(rules.length === 0 ? [] : [`rules ${firstOf(rules, 12)}`]),
+      ];
+      if (parts.length > 0)
+        blocks.push(section(oneLine(`${label}: ${parts.join('; ')}`, 900), `policy:${one.target}:${effect}`));
+    }
+    blocks.push(changeBlock(one));
+  }
+  if (policies.length > 8) blocks.push(section(`and ${policies.length - 8} more: name one`, 'policy:more'));
+  return { text: 'The policy in force', blocks };
+}
+function changeBlock({ target, change }: PolicySummary): Block {
+  const id = `policy:${target}:change`;
+  if (change === null) return context([plain('Not changed since it was started.', 200)], id);
+  const by = change.author === null ? 'through its file' : `by ${oneLine(change.author, 80)}`;
+  return context([plain(`Last changed ${by}`, 200), mrkdwn(own`${date(change.at)}`)], id);
+}
+function firstOf(all: readonly string[], max: number): string {
+  return `${all.slice(0, max).join(', ')}${all.length > max ? ` and ${all.length - max} more` : ''}`;
+}
+
+export function pendingMessage(requests: readonly ApprovalRequest[]): Message {
+  if (requests.length === 0)
+    return { text: 'Nothing waits.', blocks: [section('Nothing waits for a decision.', 'pending')] };
+  const title = `${counted(requests.length, 'request')} waiting`;
+  const blocks: Block[] = [section(title, 'pending')];
+  for (const request of requests.slice(0, SHOWN)) {
+    blocks.push(section(oneLine(headline(request), 400), `pending:${request.id}`));
+    blocks.push(context([mrkdwn(own`Expires ${date(request.expiresAt)}`)], `expiry:${request.id}`));
+  }
+  if (requests.length > SHOWN)
+    blocks.push(section(`and ${requests.length - SHOWN} more: holdpoint pending`, 'more'));
+  return { text: escaped(title, 200), blocks };
+}
