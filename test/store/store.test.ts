@@ -233,7 +233,10 @@ it('of many makers of a shared value one wins', async () => {
 });
 
 it('an operation waits for its turn when more come at once than the pool takes in the time to connect', async () => {
-  const many = Array.from({ length: 200 }, (_, i) => request(`HP-T${i}`));
+  // Of an owner each: openers of one take turns at a lock besides.
+  const many = Array.from({ length: 200 }, (_, i) =>
+    request(`HP-T${i}`, draft(`HP-T${i}`, { requester: { ownerId: `owner-${i}@example.com` } })),
+  );
   const opened = await Promise.all(
     many.map((one) => store.requests.openOrJoin(one, { ...limits, perOwner: 1000, perSession: 1000 })),
   );
