@@ -12,6 +12,7 @@ import { keepPostgres } from './embedded/keep.ts';
 import { lock } from './embedded/lock.ts';
 import { backTest } from './gateway/back-test.ts';
 import { explainOn } from './gateway/explain.ts';
+import { createAppraiser } from './gateway/impact/index.ts';
 import { createJudge } from './gateway/judge/judge.ts';
 import { type PolicyFile, watchPolicyFile } from './gateway/judge/policy-file.ts';
 import { sampleTarget } from './gateway/judge/sample.ts';
@@ -165,6 +166,8 @@ async function compose(
     Buffer.from(await store.meta.getOrCreate('slack-link-key', () => secretText(32)), 'base64url'),
     now,
   );
+  const impact = createAppraiser({ desk, now, log });
+  stops.push(() => impact.close());
   const bot =
     config.slack === null
       ? null
@@ -176,7 +179,7 @@ async function compose(
           linking,
           access,
           approvers,
-          counter: null,
+          counter: impact,
           isSuspended: (keys) => identity.isSuspended(keys),
           targets: placed.map(({ target }) => target.name),
           policyOf: (name) => {
@@ -197,6 +200,7 @@ async function compose(
     identity,
     holdTerms: { ...config.hold, lockedWaitMs: 10_000 },
     where: bot?.where ?? 'the Holdpoint console',
+    impact,
     tls: config.gateway.tls,
     limits: config.gateway.limits,
     fingerprintKey: Buffer.from(

@@ -128,6 +128,8 @@ function ending(row: ApprovalRequest, end: End, at: number): RequestPatch {
         note: 'the connection was lost before the outcome was known',
         endedAt: at,
       };
+    case 'void':
+      return { ...over, state: 'withdrawn', outcome: null, note: end.note ?? null, endedAt: at };
     case 'rolled-back':
     case 'unused':
       return restored(row, at);

@@ -3,6 +3,7 @@ import { authorise } from './authorise.ts';
 import { bundleOf, createBundles, isPart } from './bundle.ts';
 import { Clearances } from './clearance.ts';
 import { normaliseId, randomId } from './ids.ts';
+import { NOTHING_KNOWN } from './impact.ts';
 import { createOwner } from './owner.ts';
 import { createSweep } from './sweep.ts';
 import { plain } from './text.ts';
@@ -16,6 +17,7 @@ import type {
   DeskStore,
   HoldDraft,
   HoldResult,
+  Impact,
   RefusedWhy,
   RequestPatch,
 } from './types.ts';
@@ -226,9 +228,6 @@ export function createDesk(options: DeskOptions): RunningDesk {
         holder: desk,
         ...by,
         ...(purpose ? { purpose } : {}),
-        ...(draft.impact
-          ? { impact: { ...draft.impact, counted: found.request.impact?.counted ?? null } }
-          : {}),
       };
       const request = await store.transition(found.request.id, ['pending'], patch);
       if (request === null) continue;
@@ -260,6 +259,23 @@ export function createDesk(options: DeskOptions): RunningDesk {
       away(error);
     }
     return { kind: 'unavailable' };
+  }
+
+  /** Estimate and count may come in the same moment: each is put to the version that it was read with. */
+  async function appraise(id: string, news: Partial<Impact>): Promise<ApprovalRequest | null> {
+    for (let attempt = 0; attempt < TRIES; attempt += 1) {
+      const request = await store.get(id);
+      if (request?.state !== 'pending') return null;
+      const before = { ...NOTHING_KNOWN, ...request.impact };
+      const impact = { ...before, ...news };
+      if (JSON.stringify(impact) === JSON.stringify(before)) return request;
+      const { version } = request;
+      const told = await store.transition(id, ['pending'], { state: 'pending', impact }, { version });
+      if (told === null) continue;
+      changed(told);
+      return told;
+    }
+    return null;
   }
 
   // ── decide ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -368,11 +384,7 @@ export function createDesk(options: DeskOptions): RunningDesk {
     ask,
     decide: (input) => answered(() => decideNow(input)),
     ...owner,
-    appraise: async (id, impact) => {
-      const request = await store.transition(id, ['pending'], { state: 'pending', impact });
-      if (request !== null) changed(request);
-      return request;
-    },
+    appraise,
     get: (id) => store.get(normaliseId(id)),
     list: (filter) => store.list({ ...filter, heads: true }),
     endIdentity: ends.endIdentity,

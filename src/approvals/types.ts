@@ -95,6 +95,8 @@ export interface Impact {
   readonly dependents: readonly string[];
   /** How long the transaction has been open when it was asked, ms; null: none. */
   readonly transactionMs: number | null;
+  /** It was approved at so many rows, and asks anew since there are more than twice as many by now. */
+  readonly grewFrom?: number | null;
 }
 
 export interface Approver {
@@ -231,10 +233,14 @@ export interface Clearance {
   readonly requestId: string;
   /** Progress inside an open transaction: shown, not terminal. */
   progress(outcome: Outcome): Promise<void>;
-  /** Exactly once. `rolled-back` restores the grant while it has not expired; `lost` spends it (state unknown). */
+  /**
+   * Exactly once. `rolled-back` and `unused` restore the grant while it has not expired; `lost` spends it (state unknown); `void`:
+   * what it was given for is not so any more.
+   */
   finish(end: {
-    readonly kind: 'executed' | 'failed' | 'rolled-back' | 'lost' | 'unused';
+    readonly kind: 'executed' | 'failed' | 'rolled-back' | 'lost' | 'unused' | 'void';
     readonly outcome: Outcome | null;
+    readonly note?: string;
   }): Promise<void>;
 }
 
@@ -316,8 +322,8 @@ export interface Desk {
     readonly by: Person;
     readonly reason: string;
   }): Promise<DecideResult>;
-  /** What is newly known of a pending request's impact; null: not pending any more. */
-  appraise(id: string, impact: Impact): Promise<ApprovalRequest | null>;
+  /** What is newly known of a pending request's impact, put to what was known before; null: not pending any more. */
+  appraise(id: string, impact: Partial<Impact>): Promise<ApprovalRequest | null>;
   get(id: string): Promise<ApprovalRequest | null>;
   list(filter: {
     readonly states?: readonly RequestState[];

@@ -2,9 +2,12 @@
  * The sentences about a request that people read, the same in Slack, console and CLI. Plain text, one line, at most 300
  * characters; what to do next is never what gets cut. What clients are told is in gateway/errors.ts.
  */
+import { MANY_ROWS, rowsOf } from './impact.ts';
 import { filled } from './owed.ts';
 import { clock, named, plain } from './text.ts';
 import type { ApprovalRequest, Decision, Outcome, RefusedWhy, RequestState, Surface } from './types.ts';
+
+export { impactLines } from './impact.ts';
 
 export const SURFACES: Readonly<Record<Surface, string>> = {
   slack: 'in Slack',
@@ -230,15 +233,18 @@ export const DENY_REASONS = [
 ] as const;
 export type DenyCode = (typeof DENY_REASONS)[number]['code'];
 
-/** DDL and whatever touches every row asks once more before it is approved. */
-export function needsConfirm({ statement }: Pick<ApprovalRequest, 'statement'>): boolean {
-  return statement.class === 'ddl' || statement.class === 'truncate' || statement.missingWhere;
+/** DDL, whatever touches every row and what touches very many asks once more before it is approved. */
+export function needsConfirm(request: Pick<ApprovalRequest, 'statement' | 'impact'>): boolean {
+  const { class: kind, missingWhere } = request.statement;
+  return kind === 'ddl' || kind === 'truncate' || missingWhere || (rowsOf(request) ?? 0) > MANY_ROWS;
 }
 
 /** What is asked then: `DROP TABLE prod/orders in production, Cursor for Alice. It touches every row.` */
 export function confirmSentence(request: ApprovalRequest): string {
   const { statement, target } = request;
-  const all = statement.missingWhere || statement.class === 'truncate' ? ' It touches every row.' : '';
+  const every = statement.missingWhere || statement.class === 'truncate';
+  const rows = amount(request);
+  const all = every ? ' It touches every row.' : rows === null ? '' : ` It touches ${rows}.`;
   const place = objects(request) ?? named(target.database, 'database', 40);
   return plain(
     `${verb(request)} ${named(target.name, 'target', 40)}/${place} in ${named(target.environment, 'an unnamed environment', 40)}, ${who(request)}.${all}`,

@@ -1,4 +1,5 @@
 /** The one renderer of a request for Slack: state in, message out, pure (DESIGN.md 13; SLACK.md "Card life"). */
+
 import type { ApprovalRequest } from '../approvals/types.ts';
 import { clientSays, headline, needsConfirm } from '../approvals/words.ts';
 import {

@@ -1,7 +1,7 @@
 /** Who, where and what, in few lines for a phone: bold labels of ours, and beside them foreign text in which nothing is interpreted. */
 import { isLead } from '../approvals/bundle.ts';
 import type { ApprovalRequest } from '../approvals/types.ts';
-import { amount, who } from '../approvals/words.ts';
+import { amount, impactLines, who } from '../approvals/words.ts';
 import { type Block, type Line, lines } from './blocks.ts';
 import { counted, hasUnseen, oneLine } from './text.ts';
 
@@ -11,6 +11,8 @@ export function factsBlock(request: ApprovalRequest, blockId: string): Block {
     { label: 'Where', text: oneLine(targetLine(request), 300) },
     { label: 'What', text: whatLine(request) },
   ];
+  for (const [i, line] of impactLines(request).entries())
+    all.push({ label: i === 0 ? 'Effect' : '·', text: oneLine(line, 300) });
   for (const note of notes(request)) all.push({ label: '⚠️', text: note });
   return lines(all, blockId);
 }

@@ -1,6 +1,6 @@
 /** `holdpoint show ID`: one request in full. The SQL is never cut. */
 import type { ApprovalRequest } from '../approvals/types.ts';
-import { by, clientSays, stateSentence, who } from '../approvals/words.ts';
+import { by, clientSays, impactLines, stateSentence, who } from '../approvals/words.ts';
 import { connect } from './client.ts';
 import type { Cli } from './context.ts';
 import { clock, indented, safe, what } from './text.ts';
@@ -30,6 +30,7 @@ export function describe(request: ApprovalRequest, now: number): string {
     ['touches', statement.relations.join(', ')],
     ['personal data', statement.taggedColumns.join(', ')],
     ['watch out', warnings.join('; ')],
+    ...impactLines(request, now).map((line, i) => [i === 0 ? 'effect' : '', line] as const),
     ['rules', request.rules.join(', ')],
     ['why', request.reason],
     ['decided by', `${groups}${terms.quorum > 1 ? `, ${terms.quorum} of them` : ''}`],

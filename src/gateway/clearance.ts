@@ -86,12 +86,13 @@ export class Approval {
 
   /** Later calls change nothing: the first end that is known stands. */
   finish(
-    kind: 'executed' | 'failed' | 'rolled-back' | 'lost' | 'unused',
+    kind: 'executed' | 'failed' | 'rolled-back' | 'lost' | 'unused' | 'void',
     outcome: Outcome | null,
+    note?: string,
   ): Promise<void> {
     if (this.#finished) return Promise.resolve();
     this.#finished = true;
-    return this.#clearance.finish({ kind, outcome });
+    return this.#clearance.finish({ kind, outcome, ...(note === undefined ? {} : { note }) });
   }
 }
 

@@ -140,6 +140,18 @@ export class SessionContext {
     ];
   }
 
+  /** Of those, what another connection needs to read the same text alike. */
+  meaning(): ReadonlyMap<string, string> {
+    const values = new Map<string, string>();
+    for (const name of ['DateStyle', 'IntervalStyle', 'TimeZone']) {
+      const value = this.reported.get(name);
+      if (value !== undefined) values.set(name, value);
+    }
+    const rows = this.settings.get('row_security');
+    if (rows !== null) values.set('row_security', rows);
+    return values;
+  }
+
   #touch(): void {
     this.#stale = true;
     this.#changedInTransaction = true;

@@ -9,6 +9,7 @@ import { affectsContext, type SessionContext } from './context.ts';
 import type { Asking, Subject } from './draft.ts';
 import { type Failure, toReport } from './errors.ts';
 import type { Gate, GateHost } from './gate.ts';
+import type { Seen } from './impact/index.ts';
 import type { Judging } from './judging.ts';
 import type { Names, Portal, Prepared, Settle } from './names.ts';
 import type { Outcomes } from './outcomes.ts';
@@ -17,7 +18,7 @@ import type { GatewayDeps, GatewayLimits } from './ports.ts';
 import type { SessionRecord } from './record.ts';
 import { type Expected, expected } from './replies.ts';
 import { Run } from './run.ts';
-import type { Judge, Target } from './types.ts';
+import type { Judge, Target, UpstreamLogin } from './types.ts';
 import type { UpstreamLink } from './upstream/connect.ts';
 import { FLUSH, type ServerLink, SYNC, type TransactionStatus } from './upstream/link.ts';
 import { decodeError } from './wire/backend.ts';
@@ -34,6 +35,8 @@ export interface SessionOptions {
   readonly client: Socket;
   readonly address: string;
   readonly upstream: UpstreamLink;
+  /** What `upstream` was opened with. */
+  readonly login: UpstreamLogin;
   readonly recording: SessionRecording;
   readonly applicationName: string | null;
   readonly holdpointSettings: ReadonlyMap<string, string>;
@@ -308,6 +311,22 @@ export class Core {
       snapshotPredates: this.transaction() !== 'idle' && this.context.snapshotPredates,
       reason: this.context.settings.get('holdpoint.reason'),
       applicationName: this.o.applicationName,
+    };
+  }
+
+  seen({ paramTypes }: Subject): Seen {
+    const { context, judging, o } = this;
+    const transaction = this.transaction();
+    const { tempRelations, changed } = context.resolution;
+    const worked = transaction !== 'idle' && this.worked;
+    return {
+      target: o.target,
+      login: o.login,
+      judge: o.judge,
+      context: judging.at(paramTypes, transaction),
+      settings: context.meaning(),
+      approximate: worked || tempRelations.length > 0 || (changed ?? []).length > 0,
+      transactionMs: transaction === 'idle' ? null : this.ages().transaction,
     };
   }
 

@@ -9,6 +9,7 @@ import type { SessionContext } from './context.ts';
 import { type Asking, draft, fingerprint, type Subject } from './draft.ts';
 import { describe, type Failure, toReport } from './errors.ts';
 import { hold, type Interruption } from './hold.ts';
+import type { Growth, Seen } from './impact/index.ts';
 import { asksForRequests, type Judging, refusedSetting } from './judging.ts';
 import { outerStatements, type Plan, relationsOf, taggedColumnsOf, verbOf } from './plan.ts';
 import type { GatewayDeps } from './ports.ts';
@@ -39,6 +40,8 @@ export interface GateHost {
   /** What became of earlier approvals is known at the desk. */
   outcomesKept(): Promise<void>;
   asking(): Asking;
+  /** For a look at the target from another connection. */
+  seen(it: Subject): Seen;
   /** The wait begins: resolves when the client cancels or is gone. */
   holding(): Promise<Interruption>;
   held(): void;
@@ -125,10 +128,11 @@ export class Gate {
     if (this.#host.cancelled()) return this.refuse(subject, { kind: 'cancelled', requestId: null });
     const n = this.#record.statement(subject, 'hold');
     if (n === null) return this.refuse(subject, { kind: 'not-recorded' });
-    // A definition that changed during the wait asks anew, once.
+    // A definition that changed during the wait asks anew, and so does an estimate that grew since it was approved.
     let loose = true;
+    let grew: Growth | null = null;
     for (let attempt = 0; attempt < 3; attempt++) {
-      const end = await this.#hold(subject, n, loose);
+      const end = await this.#hold(subject, n, loose, grew);
       if (end.kind === 'gone') return { kind: 'stop' };
       if (end.kind === 'refused') {
         if (end.request !== null) this.#record.approval(n, end.request, end.failure.kind);
@@ -140,6 +144,12 @@ export class Gate {
       if (!this.#host.stands()) {
         await approval.finish('unused', null);
         return { kind: 'stop' };
+      }
+      grew = end.grant ? await this.#deps.impact.grown(request, subject, this.#host.seen(subject)) : null;
+      if (grew !== null) {
+        await approval.finish('void', null, grewNote(grew));
+        if (!this.#host.stands()) return { kind: 'stop' };
+        continue;
       }
       // From the catalog as it is now: what was shown must be what the names still mean (DESIGN.md 8).
       const { sql } = subject.plan;
@@ -178,19 +188,25 @@ export class Gate {
     return { kind: 'go', permit: { kind: 'verdict', verdict: subject.plan.verdict }, n, plan: subject.plan };
   }
 
-  async #hold(subject: Subject, n: number, loose: boolean): ReturnType<typeof hold> {
+  async #hold(subject: Subject, n: number, loose: boolean, grew: Growth | null): ReturnType<typeof hold> {
     const { deps, host } = { deps: this.#deps, host: this.#host };
     const interrupted = host.holding();
     try {
       await host.outcomesKept();
-      const asked = await draft(subject, host.asking(), (sql) => this.#judge.tidy(sql));
+      const seen = host.seen(subject);
+      const impact = { ...deps.impact.known(subject, seen), grewFrom: grew?.from ?? null };
+      const asked = { ...(await draft(subject, host.asking(), (sql) => this.#judge.tidy(sql))), impact };
       return await hold({
         desk: deps.desk,
         draft: loose ? asked : strict(asked),
         waitMs: this.#waitMs(subject.plan),
         where: deps.where,
         interrupted,
-        onRequest: (request) => this.#record.approval(n, request),
+        onRequest: (request) => {
+          this.#record.approval(n, request);
+          // It does not wait for the target, and neither does the client.
+          if (request.state === 'pending') void deps.impact.appraise(request, subject, seen);
+        },
         notify: host.notice,
         heartbeatMs: deps.holdTerms.heartbeatMs ?? 10_000,
       });
@@ -245,6 +261,9 @@ function covers(request: ApprovalRequest, { plan: it }: Subject, exact: string):
     ) && taggedColumnsOf(it).every((column) => request.statement.taggedColumns.includes(column))
   );
 }
+
+const grewNote = ({ from, to }: Growth): string =>
+  `it was approved at about ${from} rows and would touch about ${to} by now, so it asks anew`;
 
 /** COMMIT or ROLLBACK is the one thing that a failed transaction takes. */
 export const endsTransaction = (it: Plan): boolean =>

@@ -21,7 +21,13 @@ export interface HoldOptions {
 }
 
 export type HoldEnd =
-  | { readonly kind: 'cleared'; readonly request: ApprovalRequest; readonly approval: Approval }
+  /** `grant`: approved before, not while it waited. */
+  | {
+      readonly kind: 'cleared';
+      readonly request: ApprovalRequest;
+      readonly approval: Approval;
+      readonly grant: boolean;
+    }
   | { readonly kind: 'refused'; readonly failure: Failure; readonly request: ApprovalRequest | null }
   | { readonly kind: 'gone' };
 
@@ -47,7 +53,12 @@ export async function hold(options: HoldOptions): Promise<HoldEnd> {
           ? { kind: 'gone' }
           : { kind: 'refused', failure: { kind: 'cancelled', requestId: null }, request: null };
       }
-      return { kind: 'cleared', request: asked.request, approval: new Approval(asked.clearance) };
+      return {
+        kind: 'cleared',
+        request: asked.request,
+        approval: new Approval(asked.clearance),
+        grant: true,
+      };
     case 'waiting':
       break;
   }
@@ -110,7 +121,7 @@ function settled(settlement: Settlement): HoldEnd {
   const { request } = settlement;
   switch (settlement.kind) {
     case 'cleared':
-      return { kind: 'cleared', request, approval: new Approval(settlement.clearance) };
+      return { kind: 'cleared', request, approval: new Approval(settlement.clearance), grant: false };
     case 'denied':
     case 'expired':
     case 'withdrawn':

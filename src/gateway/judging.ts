@@ -58,7 +58,7 @@ export class Judging {
 
   /** Without waiting, or null. */
   now(sql: string, paramTypes: readonly number[], transaction: PolicyContext['transaction']): Plan | null {
-    const judged = this.#judge.cached(sql, this.#at(paramTypes, transaction));
+    const judged = this.#judge.cached(sql, this.at(paramTypes, transaction));
     if (judged === null) return null;
     const known = this.#plans.get(judged);
     if (known !== undefined) return known;
@@ -75,25 +75,25 @@ export class Judging {
     transaction: PolicyContext['transaction'],
     fresh = false,
   ): Promise<Planned> {
-    const outer = await this.#judge.judge(sql, this.#at(paramTypes, transaction), { fresh });
+    const outer = await this.#judge.judge(sql, this.at(paramTypes, transaction), { fresh });
     const reached = this.#reached(outer.facts);
     if (reached.kind === 'no-statement') return reached;
     const inner: Judged[] = [];
     for (const [text, types] of reached.texts)
-      inner.push(await this.#judge.judge(text, this.#at(types, transaction)));
+      inner.push(await this.#judge.judge(text, this.at(types, transaction)));
     return { kind: 'plan', plan: plan(sql, [outer, ...inner]) };
   }
 
   /** One statement of a script, where earlier ones of it have changed these names. */
   async part(sql: string, changed: readonly string[]): Promise<Planned> {
-    const here = this.#at(NONE, 'idle');
+    const here = this.at(NONE, 'idle');
     const resolution = { ...here.resolution, changed: [...(here.resolution.changed ?? []), ...changed] };
     const judged = await this.#judge.judge(sql, { ...here, resolution });
     const reached = this.#reached(judged.facts);
     return reached.kind === 'no-statement' ? reached : { kind: 'plan', plan: plan(sql, [judged]) };
   }
 
-  #at(paramTypes: readonly number[], transaction: PolicyContext['transaction']): JudgeContext {
+  at(paramTypes: readonly number[], transaction: PolicyContext['transaction']): JudgeContext {
     return { policy: this.#policy[transaction], resolution: this.#context.resolution, paramTypes };
   }
 

@@ -257,6 +257,7 @@ class Listener implements Gateway {
       client: socket,
       address,
       upstream,
+      login: upstreamLogin,
       recording,
       applicationName: settings.applicationName,
       holdpointSettings: new Map([...settings.settings, ...settings.holdpoint]),

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { Desk } from '../approvals/types.ts';
 import type { AccessLevel, Identity, StoredCredential } from '../identity/types.ts';
 import type { Recorder } from '../recordings/types.ts';
+import type { Appraiser } from './impact/index.ts';
 import type { Judge, Target } from './types.ts';
 
 /** Implemented by src/identity. */
@@ -69,6 +70,7 @@ export interface GatewayDeps {
   readonly holdTerms: HoldWaits;
   /** Where approvals are decided: `#db` or `the console`. */
   readonly where: string;
+  readonly impact: Appraiser;
   readonly tls: { readonly cert: string | Buffer; readonly key: string | Buffer } | null;
   readonly fingerprintKey: Buffer;
   levelFor(groups: readonly string[]): AccessLevel;

@@ -98,6 +98,7 @@ export class Session {
         missing: (it) => this.#core.missing(it),
         outcomesKept: () => outcomes.kept(),
         asking: () => this.#core.asking(),
+        seen: (it) => this.#core.seen(it),
         holding: () => this.#holding(),
         held: () => this.#held(),
         notice: identity.agent === null ? (text) => this.#notice(text) : null,

@@ -1,6 +1,7 @@
 /** What the gateway is given by app (DESIGN.md 1, 2, 10, 14). */
 import type { AccessLevel } from '../identity/types.ts';
-import type { Facts, PolicyContext, ResolutionContext, Verdict } from '../policy/types.ts';
+import type { StatementEffect } from '../policy/effect.ts';
+import type { CatalogSnapshot, Facts, PolicyContext, ResolutionContext, Verdict } from '../policy/types.ts';
 
 /** One upstream login; the password lives here alone and is never printed. */
 export interface UpstreamLogin {
@@ -62,6 +63,10 @@ export interface Judge {
   judge(sql: string, context: JudgeContext, options?: { readonly fresh?: boolean }): Promise<Judged>;
   /** Reading of the tidied SQL for the card, null when none is proven equal. */
   tidy(sql: string): Promise<string | null>;
+  /** What its text tells of its effect; null: it took too long, or there is too much to do. */
+  effect(sql: string): Promise<StatementEffect | null>;
+  /** As last read, whatever its age. */
+  catalog(): CatalogSnapshot | null;
   /** DDL went through: the catalog is re-read before the next uncached verdict. */
   invalidate(): void;
   /** Types and names of columns that a RowDescription points at carry a tag? Tripwire (LIBRARIES.md): `[tableOid, attnum]` pairs → tagged column names. */

@@ -73,6 +73,7 @@ const impact: z.ZodType<Impact | null> = z
     rewrites: z.boolean().nullable(),
     dependents: z.array(text),
     transactionMs: z.number().nullable(),
+    grewFrom: z.number().nullable().default(null),
   })
   .nullable();
 const bundle: z.ZodType<Bundle | null> = z

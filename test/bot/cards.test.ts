@@ -1,4 +1,5 @@
 /** The renderer: every state, every limit, and nothing hostile that Slack would interpret. */
+
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type ApprovalRequest, REQUEST_STATES } from '../../src/approvals/types.ts';

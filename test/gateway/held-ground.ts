@@ -52,6 +52,8 @@ export interface Ground {
   connect(to: Bench, as?: Caller, parameters?: Record<string, string>): Promise<WireClient>;
   /** The newest request that waits and whose text has this in it. */
   card(text: string): Promise<ApprovalRequest>;
+  /** The newest that gives something. */
+  seen<T>(find: (request: ApprovalRequest) => T | null): Promise<T>;
   /** Resolves once it is in this state. */
   state(id: string, ...states: readonly string[]): Promise<ApprovalRequest>;
   approve(id: string): Promise<DecideResult>;
@@ -84,20 +86,21 @@ export async function ground(schema = '', settings: Record<string, string> = {})
     watchers = [];
     for (const one of wake) one();
   });
-  const until = async (
-    test: (request: ApprovalRequest) => boolean,
-    what: string,
-  ): Promise<ApprovalRequest> => {
+  const foundAs = async <T>(find: (request: ApprovalRequest) => T | null, what: string): Promise<T> => {
     const late = AbortSignal.timeout(20_000);
     for (;;) {
-      const found = [...seen.values()].findLast(test);
-      if (found !== undefined) return found;
+      for (const one of [...seen.values()].reverse()) {
+        const found = find(one);
+        if (found !== null) return found;
+      }
       await new Promise<void>((resolve, reject) => {
         watchers.push(resolve);
         late.onabort = () => reject(new Error(`never seen: ${what}`));
       });
     }
   };
+  const until = (test: (request: ApprovalRequest) => boolean, what: string): Promise<ApprovalRequest> =>
+    foundAs((one) => (test(one) ? one : null), what);
   const side = new pg.Client({ connectionString: server.url('shop') });
   await side.connect();
   const credentials = new Map<string, StoredCredential>();
@@ -143,6 +146,7 @@ export async function ground(schema = '', settings: Record<string, string> = {})
           state === 'pending' && waiterLive && `${statement.sql} ${statement.binds.join(' ')}`.includes(text),
         `a card of ${text}`,
       ),
+    seen: (find) => foundAs(find, 'what was asked for'),
     state: (id, ...states) =>
       until((one) => one.id === id && states.includes(one.state), `${id} ${states.join(' or ')}`),
     approve: (id) => desk.decide({ id, approver: approver('Dana'), effect: 'approve', reason: null }),

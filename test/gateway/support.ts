@@ -1,6 +1,7 @@
 /** A gateway before a real PostgreSQL with the real judge; desk, recorder and identity live in memory. */
 import { randomBytes } from 'node:crypto';
 import { type Logger, pino } from 'pino';
+import { NOTHING_KNOWN } from '../../src/approvals/impact.ts';
 import type {
   ApprovalRequest,
   Clearance,
@@ -10,6 +11,7 @@ import type {
   Outcome,
   Settlement,
 } from '../../src/approvals/types.ts';
+import type { Appraiser } from '../../src/gateway/impact/index.ts';
 import { createJudge } from '../../src/gateway/judge/index.ts';
 import { createGateway, type Gateway, type GatewayDeps } from '../../src/gateway/listener.ts';
 import type { Judge, Target } from '../../src/gateway/types.ts';
@@ -267,6 +269,15 @@ export async function stored(
   };
 }
 
+/** Looks at no target: what a statement would do has tests of its own. */
+export const NO_IMPACT: Appraiser = {
+  known: () => NOTHING_KNOWN,
+  appraise: async () => undefined,
+  grown: async () => null,
+  count: async () => ({ kind: 'not-counted', sentence: 'not here' }),
+  close: () => undefined,
+};
+
 export const silent: Logger = pino({ level: process.env['HP_TEST_LOG'] ?? 'silent' });
 
 /** The database needs a login role `app` with password `app-secret`. */
@@ -309,6 +320,7 @@ export async function bench(
     },
     holdTerms: { agentWaitMs: 5000, personWaitMs: 5000, maxWaitMs: 60_000, lockedWaitMs: 1000 },
     where: '#db',
+    impact: NO_IMPACT,
     tls: null,
     fingerprintKey: randomBytes(32),
     levelFor: (groups) => (groups.includes('dev') ? 'read-write' : 'none'),

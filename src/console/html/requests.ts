@@ -5,6 +5,7 @@ import {
   clientSays,
   confirmSentence,
   DENY_REASONS,
+  impactLines,
   SURFACES,
   stateSentence,
   who,
@@ -200,6 +201,7 @@ function outcome(request: ApprovalRequest): Html | string {
 
 export function requestPage(request: ApprovalRequest, caller: Caller, openable: boolean, now: number): Html {
   const { statement, requester, target, terms } = request;
+  const effect = impactLines(request, now);
   const facts = [
     row(
       'Who',
@@ -219,6 +221,9 @@ export function requestPage(request: ApprovalRequest, caller: Caller, openable: 
       : []),
     ...(statement.taggedColumns.length > 0
       ? [row('Personal data', html`<span class="chips">${chips(statement.taggedColumns, 'pii')}</span>`)]
+      : []),
+    ...(effect.length > 0
+      ? [row('Effect', html`${effect.map((line) => html`<div>${plain(line)}</div>`)}`)]
       : []),
     row('Held by', html`<span class="chips">${chips(request.rules, 'rule')}</span>`),
     row('Why', plain(request.reason)),

@@ -11,6 +11,7 @@ import {
   type TagLookup,
   tagSource,
 } from '../../policy/rules/index.ts';
+import type { RewriteJob, Rewritten } from '../../policy/tidy.worker.ts';
 import type { Analysis, CatalogRelation, ResolutionContext, Verdict } from '../../policy/types.ts';
 import { denied, evaluate } from '../../policy/verdict.ts';
 import { workerUrl } from '../../policy/worker-url.ts';
@@ -76,7 +77,7 @@ export function createJudge(deps: JudgeDeps): Judge {
     maxQueue: 1000,
     maxHeapMb: 1024,
   });
-  const tidier = createPool<string, string | null>({
+  const tidier = createPool<RewriteJob, Rewritten>({
     url: workerUrl('../../policy/tidy.worker.js', import.meta.url),
     size: 1,
     limitMs: deps.tidyMs ?? 100,
@@ -217,14 +218,20 @@ export function createJudge(deps: JudgeDeps): Judge {
       const known = tidied.get(sql);
       if (known !== undefined) return known.text;
       if (sql.length > 16 * 1024) return null;
-      const result = await tidier.run(sql);
-      const text = result.kind === 'done' ? result.result : null;
+      const result = await tidier.run({ tidy: sql });
+      const text = result.kind === 'done' && typeof result.result === 'string' ? result.result : null;
       // A text that took too long once takes too long again; an overload says nothing about the text.
       if (result.kind === 'done' || result.kind === 'timeout') {
         tidied.set(sql, { text }, sql.length * 4 + (text?.length ?? 0) * 2);
       }
       return text;
     },
+    async effect(sql) {
+      if (sql.length > MAX_SQL_LENGTH) return null;
+      const result = await tidier.run({ effect: sql });
+      return result.kind === 'done' && typeof result.result === 'object' ? result.result : null;
+    },
+    catalog: () => catalog.latest()?.snapshot ?? null,
     invalidate: () => catalog.invalidate(),
     tagged(fields) {
       const reading = catalog.latest();
