@@ -88,7 +88,9 @@ function decisions(first: number): void {
     const agent = await connect();
     const told = agent.run(`DELETE FROM orders WHERE id = ${first} RETURNING id`);
     const card = await posted(`id = ${first} `);
-    expect(card.text).toBe(`DELETE shop/orders · Cursor for Alice · ${idOn(card)}`);
+    // How many rows comes to the same card as soon as the target has said it.
+    const appraised = await shows(card, 'About 1 row, as the planner expects');
+    expect(appraised.text).toBe(`DELETE shop/orders · ~1 row · Cursor for Alice · ${idOn(card)}`);
     expect(body(card)).toContain('demo · shop · database shop as shop_admin');
     expect(buttons(card).slice(0, 3)).toEqual(['hp_approve', 'hp_deny', 'hp_view']);
     const [ack] = await slack.tap({ ts: card.ts, action: 'hp_approve', user: 'UERIN', how });
@@ -254,8 +256,9 @@ describe('in Socket Mode', () => {
     const agent = await connect();
     void agent.run('DELETE FROM orders WHERE id = 38');
     const card = await posted('id = 38');
+    await shows(card, 'About 1 row');
     await slack.command({ text: 'pending', user: 'UERIN' });
-    await said('UERIN', `DELETE shop/orders · Cursor for Alice · ${idOn(card)}`);
+    await said('UERIN', `DELETE shop/orders · ~1 row · Cursor for Alice · ${idOn(card)}`);
     await slack.command({ text: 'sessions <@UALICE|alice>', user: 'UERIN' });
     await said('UERIN', 'Sessions of alice@example.com');
     await slack.command({ text: 'sessions <@UALICE|alice>', user: 'UMALLORY' });
