@@ -154,7 +154,7 @@ function catalogOf(tables: NonNullable<CasesText['tables']>): CatalogSnapshot {
         parents: [],
         triggers: [],
         calls: [],
-        hasRules: false,
+        rules: [],
         rowSecurity: false,
         rows: rows ?? -1,
       };

@@ -1,5 +1,5 @@
 /** One statement: its facts into the collector, its output columns back. The story of a statement on one screen. */
-import { callFunction } from './facts/functions.ts';
+import { callFunction, callOperators } from './facts/functions.ts';
 import { transaction, variableSet } from './facts/session.ts';
 import { cascadeTruncate, touch } from './facts/touch.ts';
 import { analyses, UTILITIES, weightOf } from './facts/utility.ts';
@@ -21,11 +21,27 @@ export function analyseStatement(
   mode: 'body' | 'top',
 ): Shape {
   const { kind, node } = statement;
+  // Implicit casts between built-in types have no name in the catalog's reading: any expression may meet them.
+  if (mode === 'top' && !CONSTANT.has(kind)) callOperators('pg_catalog', '', 'cast', context);
   facts(kind, node, context);
   const shape = lineage(kind, node, context);
   if (mode === 'top') context.out.use('value', whole(shape));
   return shape;
 }
+
+/** Statements without expressions. */
+const CONSTANT: ReadonlySet<string> = new Set([
+  'TransactionStmt',
+  'VariableSetStmt',
+  'VariableShowStmt',
+  'DiscardStmt',
+  'DeallocateStmt',
+  'FetchStmt',
+  'ClosePortalStmt',
+  'ListenStmt',
+  'UnlistenStmt',
+  'NotifyStmt',
+]);
 
 const place = (access: RelationUse['access']): Place => ({ ctes: null, access });
 

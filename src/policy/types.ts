@@ -198,6 +198,14 @@ export interface CatalogCall {
   /** `write`: a default, CHECK, index, trigger condition or assignment cast. `any`: row security, a domain's CHECK, an implicit cast. */
   readonly on: 'any' | 'write';
 }
+export type WriteEvent = 'insert' | 'update' | 'delete' | 'truncate';
+export interface CatalogTrigger {
+  /** `schema.name` */
+  readonly function: string;
+  readonly on: readonly WriteEvent[];
+  /** BEFORE: it may change what is written. */
+  readonly before: boolean;
+}
 export interface CatalogRelation {
   readonly oid: number;
   readonly schema: string;
@@ -211,10 +219,13 @@ export interface CatalogRelation {
   readonly parents: readonly number[];
   /** CREATE TABLE … OF: oid of the composite type it has the attributes of. */
   readonly ofType?: number | null;
-  /** Trigger functions, `schema.name`. */
-  readonly triggers: readonly string[];
+  /** Those that are enabled. */
+  readonly triggers: readonly CatalogTrigger[];
   readonly calls: readonly CatalogCall[];
-  readonly hasRules: boolean;
+  /** What rewrite rules stand on; a view's own query is none. */
+  readonly rules: readonly WriteEvent[];
+  /** Names of its indexes, which are in its schema. */
+  readonly indexes?: readonly string[];
   readonly rowSecurity: boolean;
   /** Estimated rows (reltuples), −1 unknown. */
   readonly rows: number;
@@ -222,6 +233,9 @@ export interface CatalogRelation {
 export interface CatalogForeignKey {
   readonly from: number;
   readonly to: number;
+  /** Columns of `from`, and those of `to` that they refer to. */
+  readonly columns: readonly string[];
+  readonly keys: readonly string[];
   readonly onDelete: ForeignKeyAction;
   readonly onUpdate: ForeignKeyAction;
 }
@@ -241,6 +255,8 @@ export interface CatalogFunction {
   readonly extension: string | null;
   /** What calling it runs besides: defaults of its arguments, implicit casts to them. */
   readonly calls: readonly string[];
+  /** An aggregate: the functions that make it up. */
+  readonly supports?: readonly string[];
 }
 /** An operator, domain or type with casts outside pg_catalog, and the functions (`schema.name`) that it runs. */
 export interface CatalogOperator {

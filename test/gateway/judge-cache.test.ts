@@ -56,7 +56,13 @@ const SNAPSHOTS: readonly CatalogSnapshot[] = [
     relations: relation('customer_names', { definition: 'SELECT id, email AS name FROM public.customers;' }),
   },
   { ...base, version: '4', relations: base.relations.filter(({ name }) => name !== 'orders') },
-  { ...base, version: '5', relations: relation('plain', { triggers: ['public.mystery'] }) },
+  {
+    ...base,
+    version: '5',
+    relations: relation('plain', {
+      triggers: [{ function: 'public.mystery', on: ['insert', 'update', 'delete'], before: true }],
+    }),
+  },
   {
     ...base,
     version: '6',

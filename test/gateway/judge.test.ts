@@ -330,7 +330,9 @@ describe('the catalog', () => {
     });
     expect(relation('public', 'people')?.definition).toContain('FROM public.customers');
     expect(relation('hr', 'mv')?.definition).toContain('FROM public.orders');
-    expect(relation('public', 'orders')).toMatchObject({ triggers: ['hr.on_insert'] });
+    expect(relation('public', 'orders')).toMatchObject({
+      triggers: [{ function: 'hr.on_insert', on: ['insert'], before: true }],
+    });
     expect(relation('public', 'orders')?.columns.find(({ name }) => name === 'twice')?.generated).toContain(
       'total',
     );
@@ -350,6 +352,8 @@ describe('the catalog', () => {
       {
         from: relation('public', 'orders')?.oid,
         to: relation('public', 'customers')?.oid,
+        columns: ['customer'],
+        keys: ['id'],
         onDelete: 'cascade',
         onUpdate: 'no action',
       },
@@ -363,6 +367,7 @@ describe('the catalog', () => {
       'alter table orders rename column sum to total',
     ],
     ['a comment', `comment on column orders.id is 'pii'`, 'comment on column orders.id is null'],
+    ['an index', 'create index found on orders (total)', 'drop index found'],
     [
       'a view',
       'create or replace view people as select id, phone::text as address from customers',
@@ -399,6 +404,18 @@ describe('the catalog', () => {
       expect((await catalog.ensure(true)).snapshot.version).not.toBe(before);
     } finally {
       await server.query('shop', back);
+    }
+  });
+
+  it('has implicit casts between built-in types, which no text names', async () => {
+    const catalog = open();
+    await server.query('shop', "create function from_xml(xml) returns int language sql as 'select 1'");
+    await server.query('shop', 'create cast (xml as int) with function from_xml(xml) as implicit');
+    try {
+      const { customOperators } = (await catalog.ensure(true)).snapshot;
+      expect(customOperators).toContainEqual({ schema: 'pg_catalog', name: '', calls: ['public.from_xml'] });
+    } finally {
+      await server.query('shop', 'drop function from_xml(xml) cascade');
     }
   });
 

@@ -24,7 +24,7 @@ const catalog: CatalogSnapshot = {
       parents: [],
       triggers: [],
       calls: [],
-      hasRules: false,
+      rules: [],
       rowSecurity: false,
       rows: 10,
     },

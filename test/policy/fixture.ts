@@ -32,7 +32,7 @@ function relation(name: string, cols: string, more: Partial<CatalogRelation> = {
     parents: [],
     triggers: [],
     calls: [],
-    hasRules: false,
+    rules: [],
     rowSecurity: false,
     rows: 100,
     ...more,
@@ -67,7 +67,7 @@ function fn(
 }
 
 function key(from: string, to: string, onDelete: CatalogForeignKey['onDelete']): CatalogForeignKey {
-  return { from: oid(from), to: oid(to), onDelete, onUpdate: 'no action' };
+  return { from: oid(from), to: oid(to), columns: [], keys: [], onDelete, onUpdate: 'no action' };
 }
 
 export const relations: readonly CatalogRelation[] = [
@@ -77,8 +77,10 @@ export const relations: readonly CatalogRelation[] = [
   relation('audit', 'id order_id what'),
   relation('plain', 'id label'),
   relation('archive', 'id contact'),
-  relation('ruled', 'id label', { hasRules: true }),
-  relation('triggered', 'id label', { triggers: ['public.stamp'] }),
+  relation('ruled', 'id label', { rules: ['insert'] }),
+  relation('triggered', 'id label', {
+    triggers: [{ function: 'public.stamp', on: ['insert', 'update', 'delete'], before: true }],
+  }),
   relation('other.customers', 'id email nick'),
   relation('events', 'id at actor_email payload', { relkind: 'p' }),
   relation('events_2026', 'id at actor_email payload', { parents: [oid('events')] }),

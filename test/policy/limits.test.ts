@@ -26,7 +26,7 @@ const made = (
   parents: [],
   triggers: [],
   calls: [],
-  hasRules: false,
+  rules: [],
   rowSecurity: false,
   rows: 100,
   ...more,

@@ -159,11 +159,12 @@ const CORPUS: readonly (readonly [sql: string, relation: string, mode: LockMode]
   ['DROP TABLE key_child', 'public.plain', 'ACCESS EXCLUSIVE'],
   ['DROP TABLE events_2025', 'public.events', 'ACCESS EXCLUSIVE'],
   ['DROP TABLE customers CASCADE', '*', 'ACCESS EXCLUSIVE'],
-  ['DROP INDEX orders_status_idx', '*', 'ACCESS EXCLUSIVE'],
+  ['DROP INDEX orders_status_idx', 'public.orders', 'ACCESS EXCLUSIVE'],
   ['DROP VIEW upd', 'public.upd', 'ACCESS EXCLUSIVE'],
   ['DROP TRIGGER t ON stamped', 'public.stamped', 'ACCESS EXCLUSIVE'],
   ['REINDEX TABLE plain', 'public.plain', 'SHARE'],
-  ['REINDEX INDEX orders_status_idx', '*', 'ACCESS EXCLUSIVE'],
+  ['REINDEX INDEX orders_status_idx', 'public.orders', 'SHARE'],
+  ['ALTER INDEX orders_status_idx SET (fillfactor = 50)', 'public.orders', 'ACCESS SHARE'],
   ['CLUSTER plain USING plain_pkey', 'public.plain', 'ACCESS EXCLUSIVE'],
   ['ANALYZE plain', 'public.plain', 'SHARE UPDATE EXCLUSIVE'],
   ['REFRESH MATERIALIZED VIEW city_summary', 'public.city_summary', 'ACCESS EXCLUSIVE'],
@@ -191,7 +192,7 @@ describe('locks told', () => {
   // No transaction block may hold them.
   it.each<readonly [sql: string, relation: string, mode: LockMode]>([
     ['CREATE INDEX CONCURRENTLY ON plain (label)', 'public.plain', 'SHARE UPDATE EXCLUSIVE'],
-    ['DROP INDEX CONCURRENTLY orders_status_idx', '*', 'SHARE UPDATE EXCLUSIVE'],
+    ['DROP INDEX CONCURRENTLY orders_status_idx', 'public.orders', 'SHARE UPDATE EXCLUSIVE'],
     ['REFRESH MATERIALIZED VIEW CONCURRENTLY city_summary', 'public.city_summary', 'EXCLUSIVE'],
     ['REINDEX TABLE CONCURRENTLY plain', 'public.plain', 'SHARE UPDATE EXCLUSIVE'],
     [
@@ -210,6 +211,7 @@ describe('locks told', () => {
     ['VACUUM (FULL off)', '*', 'SHARE UPDATE EXCLUSIVE'],
     ['CLUSTER', '*', 'ACCESS EXCLUSIVE'],
     ['REINDEX SCHEMA public', '*', 'ACCESS EXCLUSIVE'],
+    ['DROP INDEX no_such_index', '*', 'ACCESS EXCLUSIVE'],
     ['EXECUTE p', '*', 'ACCESS EXCLUSIVE'],
     ['ALTER TABLE nowhere ADD COLUMN a int', 'public.nowhere', 'ACCESS EXCLUSIVE'],
     ['SELECT * FROM nowhere', '*', 'ACCESS EXCLUSIVE'],

@@ -31,6 +31,11 @@ function customers(): CatalogRelation {
   return found;
 }
 
+const fires = (name: string) => ({
+  function: name,
+  on: ['insert', 'update', 'delete'] as const,
+  before: true,
+});
 const withTrigger = (
   trigger: string,
   body: string | null,
@@ -53,7 +58,7 @@ const withTrigger = (
   };
   return {
     relations: catalog.relations.map((one) =>
-      one.oid === customers().oid ? { ...one, triggers: [trigger] } : one,
+      one.oid === customers().oid ? { ...one, triggers: [fires(trigger)] } : one,
     ),
     functions: body === null ? catalog.functions : [...catalog.functions, made],
   };
@@ -126,7 +131,7 @@ describe('the body of a trigger', () => {
   it('is not followed for ever', () => {
     const numbers = Array.from({ length: 30 }, (_, i) => i);
     const relations = numbers.map((i): CatalogRelation => {
-      return { ...customers(), oid: 100_000 + i, name: `step_${i}`, triggers: [`public.step_${i}`] };
+      return { ...customers(), oid: 100_000 + i, name: `step_${i}`, triggers: [fires(`public.step_${i}`)] };
     });
     const functions = numbers.flatMap(
       (i) =>
@@ -241,12 +246,32 @@ describe('relations', () => {
 
   it('written through a view with rules are unknown, read they are not', () => {
     const relations = catalog.relations.map((one) =>
-      one.name === 'customer_emails' ? { ...one, hasRules: true } : one,
+      one.name === 'customer_emails' ? { ...one, rules: ['delete' as const] } : one,
     );
     expect(statement('DELETE FROM customer_emails WHERE id = 1', { relations }).unknowns).toContain(
       'rules on public.customer_emails',
     );
     expect(statement('SELECT id FROM customer_emails', { relations }).unknowns).toEqual([]);
+  });
+
+  it('with children are followed where the same statement names them with ONLY too', () => {
+    const found = statement('SELECT o.id FROM ONLY events o, events e', {});
+    expect(found.relations.map(({ name }) => name)).toContain('events_2026');
+  });
+
+  it('moved between partitions are deleted from one before PostgreSQL 15', () => {
+    const deleted = (serverVersion: number): boolean =>
+      statement("UPDATE events SET actor = 'x' WHERE id = 1", { serverVersion }).relations.some(
+        ({ name, access }) => name === 'events_2026' && access === 'delete',
+      );
+    expect([deleted(140_000), deleted(150_000)]).toEqual([true, false]);
+  });
+
+  it('are reached by implicit casts between built-in types wherever there is an expression', () => {
+    const customOperators = [{ schema: 'pg_catalog', name: '', calls: ['public.mystery'] }];
+    expect(
+      statement('SELECT xmlparse(CONTENT a.name) + 1 FROM customers a', { customOperators }).unknowns,
+    ).toEqual(['function public.mystery']);
   });
 
   it('of a schema go with it', () => {
@@ -257,7 +282,16 @@ describe('relations', () => {
 
   it('that refer to themselves are touched once', () => {
     const { oid } = customers();
-    const foreignKeys = [{ from: oid, to: oid, onDelete: 'cascade', onUpdate: 'cascade' } as const];
+    const foreignKeys = [
+      {
+        from: oid,
+        to: oid,
+        columns: ['id'],
+        keys: ['id'],
+        onDelete: 'cascade',
+        onUpdate: 'cascade',
+      } as const,
+    ];
     const found = statement('DELETE FROM customers WHERE id = 1', { foreignKeys });
     expect(found.relations.map(({ name }) => name)).toEqual(['customers']);
     expect(

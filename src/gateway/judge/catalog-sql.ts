@@ -75,8 +75,8 @@ export const DIGEST = `select json_build_object('shared', ${parts(
   part('t.oid::text', 'pg_constraint t where t.oid >= 16384'),
   part('t.oid::text', 'pg_policy t'),
   part(
-    't.indexrelid::text',
-    'pg_index t where t.indexrelid >= 16384 and (t.indexprs is not null or t.indpred is not null)',
+    "t.indexrelid::text || ':' || i.relname",
+    'pg_index t join pg_class i on i.oid = t.indexrelid where t.indexrelid >= 16384',
   ),
 )}) as value`;
 export const digestShape = z.object({ shared: z.string(), relations: z.string() });
@@ -107,8 +107,8 @@ ${[
     'x',
     stamp(
       't.indrelid',
-      't.indexrelid::text',
-      'pg_index t where t.indexrelid >= 16384 and (t.indexprs is not null or t.indpred is not null)',
+      "t.indexrelid::text || ':' || i.relname",
+      'pg_index t join pg_class i on i.oid = t.indexrelid where t.indexrelid >= 16384',
     ),
   ],
 ]
@@ -127,7 +127,7 @@ const list = (query: string) => `select coalesce(pg_catalog.json_agg(x), '[]') a
 
 /**
  * Types whose values run functions of users by themselves: domains with constraints, types and ranges that are compared by such
- * functions, and whatever is made of them: domains over them, their arrays, ranges, composite types and rows.
+ * functions, those with implicit casts, and whatever is made of them: domains over them, their arrays, ranges, composite types and rows.
  */
 const CHECKED = `part(whole, of) as (
     select t.oid, t.typbasetype from pg_type t where t.typtype = 'd'
@@ -150,6 +150,8 @@ const CHECKED = `part(whole, of) as (
     union select r.rngtypid, c.fn from pg_range r join compares c on c.class = r.rngsubopc
     union select r.rngtypid, p.oid from pg_range r join pg_proc p on p.oid in (r.rngsubdiff, r.rngcanonical)
       join pg_language l on l.oid = p.prolang where l.lanname not in ('c', 'internal')
+    union select t.type, k.castfunc from pg_cast k, lateral (values (k.castsource), (k.casttarget)) t(type)
+      where k.oid >= 16384 and k.castfunc <> 0 and k.castcontext = 'i' and t.type >= 16384
     union select p.whole, c.fn from part p join checked c on c.type = p.of
   )`;
 
@@ -172,9 +174,8 @@ const calls = (of: (column: string) => string) => `
       where a.attrelid >= 16384 and a.attnum > 0${of('a.attrelid')}
     union select i.indrelid, 'any', c.fn from pg_index i join compares c on c.class = any (i.indclass) where i.indrelid >= 16384${of('i.indrelid')}
     union select p.partrelid, 'any', c.fn from pg_partitioned_table p join compares c on c.class = any (p.partclass) where true${of('p.partrelid')}
-    union select a.attrelid, case when k.castcontext = 'i' then 'any' else 'write' end, k.castfunc from pg_cast k
-      join pg_attribute a on a.atttypid = k.casttarget or (k.castcontext = 'i' and a.atttypid = k.castsource)
-      where k.oid >= 16384 and k.castfunc <> 0 and k.castcontext in ('i', 'a') and a.attrelid >= 16384${of('a.attrelid')}
+    union select a.attrelid, 'write', k.castfunc from pg_cast k join pg_attribute a on a.atttypid = k.casttarget
+      where k.oid >= 16384 and k.castfunc <> 0 and k.castcontext = 'a' and a.attrelid >= 16384${of('a.attrelid')}
   )
   select called.relid, pg_catalog.json_agg(distinct pg_catalog.jsonb_build_object('on', called."on", 'function', n.nspname || '.' || p.proname)) as calls
   from called join pg_proc p on p.oid = called.fn join pg_namespace n on n.oid = p.pronamespace
@@ -201,7 +202,10 @@ export const relations = (oids?: readonly number[]) => {
   with recursive ${rowTypes(of)}
   select c.oid::bigint as oid, n.nspname as schema, c.relname as name, c.relkind::text as relkind, c.reltuples::float8 as rows,
     c.relrowsecurity as "rowSecurity",
-    exists (select from pg_rewrite r where r.ev_class = c.oid and r.rulename <> '_RETURN') as "hasRules",
+    coalesce((select pg_catalog.json_agg(distinct case r.ev_type when '2' then 'update' when '3' then 'insert' else 'delete' end)
+      from pg_rewrite r where r.ev_class = c.oid and r.ev_type <> '1' and r.ev_enabled <> 'D'), '[]') as rules,
+    coalesce((select pg_catalog.json_agg(i.relname order by i.oid) from pg_index x join pg_class i on i.oid = x.indexrelid
+      where x.indrelid = c.oid), '[]') as indexes,
     coalesce((select pg_catalog.json_agg(json_build_object('number', a.attnum, 'name', a.attname,
         'type', pg_catalog.format_type(a.atttypid, a.atttypmod),
         'notNull', a.attnotnull,
@@ -212,14 +216,17 @@ export const relations = (oids?: readonly number[]) => {
       where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped), '[]') as columns,
     coalesce((select pg_catalog.json_agg(i.inhparent::bigint order by i.inhseqno) from pg_inherits i where i.inhrelid = c.oid), '[]') as parents,
     (select t.typrelid::bigint from pg_type t where t.oid = c.reloftype) as "ofType",
-    coalesce((select pg_catalog.json_agg(distinct pn.nspname || '.' || p.proname) from pg_trigger t join pg_proc p on p.oid = t.tgfoid
-      join pg_namespace pn on pn.oid = p.pronamespace
+    coalesce((select pg_catalog.json_agg(distinct pg_catalog.jsonb_build_object('function', pn.nspname || '.' || p.proname,
+        'before', t.tgtype::int & 2 <> 0, 'on', (select pg_catalog.json_agg(e.name)
+          from (values (4, 'insert'), (8, 'delete'), (16, 'update'), (32, 'truncate')) e(bit, name) where t.tgtype::int & e.bit <> 0)))
+      from pg_trigger t join pg_proc p on p.oid = t.tgfoid join pg_namespace pn on pn.oid = p.pronamespace
       where t.tgrelid = c.oid and not t.tgisinternal and t.tgenabled <> 'D'), '[]') as triggers,
     coalesce(k.calls, '[]') as calls
   from pg_class c join pg_namespace n on n.oid = c.relnamespace left join (${calls(of)}) k on k.relid = c.oid
   where c.${KINDS_OURS}${of('c.oid')}
   order by c.oid`);
 };
+const eventShape = z.enum(['insert', 'update', 'delete', 'truncate']);
 export const relationShape = z.array(
   z.object({
     oid: z.number(),
@@ -228,7 +235,8 @@ export const relationShape = z.array(
     relkind: z.string(),
     rows: z.number(),
     rowSecurity: z.boolean(),
-    hasRules: z.boolean(),
+    rules: z.array(eventShape),
+    indexes: z.array(z.string()),
     columns: z.array(
       z.object({
         number: z.number(),
@@ -242,7 +250,7 @@ export const relationShape = z.array(
     ),
     parents: z.array(z.number()),
     ofType: z.number().nullable(),
-    triggers: z.array(z.string()),
+    triggers: z.array(z.object({ function: z.string(), on: z.array(eventShape), before: z.boolean() })),
     calls: z.array(z.object({ function: z.string(), on: z.enum(['any', 'write']) })),
   }),
 );
@@ -265,10 +273,17 @@ export const FUNCTIONS = list(`with recursive ${CHECKED}
       where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e' limit 1) as extension,
     coalesce((select pg_catalog.json_agg(distinct hn.nspname || '.' || h.proname) from (
         select m[1]::oid from pg_catalog.regexp_matches(p.proargdefaults::text, ':(?:funcid|opfuncid) ([0-9]+)', 'g') m
-        union select k.castfunc from pg_cast k where k.oid >= 16384 and k.castcontext = 'i' and k.casttarget = any (p.proargtypes)
+        union select k.castfunc from pg_cast k where k.oid >= 16384 and k.castfunc <> 0 and k.castcontext = 'a'
+          and (k.casttarget = p.prorettype or k.casttarget = any (p.proallargtypes))
         union select c.fn from checked c where c.type = any (p.proargtypes) or c.type = any (p.proallargtypes) or c.type = p.prorettype
+        union select c.fn from checked c join pg_aggregate g on c.type in (g.aggtranstype, g.aggmtranstype) where g.aggfnoid = p.oid
       ) u(fn) join pg_proc h on h.oid = u.fn join pg_namespace hn on hn.oid = h.pronamespace
       where h.oid >= 16384 or h.provolatile = 'v'), '[]') as calls,
+    coalesce((select pg_catalog.json_agg(distinct sn.nspname || '.' || s.proname) from pg_aggregate g
+      left join pg_operator o on o.oid = g.aggsortop,
+      lateral (values (g.aggtransfn), (g.aggfinalfn), (g.aggcombinefn), (g.aggserialfn), (g.aggdeserialfn), (g.aggmtransfn),
+        (g.aggminvtransfn), (g.aggmfinalfn), (o.oprcode)) u(fn)
+      join pg_proc s on s.oid = u.fn join pg_namespace sn on sn.oid = s.pronamespace where g.aggfnoid = p.oid), '[]') as supports,
     case when l.lanname not in ('internal', 'c') and p.prosrc <> '' then p.prosrc end as body
   from pg_proc p join pg_namespace n on n.oid = p.pronamespace join pg_language l on l.oid = p.prolang
   where ${ours('p.oid')} order by p.oid`);
@@ -284,14 +299,18 @@ export const functionShape = z.array(
     securityDefiner: z.boolean(),
     extension: z.string().nullable(),
     calls: z.array(z.string()),
+    supports: z.array(z.string()),
     body: z.string().nullable(),
   }),
 );
 
 const action = (column: string) =>
   `case ${column} when 'c' then 'cascade' when 'n' then 'set null' when 'd' then 'set default' when 'r' then 'restrict' else 'no action' end`;
+const columnsOf = (relid: string, numbers: string) =>
+  `(select pg_catalog.json_agg(a.attname order by a.attnum) from pg_attribute a where a.attrelid = ${relid} and a.attnum = any (${numbers}))`;
 export const FOREIGN_KEYS = list(`
   select k.conrelid::bigint as "from", k.confrelid::bigint as "to",
+    ${columnsOf('k.conrelid', 'k.conkey')} as columns, ${columnsOf('k.confrelid', 'k.confkey')} as keys,
     ${action('k.confdeltype')} as "onDelete", ${action('k.confupdtype')} as "onUpdate"
   from pg_constraint k where k.contype = 'f' order by k.oid`);
 const actionShape = z.enum(['cascade', 'set null', 'set default', 'restrict', 'no action']);
@@ -299,6 +318,8 @@ export const foreignKeyShape = z.array(
   z.object({
     from: z.number(),
     to: z.number(),
+    columns: z.array(z.string()),
+    keys: z.array(z.string()),
     onDelete: actionShape,
     onUpdate: actionShape,
   }),
@@ -306,16 +327,17 @@ export const foreignKeyShape = z.array(
 
 /**
  * What runs functions without calling them by name: operators, casts (named by the type they make; those of users' own types by that
- * type too), domains with constraints, row types with such columns. Estimators need `internal` arguments, so users cannot write them.
+ * type too; implicit ones from a built-in type to another by no name at all, as any expression may meet them), domains with constraints, row types with such columns. Estimators need `internal` arguments, so users cannot write them.
  */
 export const OPERATORS = list(`
   with recursive ${CHECKED}, called(schema, name, fn) as (
     select n.nspname, o.oprname, f.fn from pg_operator o join pg_namespace n on n.oid = o.oprnamespace,
-      lateral (select o.oprcode::oid union select k.castfunc from pg_cast k where k.oid >= 16384 and k.castcontext = 'i'
-        and k.casttarget in (o.oprleft, o.oprright)) f(fn) where ${ours('o.oid')} and f.fn <> 0
+      lateral (select o.oprcode::oid union select c.fn from checked c where c.type in (o.oprleft, o.oprright)) f(fn) where ${ours('o.oid')} and f.fn <> 0
     union all select n.nspname, t.typname, k.castfunc from pg_cast k
       join pg_type t on t.oid = k.casttarget or (t.oid = k.castsource and t.oid >= 16384)
       join pg_namespace n on n.oid = t.typnamespace where k.oid >= 16384 and k.castfunc <> 0
+    union all select 'pg_catalog', '', k.castfunc from pg_cast k
+      where k.oid >= 16384 and k.castfunc <> 0 and k.castcontext = 'i' and k.castsource < 16384 and k.casttarget < 16384
     union all select n.nspname, t.typname, c.fn from pg_type t join pg_namespace n on n.oid = t.typnamespace
       join checked c on c.type = t.oid where ${ours('t.oid')}
   )

@@ -39,6 +39,8 @@ export class Collector {
   readonly attributes = new Set<string>();
   /** Row types of the columns of its relations: oid → name. */
   readonly types = new Map<number, string>();
+  /** Relations whose reach has been followed (touch.ts). */
+  readonly followed = new Set<string>();
   /** Keys of definitions the facts rely on → their digest. */
   readonly definitions = new Map<string, string>();
   readonly #uses: Record<ColumnUse['use'], Set<Tagged>> = {

@@ -5,7 +5,7 @@ import { whole } from '../lineage/deps.ts';
 import { shapeOf } from '../lineage/relation.ts';
 import type { Tree } from '../parse/node.ts';
 import { asList, literalText, nodeOf, qualified } from '../parse/node.ts';
-import type { CatalogRelation, SettingChange } from '../types.ts';
+import type { CatalogRelation, SettingChange, WriteEvent } from '../types.ts';
 import { HARMLESS, HELD } from './builtins.ts';
 import { onlyComputes } from './extensions.ts';
 
@@ -39,10 +39,11 @@ export function callOperators(schema: string | null, name: string, what: string,
   }
 }
 
-/** Writing rows fires triggers: their bodies are read (PL/pgSQL too), or unknown. */
-export function callTriggers(relation: CatalogRelation, context: Context): void {
+/** Writing rows fires the triggers of that event: their bodies are read (PL/pgSQL too), or unknown. */
+export function callTriggers(relation: CatalogRelation, event: WriteEvent, context: Context): void {
   const { env, out } = context;
-  for (const full of relation.triggers) {
+  for (const { function: full, on } of relation.triggers) {
+    if (!on.includes(event)) continue;
     const dot = full.indexOf('.');
     const [schema, name] = [full.slice(0, dot), full.slice(dot + 1)];
     const found = env.functionsNamed(schema, name, context.resolution);
@@ -77,7 +78,10 @@ function callNamed(schema: string | null, name: string, context: Context): void 
     for (const called of fn.calls) if (called !== full) callHidden(called, context, 'value');
     const summary = functionSummary(fn, context);
     if (summary !== null) out.absorb(summary.facts, 'function');
-    else if (!onlyComputes(fn) && !context.trusted(fn.schema, fn.name)) out.unknowns.add(`function ${full}`);
+    else if (onlyComputes(fn) || context.trusted(fn.schema, fn.name)) continue;
+    else if (fn.supports === undefined || fn.supports.length === 0) out.unknowns.add(`function ${full}`);
+    // An aggregate does what the functions do that it is made of.
+    else for (const support of fn.supports) callHidden(support, context, 'value');
   }
   if (schema !== null && schema !== 'pg_catalog') {
     if (custom.length > 0) return;

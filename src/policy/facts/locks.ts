@@ -167,6 +167,13 @@ class Locks {
     for (const child of this.#context.env.childrenOf(relation.oid)) this.#relation(child, mode, seen);
   }
 
+  /** An index goes with its table; any other relation, where the catalog does not tell which. */
+  index(name: Pick<RelationName, 'schema' | 'name'>, mode: LockMode): void {
+    const table = this.#context.env.tableOf(name, this.#context.resolution);
+    if (table === null) this.elsewhere(mode);
+    else this.#relation(table, mode, new Set());
+  }
+
   /** LOCK, FOR UPDATE and DML go through a view to its tables; REFRESH reads them. */
   through(relations: readonly CatalogRelation[], mode: LockMode): void {
     for (const relation of relations) {
@@ -328,8 +335,7 @@ function altered(node: Tree, locks: Locks): void {
     }
     if (command['behavior'] === 'DROP_CASCADE') locks.elsewhere('ACCESS EXCLUSIVE');
   }
-  // An index: the table it is on is not known here.
-  if (node['objtype'] === 'OBJECT_INDEX') locks.elsewhere('ACCESS SHARE');
+  if (node['objtype'] === 'OBJECT_INDEX') locks.index(name, 'ACCESS SHARE');
 }
 
 function alteration(command: Tree): Alteration {
@@ -349,22 +355,27 @@ function alteration(command: Tree): Alteration {
 
 function reindexed(node: Tree, locks: Locks): void {
   const mode = modeOf('ReindexStmt', node);
+  const range = asTree(node['relation']);
+  const tables = mode === 'ACCESS EXCLUSIVE' ? 'SHARE' : mode;
   const table = node['kind'] === 'REINDEX_OBJECT_TABLE';
-  ranged(asTree(node['relation']), table && mode === 'ACCESS EXCLUSIVE' ? 'SHARE' : mode, locks);
-  // A whole schema, or an index: the table it is on is not known here.
-  if (!table) locks.elsewhere(mode);
+  ranged(range, table ? tables : mode, locks);
+  if (table) return;
+  if (range === null) locks.elsewhere(mode);
+  else locks.index(relationName(range), tables);
 }
 
-/** Foreign keys go with a table, and its parent learns of it; the table of an index is not known here. */
+/** Foreign keys go with a table, and its parent learns of it; an index stops its table. */
 function dropped(node: Tree, locks: Locks): void {
   const type = asText(node['removeType']);
   const mode = modeOf('DropStmt', node);
   for (const object of asList(node['objects'])) {
     if (!NAMES_RELATION.test(type)) continue;
-    for (const one of dot(names(nodeOf(object, 'List')?.['items']), mode, locks)) {
+    const dotted = names(nodeOf(object, 'List')?.['items']);
+    if (type === 'OBJECT_INDEX')
+      locks.index({ schema: dotted.at(-2) ?? null, name: dotted.at(-1) ?? '' }, mode);
+    for (const one of dot(dotted, mode, locks)) {
       locks.tied(one, 'ACCESS EXCLUSIVE');
       locks.parentsOf(one);
     }
   }
-  if (type === 'OBJECT_INDEX') locks.elsewhere(mode);
 }

@@ -2,20 +2,29 @@
 import type { Context } from '../lineage/context.ts';
 import { viewSummary } from '../lineage/definitions.ts';
 import type { RelationName } from '../parse/node.ts';
-import type { CatalogRelation, RelationUse } from '../types.ts';
+import type { CatalogRelation, RelationUse, WriteEvent } from '../types.ts';
 import { callHidden, callTriggers } from './functions.ts';
 
 type Access = RelationUse['access'];
 
-const WRITES: ReadonlySet<Access> = new Set(['insert', 'update', 'delete', 'truncate', 'copy-in']);
+/** Whose triggers a write fires. */
+const EVENTS: Readonly<Partial<Record<Access, WriteEvent>>> = {
+  insert: 'insert',
+  'copy-in': 'insert',
+  update: 'update',
+  delete: 'delete',
+  truncate: 'truncate',
+};
+/** Columns that an UPDATE sets; null: any. */
+type Columns = ReadonlySet<string> | null;
 
-export function touch(name: RelationName, access: Access, context: Context): void {
+export function touch(name: RelationName, access: Access, context: Context, set: Columns = null): void {
   const { env, out } = context;
   const resolved = env.resolve(name, context.resolution);
   if (resolved.system !== null) {
     out.relation({ ...resolved.system, access, indirect: context.indirect, known: true });
     // `UPDATE pg_settings` is set_config by another name; the rest of the catalog is no place to write at all.
-    if (WRITES.has(access)) {
+    if (EVENTS[access] !== undefined) {
       out.unknowns.add(`write to ${resolved.system.schema}.${resolved.system.name}`);
       if (resolved.system.name === 'pg_settings') {
         out.settings.push({ name: '*', value: null, local: false, form: 'unknown' });
@@ -26,7 +35,7 @@ export function touch(name: RelationName, access: Access, context: Context): voi
     out.relation({ schema: 'pg_temp', name: name.name, access, indirect: context.indirect, known: true });
   }
   for (const relation of resolved.relations)
-    touchRelation(relation, access, context, context.indirect, name.inherits);
+    touchRelation(relation, access, context, context.indirect, name.inherits, set);
   if (resolved.relations.length === 0 && resolved.system === null && !resolved.temporary) {
     out.relation({ schema: name.schema, name: name.name, access, indirect: context.indirect, known: false });
     // DDL makes names; everything else that means nothing here may mean anything there.
@@ -40,33 +49,61 @@ function touchRelation(
   context: Context,
   indirect: boolean,
   inherits: boolean,
+  set: Columns = null,
 ): void {
-  const { env, out } = context;
+  const { out } = context;
   const { schema, name } = relation;
-  const seen = out.relations.has(`${schema}\0${name}\0${access}`);
   out.relation({ schema, name, access, indirect, known: true });
-  if (seen) return;
+  const key = [relation.oid, access, inherits, ...(set === null ? ['*'] : set)].join('\0');
+  if (out.followed.has(key)) return;
+  out.followed.add(key);
+  const { env } = context;
   out.definitions.set(`r${relation.oid}`, env.relationDigest(relation));
   rowTypes(relation, context);
 
   if (relation.relkind === 'v' || relation.relkind === 'm') through(relation, access, context);
-  else if (relation.hasRules && WRITES.has(access)) out.unknowns.add(`rules on ${schema}.${name}`);
+  else if (ruled(relation, access)) out.unknowns.add(`rules on ${schema}.${name}`);
 
-  if (access !== 'ddl' && access !== 'truncate' && access !== 'lock') hidden(relation, access, context);
+  if (access === 'truncate') callTriggers(relation, 'truncate', context);
+  else if (access !== 'ddl' && access !== 'lock') hidden(relation, access, context);
 
+  const own = access === 'update' ? written(relation, set) : null;
   if (inherits || access === 'truncate') {
-    for (const child of env.childrenOf(relation.oid)) touchRelation(child, access, context, true, inherits);
-  }
-  if (access === 'delete' || access === 'update') {
-    for (const foreign of env.referencing(relation.oid)) {
-      const from = env.relationByOid(foreign.from);
-      if (from === null) continue;
-      const action = access === 'delete' ? foreign.onDelete : foreign.onUpdate;
-      if (action === 'cascade') touchRelation(from, access, context, true, true);
-      if (action === 'set null' || action === 'set default')
-        touchRelation(from, 'update', context, true, true);
+    for (const child of env.childrenOf(relation.oid)) {
+      touchRelation(child, access, context, true, inherits, own);
+      if (access === 'update' && relation.relkind === 'p') moves(child, context);
     }
   }
+  if (access === 'delete' || access === 'update') {
+    for (const { from: oid, columns, keys, onDelete, onUpdate } of env.referencing(relation.oid)) {
+      const from = env.relationByOid(oid);
+      if (from === null) continue;
+      const action = access === 'delete' ? onDelete : onUpdate;
+      if (action === 'no action' || action === 'restrict') continue;
+      if (own !== null && !keys.some((column) => own.has(column))) continue;
+      const reached = action === 'cascade' ? access : 'update';
+      touchRelation(from, reached, context, true, true, new Set(columns));
+    }
+  }
+}
+
+/** COPY runs no rules, nor does TRUNCATE. */
+const ruled = ({ rules }: CatalogRelation, access: Access): boolean =>
+  rules.some((event) => event === access);
+
+/** Other columns change with those that are set: generated ones, and what BEFORE triggers do to the row. */
+function written({ columns, triggers }: CatalogRelation, set: Columns): Columns {
+  if (set === null || triggers.some(({ on, before }) => before && on.includes('update'))) return null;
+  const generated = columns.filter((column) => column.generated !== null).map(({ name }) => name);
+  return generated.length === 0 ? set : new Set([...set, ...generated]);
+}
+
+/** An UPDATE moves rows between partitions: out of one, into another. Before PostgreSQL 15 foreign keys took that for a DELETE. */
+function moves(partition: CatalogRelation, context: Context): void {
+  callTriggers(partition, 'delete', context);
+  callTriggers(partition, 'insert', context);
+  if ((context.env.catalog?.serverVersion ?? 0) < 150_000)
+    touchRelation(partition, 'delete', context, true, true);
 }
 
 /** What its rows are made of may change without the relation: definitions relied on. */
@@ -83,12 +120,13 @@ function rowTypes(relation: CatalogRelation, context: Context): void {
 
 /** Functions that reading or writing its rows runs, named by nobody. */
 function hidden(relation: CatalogRelation, access: Access, context: Context): void {
-  const writes = WRITES.has(access);
+  const event = EVENTS[access];
   for (const { function: called, on } of relation.calls) {
     // A default may put what it read into the row.
-    if (on === 'any' || writes) callHidden(called, context, on === 'any' ? 'predicate' : 'value');
+    if (on === 'any' || event !== undefined)
+      callHidden(called, context, on === 'any' ? 'predicate' : 'value');
   }
-  if (writes && relation.relkind !== 'v') callTriggers(relation, context);
+  if (event !== undefined && relation.relkind !== 'v') callTriggers(relation, event, context);
 }
 
 /** TRUNCATE … CASCADE empties every table that refers to one of those, whatever its foreign key says. */
@@ -110,16 +148,17 @@ function through(view: CatalogRelation, access: Access, context: Context): void 
   const { facts } = viewSummary(view, context);
   // A materialised view is read without running its query; REFRESH is DDL and judged by what it names.
   out.absorb(facts, 'view');
-  if (!WRITES.has(access)) return;
+  const event = EVENTS[access];
+  if (event === undefined) return;
   // An INSTEAD rule may do anything; without one, writing the view writes its base table.
-  if (view.hasRules) out.unknowns.add(`rules on ${view.schema}.${view.name}`);
-  if (view.triggers.length > 0) out.unknowns.add(`triggers on view ${view.schema}.${view.name}`);
+  if (ruled(view, access)) out.unknowns.add(`rules on ${view.schema}.${view.name}`);
+  if (view.triggers.some(({ on }) => on.includes(event)))
+    out.unknowns.add(`triggers on view ${view.schema}.${view.name}`);
   for (const base of facts.relations.values()) {
     const [relation] = context.env.resolve(
       { schema: base.schema, name: base.name },
       context.resolution,
     ).relations;
-    if (relation !== undefined && relation.relkind !== 'v')
-      touchRelation(relation, access, context, true, true);
+    if (relation !== undefined) touchRelation(relation, access, context, true, true);
   }
 }

@@ -137,6 +137,15 @@ export function walkQuery(
   walkFields(node, place, context, MODIFY_APART);
 }
 
+const MERGED: Readonly<Record<string, RelationUse['access']>> = {
+  CMD_DELETE: 'delete',
+  CMD_UPDATE: 'update',
+  CMD_NOTHING: 'read',
+};
+/** Columns that an UPDATE sets. */
+const setColumns = (node: Tree | null): ReadonlySet<string> =>
+  new Set(asList(node?.['targetList']).map((item) => asText(nodeOf(item, 'ResTarget')?.['name'])));
+
 const SELECT_APART = new Set(['withClause', 'intoClause', 'lockingClause']);
 const MODIFY_APART = new Set(['withClause', 'relation']);
 
@@ -154,22 +163,19 @@ function modify(
   // The target of DML is never a WITH query.
   if (kind === 'MergeStmt') {
     for (const item of asList(node['mergeWhenClauses'])) {
-      const action = nodeOf(item, 'MergeWhenClause')?.['commandType'];
+      const branch = nodeOf(item, 'MergeWhenClause');
+      const action = asText(branch?.['commandType']);
       if (action === 'CMD_DELETE') out.raise('delete');
-      touch(
-        name,
-        action === 'CMD_DELETE' ? 'delete' : action === 'CMD_UPDATE' ? 'update' : 'insert',
-        context,
-      );
+      touch(name, MERGED[action] ?? 'insert', context, setColumns(branch));
     }
     return;
   }
-  touch(name, kind === 'InsertStmt' ? 'insert' : kind === 'UpdateStmt' ? 'update' : 'delete', context);
+  touch(name, TARGETS[kind], context, setColumns(node));
   if (kind === 'InsertStmt') {
     const conflict = bare(node['onConflictClause'], 'OnConflictClause');
     if (conflict?.['action'] === 'ONCONFLICT_UPDATE') {
       out.raise('update');
-      touch(name, 'update', context);
+      touch(name, 'update', context, setColumns(conflict));
       if (overwritesAll(node, name, conflict, place.ctes, context)) out.missingWhere = true;
     }
     return;

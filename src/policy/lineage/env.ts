@@ -43,6 +43,7 @@ export class Env {
   readonly generated = new Map<number, Shape>();
   readonly #byName = new Map<string, CatalogRelation[]>();
   readonly #byOid = new Map<number, CatalogRelation>();
+  readonly #byIndex = new Map<string, CatalogRelation[]>();
   readonly #children = new Map<number, CatalogRelation[]>();
   readonly #referencing = new Map<number, CatalogForeignKey[]>();
   readonly #referenced = new Map<number, CatalogForeignKey[]>();
@@ -61,6 +62,7 @@ export class Env {
       push(this.#byName, relation.name, relation);
       push(this.#bySchema, relation.schema, relation);
       this.#byOid.set(relation.oid, relation);
+      for (const index of relation.indexes ?? []) push(this.#byIndex, index, relation);
       for (const parent of relation.parents) push(this.#children, parent, relation);
     }
     for (const key of catalog.foreignKeys) {
@@ -73,6 +75,18 @@ export class Env {
 
   relationByOid(oid: number): CatalogRelation | null {
     return this.#byOid.get(oid) ?? null;
+  }
+
+  /** The table that an index is on; null where the session may mean another by that name. */
+  tableOf(
+    { schema, name }: Pick<RelationName, 'schema' | 'name'>,
+    context: ResolutionContext,
+  ): CatalogRelation | null {
+    const { searchPath, tempRelations, changed } = context;
+    if (tempRelations.length > 0 || (changed ?? []).length > 0) return null;
+    const all = this.#byIndex.get(name) ?? [];
+    const [table, ...more] = inPath(all, schema === null ? searchPath : [schema]);
+    return table === undefined || more.length > 0 ? null : table;
   }
 
   childrenOf(oid: number): readonly CatalogRelation[] {
@@ -196,10 +210,18 @@ export class Env {
         relation.ofType ?? 0,
         relation.triggers,
         relation.calls,
-        relation.hasRules,
+        relation.rules,
         relation.rowSecurity,
       ]),
-      JSON.stringify(this.referencing(relation.oid).map((key) => [key.from, key.onDelete, key.onUpdate])),
+      JSON.stringify(
+        this.referencing(relation.oid).map(({ from, columns, keys, onDelete, onUpdate }) => [
+          from,
+          columns,
+          keys,
+          onDelete,
+          onUpdate,
+        ]),
+      ),
     ]);
   }
 
@@ -211,7 +233,7 @@ export class Env {
       fn.kind,
       fn.volatility,
       fn.body ?? '',
-      JSON.stringify([fn.config, fn.securityDefiner, fn.calls, fn.extension]),
+      JSON.stringify([fn.config, fn.securityDefiner, fn.calls, fn.supports ?? [], fn.extension]),
     ]);
   }
 

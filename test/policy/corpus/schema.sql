@@ -175,3 +175,35 @@ CREATE TYPE weight AS (g int); CREATE FUNCTION weigh(weight, weight) RETURNS int
 CREATE FUNCTION lighter(weight, weight) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT $1.g < $2.g'; CREATE OPERATOR #< (leftarg = weight, rightarg = weight, function = lighter);
 CREATE OPERATOR CLASS weights DEFAULT FOR TYPE weight USING btree AS OPERATOR 1 #<, FUNCTION 1 weigh(weight, weight);
 CREATE TABLE weighed (id int, w weight); CREATE TYPE spread AS RANGE (subtype = int4, subtype_opclass = purging_order);
+
+-- Triggers and rules by event; rows that move, keys that change.
+CREATE TABLE on_insert (id int PRIMARY KEY, label text); INSERT INTO on_insert VALUES (1, 'a'); CREATE TRIGGER t BEFORE INSERT ON on_insert FOR EACH ROW EXECUTE FUNCTION trigger_dynamic();
+CREATE TABLE on_update (id int PRIMARY KEY, label text); INSERT INTO on_update VALUES (1, 'a'); CREATE TRIGGER t BEFORE UPDATE ON on_update FOR EACH ROW EXECUTE FUNCTION trigger_dynamic();
+CREATE TABLE on_delete (id int PRIMARY KEY, label text); INSERT INTO on_delete VALUES (1, 'a'); CREATE TRIGGER t BEFORE DELETE ON on_delete FOR EACH ROW EXECUTE FUNCTION trigger_dynamic();
+CREATE TABLE on_truncate (id int PRIMARY KEY, label text); INSERT INTO on_truncate VALUES (1, 'a'); CREATE TRIGGER t BEFORE TRUNCATE ON on_truncate EXECUTE FUNCTION trigger_dynamic();
+CREATE TABLE leaving (id int, label text) PARTITION BY LIST (label); CREATE TABLE leaving_a PARTITION OF leaving FOR VALUES IN ('a'); CREATE TABLE leaving_b PARTITION OF leaving FOR VALUES IN ('b');
+INSERT INTO leaving VALUES (1, 'a'); CREATE TRIGGER t AFTER DELETE ON leaving_a FOR EACH ROW EXECUTE FUNCTION trigger_purge();
+CREATE TABLE arriving (id int, label text) PARTITION BY LIST (label); CREATE TABLE arriving_a PARTITION OF arriving FOR VALUES IN ('a'); CREATE TABLE arriving_b PARTITION OF arriving FOR VALUES IN ('b');
+INSERT INTO arriving VALUES (1, 'a'); CREATE TRIGGER t AFTER INSERT ON arriving_b FOR EACH ROW EXECUTE FUNCTION trigger_purge();
+CREATE TABLE ruled_update (id int PRIMARY KEY, label text); INSERT INTO ruled_update VALUES (1, 'a'); CREATE RULE r AS ON UPDATE TO ruled_update DO ALSO DELETE FROM orders;
+CREATE TABLE ruled_off (id int PRIMARY KEY, label text); CREATE RULE r AS ON INSERT TO ruled_off DO ALSO DELETE FROM orders; ALTER TABLE ruled_off DISABLE RULE r;
+CREATE TABLE keyed (id int PRIMARY KEY, label text); INSERT INTO keyed VALUES (1, 'a');
+CREATE TABLE keyed_child (id int PRIMARY KEY REFERENCES keyed ON UPDATE CASCADE, label text); INSERT INTO keyed_child VALUES (1, 'a');
+CREATE TABLE keyed_grandchild (id int PRIMARY KEY REFERENCES keyed_child ON UPDATE CASCADE); INSERT INTO keyed_grandchild VALUES (1); CREATE TRIGGER t AFTER UPDATE ON keyed_grandchild FOR EACH ROW EXECUTE FUNCTION trigger_purge();
+CREATE TABLE twinned (id int PRIMARY KEY, label text, twin int GENERATED ALWAYS AS (length(label)) STORED UNIQUE); INSERT INTO twinned VALUES (1, 'a');
+CREATE TABLE twinned_child (id int REFERENCES twinned (twin) ON UPDATE CASCADE); INSERT INTO twinned_child VALUES (1);
+CREATE FUNCTION trigger_rekeys() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.id := NEW.id + 100; RETURN NEW; END';
+CREATE TABLE rekeyed (id int PRIMARY KEY, label text); INSERT INTO rekeyed VALUES (1, 'a'); CREATE TRIGGER t BEFORE UPDATE ON rekeyed FOR EACH ROW EXECUTE FUNCTION trigger_rekeys();
+CREATE TABLE rekeyed_child (id int REFERENCES rekeyed ON UPDATE CASCADE); INSERT INTO rekeyed_child VALUES (1);
+CREATE VIEW over_trig_view AS SELECT id, label FROM trig_view;
+
+-- Aggregates by what they are made of.
+CREATE FUNCTION agg_step(int, int) RETURNS int STRICT LANGUAGE plpgsql AS 'BEGIN DELETE FROM public.orders; RETURN 1; END';
+CREATE FUNCTION agg_first(anyelement, anyelement) RETURNS anyelement LANGUAGE sql IMMUTABLE STRICT AS 'SELECT $1';
+CREATE AGGREGATE agg_purge(int) (sfunc = agg_step, stype = int, initcond = '0');
+CREATE AGGREGATE agg_final(int) (sfunc = int4pl, stype = int, finalfunc = sneaky, initcond = '0');
+CREATE AGGREGATE agg_moving(int) (sfunc = int4pl, stype = int, initcond = '0', msfunc = agg_step, minvfunc = int4mi, mstype = int, minitcond = '0');
+CREATE AGGREGATE agg_combined(int) (sfunc = int4pl, stype = int, combinefunc = agg_step, initcond = '0', parallel = safe);
+CREATE AGGREGATE agg_sorted(int) (sfunc = int4larger, stype = int, sortop = OPERATOR(public.===));
+CREATE AGGREGATE first_of(anyelement) (sfunc = agg_first, stype = anyelement);
+CREATE FUNCTION made_code(text) RETURNS code LANGUAGE sql AS 'SELECT $1';
