@@ -58,7 +58,7 @@ export async function questionOf(subject: Subject, seen: Seen): Promise<Question
   const ruled = relationsOf(
     statementsOf(plan).flatMap(({ relations }) => relations.filter(({ access }) => access !== 'read')),
     catalog,
-  ).find(({ hasRules }) => hasRules);
+  ).find(({ rules }) => rules.length > 0);
   if (ruled !== undefined) return none(`rules on ${ruled.schema}.${ruled.name} rewrite it`);
   // Judged as what it is: a statement of its own.
   const own = await judge.judge(texts.select, context);
