@@ -161,7 +161,7 @@ export class Core {
     if (takesLocks(it)) this.worked = true;
     const unnamed = kind === 'query' ? this.statements.closing('') : null;
     if (kind !== 'execute') this.unsynced = false;
-    const settles = this.proposeNames(it);
+    const settles = this.proposeNames(it, run.approval !== null);
     return expected(kind, {
       run,
       settle: (end) => {
@@ -185,7 +185,7 @@ export class Core {
   }
 
   /** SQL-level PREPARE, DECLARE, DEALLOCATE, CLOSE and DISCARD share the namespace of the protocol (DESIGN.md 3). */
-  proposeNames(it: Plan): Settle[] {
+  proposeNames(it: Plan, approved: boolean): Settle[] {
     const statements = outerStatements(it);
     const keep = statements.length > 1;
     const settles: Settle[] = [];
@@ -204,7 +204,14 @@ export class Core {
           settles.push(
             this.portals.propose(
               effect.name,
-              { prepared: null, bind: null, approval: null, n: null, fields: null },
+              {
+                prepared: null,
+                declared: approved ? null : effect.sql,
+                bind: null,
+                approval: null,
+                n: null,
+                fields: null,
+              },
               keep,
             ),
           );

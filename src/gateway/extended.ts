@@ -167,7 +167,14 @@ export class ExtendedQuery {
     ) {
       const it = this.#c.judging.now(prepared.sql, prepared.paramTypes, this.#c.transaction());
       if (it !== null && this.#c.gate.plain(it) && !this.#fullOfPortals(bind.portal)) {
-        this.#sendBind(frame.bytes, allowed(it), { prepared, bind, approval: null, n: null, fields: null });
+        this.#sendBind(frame.bytes, allowed(it), {
+          prepared,
+          declared: null,
+          bind,
+          approval: null,
+          n: null,
+          fields: null,
+        });
         return null;
       }
     }
@@ -184,7 +191,7 @@ export class ExtendedQuery {
     if (prepared === undefined) return this.#refuseExtended({ kind: 'no-statement', name: bind.statement });
     if (this.#fullOfPortals(bind.portal)) return this.#refuseExtended({ kind: 'too-many-names' });
     const { early } = prepared;
-    const portal: Portal = { prepared, bind, approval: null, n: null, fields: null };
+    const portal: Portal = { prepared, declared: null, bind, approval: null, n: null, fields: null };
     if (early !== null && early.bind === message) {
       prepared.early = null;
       portal.approval = early.approval;

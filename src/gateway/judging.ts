@@ -113,7 +113,8 @@ export class Judging {
         }
         if (effect.kind === 'fetch')
           for (const portal of this.#portals.candidates(effect.name))
-            if (portal.prepared !== null && portal.approval?.spent !== true)
+            if (portal.declared !== null) texts.set(portal.declared, NONE);
+            else if (portal.prepared !== null && portal.approval?.spent !== true)
               texts.set(portal.prepared.sql, portal.prepared.paramTypes);
       }
     }

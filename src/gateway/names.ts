@@ -19,6 +19,8 @@ export interface Prepared {
 export interface Portal {
   /** null: a cursor that an already judged DECLARE opened. */
   readonly prepared: Prepared | null;
+  /** Its query, judged again at each FETCH: a column may be tagged by then. null: no cursor, or an approver let it through. */
+  readonly declared: string | null;
   readonly bind: BindMessage | null;
   approval: Approval | null;
   /** Number under which it was recorded when it was held; taken by its first Execute. */

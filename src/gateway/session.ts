@@ -73,7 +73,9 @@ export class Session {
     const log = deps.log.child({ session: this.id });
     const context = new SessionContext(upstream.facts, upstream.parameters, options.holdpointSettings);
     const statements = new Names<Prepared>(({ sql }) => sql.length * 2);
-    const portals = new Names<Portal>(({ bind }) => bind?.bytes ?? 0);
+    const portals = new Names<Portal>(
+      ({ bind, declared }) => (bind?.bytes ?? 0) + (declared?.length ?? 0) * 2,
+    );
     // The client connects again, and with it comes a new recording.
     const record = new SessionRecord(options.recording, deps.now, () =>
       queueMicrotask(() => this.end({ kind: 'not-recordable' })),

@@ -84,7 +84,7 @@ function judge(sql: string, parsed: Parsed, input: AnalyseInput): Facts {
     redactions.push(...hidden.redactions);
     for (const bind of hidden.binds) binds.add(bind);
     for (const [key, digest] of out.definitions) definitions.set(key, digest);
-    relyOn(resolution.changed ?? [], out);
+    relyOn(resolution.changed ?? [], statement, out);
     const finished = out.finish(told(verb(statement.kind, statement.node), out.class));
     const changes = changesOf(statement.kind, statement.node, out, finished.class);
     const rows = rowsChanged(finished, input.catalog);

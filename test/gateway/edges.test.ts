@@ -158,6 +158,38 @@ describe('when the surroundings fail', () => {
   });
 });
 
+describe('a cursor', () => {
+  const CLOSED = 'version: 1\nrules: [{ name: closed, match: { relations: [orders] }, effect: deny }]\n';
+  it.each(['simple', 'extended'])('is judged again when its rows are fetched, %s', async (protocol) => {
+    const it_ = await start();
+    const client = await WireClient.login(it_.port, AGENT);
+    client.send(
+      serialize.query('begin'),
+      serialize.query('declare c cursor with hold for select id from orders'),
+    );
+    client.send(serialize.query('commit'), serialize.query('fetch 1 from c'));
+    expect((await client.ready(4)).slice(-3)).toEqual(['D', 'C:FETCH 1', 'Z:I']);
+    it_.policy.replace(CLOSED);
+    if (protocol === 'simple') client.send(serialize.query('fetch 1 from c'));
+    else client.send(serialize.execute({ portal: 'c' }), serialize.sync());
+    expect(await client.ready()).toEqual(['E:42501', 'Z:I']);
+    client.close();
+  });
+
+  it('that an approver let through stays so', async () => {
+    const it_ = await start();
+    it_.policy.replace(CLOSED.replace('deny', 'hold'));
+    it_.desk.auto = 'approve';
+    const client = await WireClient.login(it_.port, AGENT);
+    client.send(serialize.query('begin'), serialize.query('declare c cursor for select id from orders'));
+    await client.ready(2);
+    it_.desk.auto = 'deny';
+    client.send(serialize.query('fetch 1 from c'));
+    expect((await client.ready()).slice(-3)).toEqual(['D', 'C:FETCH 1', 'Z:T']);
+    client.close();
+  });
+});
+
 describe('clients', () => {
   it('serves psql, with a hold in between', async () => {
     const it_ = await start();

@@ -624,3 +624,27 @@ describe('the digest of definitions', () => {
     );
   });
 });
+
+describe('definitions that check the rows there are', () => {
+  it.each([
+    'ALTER TABLE customers ADD FOREIGN KEY (ssn) REFERENCES plain (label)',
+    'ALTER TABLE customers ADD UNIQUE (id, ssn)',
+    'ALTER TABLE customers ADD EXCLUDE (ssn WITH =)',
+    'ALTER TABLE customers VALIDATE CONSTRAINT c',
+    'CREATE UNIQUE INDEX ON customers (ssn)',
+    'REINDEX TABLE customers',
+    'CLUSTER customers',
+    'ANALYZE customers',
+    'ANALYZE',
+  ])('%s compares tagged columns: its error may quote them', (sql) => {
+    expect(facts(sql).statements[0]?.columns.map(({ tag, use }) => `${tag} ${use}`)).toContain(
+      'ssn predicate',
+    );
+  });
+  it.each(['ALTER TABLE customers ADD UNIQUE (id)', 'CREATE UNIQUE INDEX ON plain (label)', 'ANALYZE plain'])(
+    '%s does not',
+    (sql) => {
+      expect(facts(sql).touchesTagged).toBe(false);
+    },
+  );
+});

@@ -307,11 +307,24 @@ describe('definitions that a statement changes', () => {
   it.each([
     ['GRANT SELECT ON plain TO somebody', undefined],
     ["COMMENT ON TABLE plain IS 'x'", undefined],
+    ["COMMENT ON COLUMN public.plain.label IS 'pii:name'", ['plain']],
+    ['COMMENT ON COLUMN public.plain.label IS NULL', undefined],
     ['ALTER TABLE plain RENAME TO made', ['plain', 'made']],
     ['DROP TABLE plain', ['plain']],
     ['DROP TABLE plain CASCADE', ['*']],
   ])('%s: %s', (sql, names) => {
     expect(statement(sql, {}).changes).toEqual(names);
+  });
+
+  it.each([
+    ['SELECT ROW(1)::token::text', 'unknown'],
+    ["SELECT 'a'::checked", 'unknown'],
+    ['SELECT OPERATOR(public.!!!) 1', 'unknown'],
+    ['PREPARE p AS SELECT 1 ~~> 2', 'unknown'],
+    ['SELECT 1', 'read'],
+    ['COMMIT', 'transaction'],
+  ])('%s after a change that cannot be told: %s', (sql, cls) => {
+    expect(statement(sql, {}, { ...input.resolution, changed: ['*'] }).class).toBe(cls);
   });
 });
 

@@ -106,6 +106,9 @@ function ofKind(kind: string, node: Tree, scope: Scope, context: Context): Deps 
       return indirection(node, scope, context);
     case 'SelectStmt':
       return whole(select(node, scope, context));
+    case 'JsonArrayAgg':
+    case 'JsonObjectAgg':
+      return jsonAggregate(node, scope, context);
     default:
       return children(node, scope, context);
   }
@@ -199,6 +202,14 @@ function call(node: Tree, scope: Scope, context: Context): Deps {
   if (custom.length === 0 && deps.size === 0 && hasColumn(node['args']))
     clearLiterals(asList(node['args']), context);
   return deps;
+}
+
+/** As any aggregate: its ORDER BY, FILTER and window choose, they are not put out. */
+function jsonAggregate(node: Tree, scope: Scope, context: Context): Deps {
+  const { constructor: made, ...args } = node;
+  const { agg_order, agg_filter, over, ...rest } = asTree(made) ?? {};
+  for (const part of [agg_order, agg_filter, over]) predicate(part, scope, context);
+  return children({ args, rest }, scope, context);
 }
 
 function hasColumn(value: unknown): boolean {

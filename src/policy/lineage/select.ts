@@ -4,7 +4,7 @@ import { asList, asText, asTree, bare, names, nodeOf, qualified, unwrap } from '
 import type { Context } from './context.ts';
 import { TooComplex } from './context.ts';
 import type { Column, Deps, Shape } from './deps.ts';
-import { merge, NONE, rename, union, whole } from './deps.ts';
+import { lookup, merge, NONE, rename, union, whole } from './deps.ts';
 import { expression, partOf, predicate } from './expression.ts';
 import { from } from './from.ts';
 import { clearPositions } from './literals.ts';
@@ -242,12 +242,21 @@ function cteShape(query: Tree, scope: Scope, context: Context): Shape {
   const cycle = asTree(query['cycle_clause']);
   if (search === null && cycle === null) return shape;
   // SEARCH and CYCLE add columns made of those they list.
-  const all = whole(shape);
-  const extra = [search?.['search_seq_column'], cycle?.['cycle_mark_column'], cycle?.['cycle_path_column']];
+  const made = (column: unknown, list: unknown): Column[] =>
+    column === undefined
+      ? []
+      : [
+          {
+            name: asText(column),
+            deps: union(...names(list).map((name) => lookup(shape, name ?? '') ?? whole(shape))),
+          },
+        ];
   return {
     columns: [
       ...shape.columns,
-      ...extra.filter((name) => name !== undefined).map((name) => ({ name: asText(name), deps: all })),
+      ...made(search?.['search_seq_column'], search?.['search_col_list']),
+      ...made(cycle?.['cycle_mark_column'], cycle?.['cycle_col_list']),
+      ...made(cycle?.['cycle_path_column'], cycle?.['cycle_col_list']),
     ],
     open: shape.open,
   };

@@ -2,7 +2,7 @@
 import type { Tree } from '../parse/node.ts';
 import { asList, asText, asTree, names, nodeOf, relationName, unwrap } from '../parse/node.ts';
 import type { Context } from './context.ts';
-import { sqlBodyStatements } from './definitions.ts';
+import { sqlBodyStatements, viewSummary } from './definitions.ts';
 import type { Deps, Shape } from './deps.ts';
 import { lookup, NONE, union, whole } from './deps.ts';
 import { expression, predicate } from './expression.ts';
@@ -78,8 +78,21 @@ export function lineage(kind: string, node: Tree, context: Context): Shape {
       const versions =
         target === null ? [] : [target, { ...target, alias: 'old' }, { ...target, alias: 'new' }];
       predicate(parts(node), scopeOf(versions, null), context);
+      if (target !== null) out.use('predicate', checked(node, target.shape));
       return NOTHING;
     }
+    // They evaluate what was defined earlier (indexes, statistics, the query), and an error quotes what it met.
+    case 'RefreshMatViewStmt':
+    case 'ReindexStmt':
+    case 'ClusterStmt':
+      if (asTree(node['relation']) !== null) evaluated(node['relation'], context);
+      return NOTHING;
+    case 'VacuumStmt':
+      for (const item of asList(node['rels']))
+        evaluated(nodeOf(item, 'VacuumRelation')?.['relation'], context);
+      if (node['rels'] === undefined)
+        out.use('predicate', context.env.everyTag('pg_catalog', 'pg_class', '*'));
+      return NOTHING;
     default:
       return NOTHING;
   }
@@ -109,6 +122,32 @@ function untagged(node: Tree, context: Context): Deps {
     }
   }
   return union(...lost);
+}
+
+function evaluated(value: unknown, context: Context): void {
+  const named = asTree(value);
+  if (named === null) return;
+  const scope = tableSource(named, null, context, false);
+  context.out.use('predicate', whole(scope.shape));
+  for (const relation of context.env.resolve(relationName(named), context.resolution).relations)
+    if (relation.relkind === 'm')
+      context.out.use('predicate', viewSummary(relation, context).facts.uses('predicate'));
+}
+
+/** Columns whose rows it checks, by name: keys of constraints and indexes. The error prints the key that fails (23503, 23505, 23P01). */
+function checked(value: unknown, shape: Shape): Deps {
+  if (Array.isArray(value)) return union(...value.map((item) => checked(item, shape)));
+  if (typeof value !== 'object' || value === null) return NONE;
+  const node = value as Tree;
+  const keys = [
+    ...names(node['keys']),
+    ...names(node['fk_attrs']),
+    asText(nodeOf(value, 'IndexElem')?.['name']),
+  ];
+  const own = keys.map((name) => lookup(shape, name ?? '') ?? NONE);
+  // A constraint named alone may be any.
+  if (node['subtype'] === 'AT_ValidateConstraint') own.push(whole(shape));
+  return union(...own, ...Object.values(node).map((child) => checked(child, shape)));
 }
 
 function parts(node: Tree): unknown[] {
