@@ -5,7 +5,7 @@ import type { HoldTerms, StatementClass } from '../policy/types.ts';
  * pending ─approve─► granted ─claim─► executing ─commit─► executed
  *    │                 │  ▲               │ ├─ error ──► failed
  *    │                 │  └──rollback─────┘ └─ lost ──► unknown
- *    └► denied │ expired │ withdrawn    └► lapsed │ withdrawn
+ *    └► denied │ expired │ withdrawn    └► lapsed │ withdrawn (a grant that is void also out of executing, before anything ran)
  *
  * An approval always leaves a grant; a live waiter claims it at once (`waiterLive` tells the card which words to use).
  */

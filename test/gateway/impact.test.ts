@@ -166,3 +166,143 @@ describe('count now', () => {
     expect(await impact.count('HP-NONE')).toMatchObject({ kind: 'not-counted' });
   });
 });
+
+describe('a grant is used', () => {
+  const granted = async (sql: string): Promise<{ readonly client: pg.Client; readonly id: string }> => {
+    const client = await connect();
+    await client.query("set holdpoint.wait = '0'");
+    await client.query(sql).catch(() => undefined);
+    const { id } = await it_.seen((one) =>
+      one.statement.sql === sql &&
+      one.state === 'pending' &&
+      (one.impact?.rows ?? one.impact?.why ?? null) !== null
+        ? one
+        : null,
+    );
+    await it_.approve(id);
+    return { client, id };
+  };
+
+  it('runs while about as many rows are touched', async () => {
+    await it_.server.query(
+      'shop',
+      'create table steady as select generate_series(1, 1000) i; grant all on steady to app',
+    );
+    const { client, id } = await granted('delete from steady where i > 0');
+    expect((await client.query('delete from steady where i > 0')).rowCount).toBe(1000);
+    await it_.state(id, 'executed');
+  });
+
+  it('asks anew where it has come to touch more than twice as many; the old grant is void', async () => {
+    await it_.server.query(
+      'shop',
+      'create table growing as select generate_series(1, 1000) i; grant all on growing to app; analyze growing',
+    );
+    const sql = 'delete from growing where i > 0';
+    const { client, id } = await granted(sql);
+    await it_.server.query('shop', 'insert into growing select generate_series(1, 9000); analyze growing');
+    await expect(client.query(sql)).rejects.toMatchObject({ code: 'HP001' });
+    expect(await it_.state(id, 'withdrawn')).toMatchObject({ note: expect.stringContaining('asks anew') });
+    const again = await it_.seen((one) =>
+      one.statement.sql === sql && one.id !== id && one.impact?.rows != null ? one : null,
+    );
+    close(again.impact?.rows ?? null, 10000);
+    expect(again.impact?.grewFrom).toBe(1000);
+    await it_.approve(again.id);
+    expect((await client.query(sql)).rowCount).toBe(10000);
+  });
+});
+
+describe('nothing of users runs before anybody approved', () => {
+  const HOSTILE = `
+    create function leak(what text) returns boolean language plpgsql immutable as $$ begin
+      perform public.dblink_exec('dbname=' || current_database() || ' host=' || host(inet_server_addr()) || ' port=' || inet_server_port() || ' user=postgres password=only-for-tests',
+        format('insert into public.trace values (%L)', what)); return true; end $$;
+    create table fine (id int, at text);
+    insert into fine select i, 'x' from generate_series(1, 10) i;
+    create view leaky as select * from fine where leak('view');
+    create function leak_int(int) returns int language sql immutable as $$ select case when public.leak('cast') then $1 end $$;
+    create function is_leak(text) returns boolean language sql immutable as $$ select public.leak('domain ' || $1) $$;
+    create domain checked as text check (is_leak(value));
+    create function op_leak(int, int) returns boolean language sql immutable as $$ select leak('operator') $$;
+    create operator === (leftarg = int, rightarg = int, function = op_leak);
+    create table guarded (id int);
+    alter table guarded enable row level security;
+    create policy p on guarded using (leak('policy'));
+    create table indexed (id int);
+    create index on indexed (id) where leak('index');
+    create table stat (id int, b int);
+    create statistics st on (leak_int(1)), id from stat;
+    create table foreign_parent (id int) partition by list (id);
+    create extension if not exists file_fdw;
+    create server files foreign data wrapper file_fdw;
+    create foreign table outside (line text) server files options (filename '/etc/hostname');
+    create table ruled (id int);
+    create rule r as on delete to ruled do also insert into trace values ('rule');
+    grant all on fine, leaky, guarded, indexed, stat, outside, ruled to app;`;
+  const SAYS: readonly (readonly [string, (readonly unknown[])?])[] = [
+    ["delete from fine where leak('call')"],
+    ["delete from fine where id = 1 and leak('and')"],
+    ['delete from fine where leak($1)', ['bind']],
+    ['delete from leaky where id = 1'],
+    ['select * from leaky'],
+    ["update fine set at = 'y' where id === 3"],
+    ["delete from fine where at::checked = 'x'"],
+    ["select 'x'::checked from fine"],
+    ['delete from fine where id = leak_int(3)'],
+    ['delete from guarded where id = 1'],
+    ['delete from indexed where id = 1'],
+    ['delete from stat where id = 1'],
+    ['select * from outside'],
+    ['delete from ruled'],
+    ['with d as (delete from fine returning *) select * from d'],
+    ['select * from fine where exists (select from leaky)'],
+    ['insert into fine select id, at from leaky'],
+    ['merge into fine using leaky on fine.id = leaky.id when matched then delete'],
+    ["select set_config('search_path', 'x', false) from fine"],
+    ['delete from fine where id in (select id from fine where pg_read_file($$x$$) is null)'],
+    ["do $$ begin perform leak('do'); end $$"],
+    ["delete from fine; select leak('second')"],
+    ["explain analyze delete from fine where leak('explain')"],
+  ];
+
+  it('not by an estimate and not by a count, wherever it hides', async () => {
+    await it_.server.query('shop', 'create table trace (at text); create extension dblink');
+    await it_.server.query('shop', HOSTILE);
+    // To make an index or a statistic may run it.
+    await it_.server.query('shop', 'truncate trace');
+    for (const [sql, values] of SAYS) {
+      const { id, impact: found } = await appraised(sql, values);
+      expect(found.rows, sql).toBeNull();
+      expect(found.why, sql).not.toBeNull();
+      expect(rowsIn(await impact.count(id)), sql).toContain('cannot be counted');
+      await it_.deny(id);
+    }
+    expect((await it_.server.query('shop', 'select * from trace')).rows).toEqual([]);
+    // The harm would have been done: said to the server itself, planning alone runs it.
+    await it_.server.query('shop', "explain select * from fine where leak('planned')");
+    expect((await it_.server.query('shop', 'select * from trace')).rows).toEqual([{ at: 'planned' }]);
+  });
+
+  it('a thousand values and text with quotes and comments are read as they are', async () => {
+    const list = Array.from({ length: 1000 }, (_, i) => i).join();
+    const { id } = await appraised(`delete from big where id in (${list}) -- ) ; drop table big`);
+    expect(rowsIn(await impact.count(id))).toBe(999);
+  });
+
+  it("row security that tells reading from changing is not counted by the reader's rules", async () => {
+    await it_.server.query(
+      'shop',
+      `create table mine (id int); insert into mine select generate_series(1, 10); alter table mine enable row level security;
+       create policy r on mine for select using (true); create policy d on mine for delete using (id < 3); grant all on mine to app`,
+    );
+    const { id } = await appraised('delete from mine where id > 0');
+    expect(rowsIn(await impact.count(id))).toContain('row security decides for each command');
+    await it_.server.query(
+      'shop',
+      'drop policy r on mine; drop policy d on mine; create policy a on mine using (id < 3)',
+    );
+    const again = await appraised('delete from mine where id > -1');
+    expect(rowsIn(await impact.count(again.id))).toBe(2);
+  });
+});

@@ -57,6 +57,8 @@ export interface JudgeDeps {
 
 /** As in policy/parse; asked here too, so that a huge text is not copied to a worker first. */
 const MAX_SQL_LENGTH = 256 * 1024;
+/** More than laying out for a card: the card is there without it. */
+const EFFECT_MS = 500;
 
 export function createJudge(deps: JudgeDeps): Judge {
   const { target, policy, now } = deps;
@@ -228,7 +230,7 @@ export function createJudge(deps: JudgeDeps): Judge {
     },
     async effect(sql) {
       if (sql.length > MAX_SQL_LENGTH) return null;
-      const result = await tidier.run({ effect: sql });
+      const result = await tidier.run({ effect: sql }, undefined, EFFECT_MS);
       return result.kind === 'done' && typeof result.result === 'object' ? result.result : null;
     },
     catalog: () => catalog.latest()?.snapshot ?? null,

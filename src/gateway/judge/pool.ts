@@ -30,8 +30,8 @@ export type PoolResult<R> =
   | { readonly kind: 'overloaded' };
 
 export interface Pool<J, R> {
-  /** Never rejects. */
-  run(job: J, setup?: Setup): Promise<PoolResult<R>>;
+  /** Never rejects. `limitMs` in place of the pool's. */
+  run(job: J, setup?: Setup, limitMs?: number): Promise<PoolResult<R>>;
   /** Starts the workers, so that the first job does not wait for it. */
   warm(): void;
   close(): Promise<void>;
@@ -48,6 +48,7 @@ export interface Reply<R> {
 interface Task<J, R> {
   readonly job: J;
   readonly setup: Setup | null;
+  readonly limitMs: number;
   readonly settle: (result: PoolResult<R>) => void;
 }
 
@@ -154,15 +155,15 @@ export function createPool<J, R>(options: PoolOptions): Pool<J, R> {
   function send(slot: Slot<J, R>): void {
     slot.state = 'busy';
     slot.id += 1;
-    arm(slot, options.limitMs);
+    arm(slot, slot.task?.limitMs ?? options.limitMs);
     slot.worker.postMessage({ id: slot.id, job: slot.task?.job });
   }
 
   return {
-    run(job, setup) {
+    run(job, setup, limitMs = options.limitMs) {
       if (closed) return Promise.resolve({ kind: 'crashed', why: 'closed' });
       return new Promise((settle) => {
-        const task: Task<J, R> = { job, setup: setup ?? null, settle };
+        const task: Task<J, R> = { job, setup: setup ?? null, limitMs, settle };
         const all = [...slots];
         const free =
           all.find((slot) => slot.state === 'idle' && slot.setupVersion === (setup?.version ?? null)) ??
