@@ -102,6 +102,8 @@ export class History {
       wrong('lapsed before its time');
     if (state === 'granted' && (change.grantExpires ?? Infinity) > change.expires)
       wrong('a grant outlives its request');
+    if (state === 'granted' && part !== null && this.rows.get(part.lead)?.state !== 'granted')
+      wrong('a grant of a script that is none');
     if (before === 'granted' && state === 'executing') {
       if (change.claim === null) wrong('claimed without a secret');
       if ((change.grantExpires ?? 0) <= notBefore) wrong('claimed after its end');

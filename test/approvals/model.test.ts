@@ -11,7 +11,7 @@ import { audit, auditor } from './audit.ts';
 import { lives, World } from './model.ts';
 import { quiet } from './support.ts';
 
-const RUNS = Number(process.env['HP_RUNS'] ?? 14);
+const RUNS = Number(process.env['HP_RUNS'] ?? 12);
 const SEED = Number(process.env['HP_SEED'] ?? Date.now() % 1_000_000);
 const LANES = 2;
 

@@ -154,7 +154,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 /** What stands in one inner list happens at once. */
 export const lives: fc.Arbitrary<readonly (readonly Step[])[]> = fc.array(
   fc.array(step, { minLength: 1, maxLength: 4 }),
-  { minLength: 12, maxLength: 24 },
+  { minLength: 12, maxLength: 20 },
 );
 
 interface Cell {
