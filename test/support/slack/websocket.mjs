@@ -69,6 +69,8 @@ export function accept(request, socket, { onText, onClose }) {
     }
   });
   socket.on('close', gone);
+  // A process that was killed says no goodbye; sockets of an HTTP server stay half open.
+  socket.on('end', () => socket.destroy());
   socket.on('error', gone);
   return {
     send: (value) => write(1, Buffer.from(JSON.stringify(value))),
