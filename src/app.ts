@@ -162,6 +162,16 @@ async function compose(
   if (first === undefined || approver === undefined)
     throw new Error('There is no target. Name one in holdpoint.yaml or with --target.');
 
+  const suspend = async (id: string, by: string): Promise<boolean> => {
+    const done = await identity.suspend(id, by);
+    await access.endAll(id);
+    // Live sessions notice within a second; what waits or is granted without one is withdrawn here.
+    const open = await desk.list({ states: ['pending', 'granted', 'executing'], ownerId: id, limit: 1000 });
+    for (const credential of new Set(open.map(({ requester }) => requester.credentialId)))
+      gateway.endIdentity(credential, 'suspended');
+    return done;
+  };
+
   const linking = createSlackLinking(
     Buffer.from(await store.meta.getOrCreate('slack-link-key', () => secretText(32)), 'base64url'),
     now,
@@ -180,6 +190,11 @@ async function compose(
           access,
           approvers,
           counter: impact,
+          alerts: store.alerts,
+          suspend: async ({ ownerId, credentialId }, by) => {
+            if (ownerId !== null) await suspend(ownerId, by);
+            else if (await identity.revoke(credentialId)) gateway.endIdentity(credentialId, 'suspended');
+          },
           isSuspended: (keys) => identity.isSuspended(keys),
           targets: placed.map(({ target }) => target.name),
           policyOf: (name) => {
@@ -208,6 +223,7 @@ async function compose(
       'base64url',
     ),
     levelFor: (groups) => highest(groups, levels),
+    onBlocked: (blocked) => bot?.denied(blocked),
     log,
     now,
   });
@@ -246,18 +262,7 @@ async function compose(
     slackLinking: bot === null ? null : linking,
     people: {
       suspensions: () => store.credentials.listSuspensions(),
-      suspend: async (id, by) => {
-        const done = await identity.suspend(id, by);
-        // Live sessions notice within a second; what waits or is granted without one is withdrawn here.
-        const open = await desk.list({
-          states: ['pending', 'granted', 'executing'],
-          ownerId: id,
-          limit: 1000,
-        });
-        for (const credential of new Set(open.map(({ requester }) => requester.credentialId)))
-          gateway.endIdentity(credential, 'suspended');
-        return done;
-      },
+      suspend,
       restore: (id) => identity.unsuspend(id),
     },
     desk,

@@ -19,6 +19,8 @@ export interface SlackParts {
   readonly access: Access;
   readonly approvers: readonly ApproverRecord[];
   readonly counter: Counter | null;
+  readonly alerts: BotDeps['alerts'];
+  readonly suspend: BotDeps['suspend'];
   isSuspended(keys: readonly (string | null)[]): boolean;
   /** Asked once the bot runs. */
   policyOf(target: string): { readonly held: HeldPolicy; readonly change: ReturnType<ChangeOf> } | null;

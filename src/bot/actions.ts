@@ -203,6 +203,11 @@ export function createActions(
   };
 }
 
+/** What the button of an alert says, and who tapped it. */
+export function suspension(body: unknown): readonly [string | null, Listener] {
+  return [text(action(body), 'value'), listener(body)];
+}
+
 function action(body: unknown): unknown {
   const list = record(body)?.['actions'];
   return Array.isArray(list) ? list[0] : null;

@@ -14,7 +14,7 @@ import type { Groups } from './groups.ts';
 import { clientMessageId } from './ids.ts';
 import { createLane } from './lane.ts';
 import type { Owners } from './owners.ts';
-import { createPace, PRIORITY } from './pace.ts';
+import { type Pace, PRIORITY } from './pace.ts';
 import { destinationOf } from './routes.ts';
 import { type Failure, type SlackApi, SlackFailure } from './slack-api.ts';
 import { isOver } from './thread.ts';
@@ -25,8 +25,8 @@ export type { Place } from './thread-delivery.ts';
 
 export interface Delivery {
   start(): void;
-  /** Lets running calls end; what is left is delivered after the next start. */
-  stop(): Promise<void>;
+  /** What is left is delivered after the next start. */
+  stop(): void;
   /** Render the card again although its version has not changed; `seen` is the message that was tapped (a double post is brought up to date too). */
   refresh(requestId: string, seen: Place | null): void;
 }
@@ -51,12 +51,12 @@ export function createDelivery(
     readonly api: SlackApi;
     readonly groups: Groups;
     readonly owners: Owners;
+    readonly pace: Pace;
   },
 ): Delivery {
-  const { api, config, counter, desk, groups, outbox, log, now } = deps;
-  const pace = createPace();
+  const { api, config, counter, desk, groups, outbox, log, now, pace } = deps;
   const rows = createCardRows(outbox);
-  const followers = createFollowers({ ...deps, pace, rows });
+  const followers = createFollowers({ ...deps, rows });
   const doubtful = new Map<string, NodeJS.Timeout | null>();
   let polling = false;
   let poll: NodeJS.Timeout | null = null;
@@ -109,6 +109,7 @@ export function createDelivery(
         });
         const ts = String(sent['ts']);
         const posted = String(sent['channel'] ?? channel);
+        pace.alias(channel, posted);
         await rows.patch(request.id, { channel: posted, ts, version: request.version, postingSince: null });
         return ts;
       } catch (error) {
@@ -237,13 +238,12 @@ export function createDelivery(
       poll.unref();
       void look();
     },
-    async stop() {
+    stop() {
       cards.close();
       threads.close();
       unsubscribe?.();
       if (poll !== null) clearInterval(poll);
       for (const timer of doubtful.values()) if (timer !== null) clearTimeout(timer);
-      await pace.close();
     },
     refresh(requestId, seen) {
       cards.schedule(requestId, seen ?? 'card');

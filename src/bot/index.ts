@@ -1,7 +1,8 @@
 /** The bot put together: Bolt for what Slack sends, our own delivery for what we send. Slack being down never stops the product. */
 import { App } from '@slack/bolt';
 import PQueue from 'p-queue';
-import { createActions } from './actions.ts';
+import { createActions, suspension } from './actions.ts';
+import { createAlerts } from './alerts.ts';
 import { createAnswer, text } from './answers.ts';
 import { createCommands } from './commands.ts';
 import { createDelivery } from './delivery.ts';
@@ -10,6 +11,7 @@ import { createHome } from './home.ts';
 import { createHttpLink } from './http-link.ts';
 import { ACTION, CALLBACK } from './ids.ts';
 import { createOwners } from './owners.ts';
+import { createPace } from './pace.ts';
 import { clientOptions, createSlackApi, type SlackApi, slackLogger } from './slack-api.ts';
 import { createSocketLink } from './socket-link.ts';
 import { createTapper } from './tapper.ts';
@@ -29,7 +31,9 @@ export async function createBot(deps: BotDeps): Promise<Bot> {
   const owners = createOwners({ api, links: deps.links, matchEmail, ownTeam: team, log });
   const home = createHome({ desk, log, now: deps.now, api, tapper });
   const answer = createAnswer(api, log, (to, sentence) => home.show(to.userId, to.teamId, sentence));
-  const delivery = createDelivery({ ...deps, api, groups, owners });
+  const pace = createPace();
+  const delivery = createDelivery({ ...deps, api, groups, owners, pace });
+  const alerts = createAlerts({ ...deps, api, answer, groups, pace, tapper });
   const actions = createActions({ ...deps, api, tapper, delivery, answer });
   const command = createCommands({ ...deps, tapper, actions, answer });
   const taps = new PQueue({ concurrency: TAPS_AT_ONCE });
@@ -87,6 +91,7 @@ export async function createBot(deps: BotDeps): Promise<Bot> {
   onAction(ACTION.view, actions.view);
   onAction(ACTION.count, actions.count);
   onAction(ACTION.withdraw, actions.withdraw);
+  onAction(ACTION.suspend, async (body) => alerts.suspend(...suspension(body)));
   onAction(ACTION.open, async () => {});
   onView(CALLBACK.deny, actions.denyReason);
   onView(CALLBACK.full, actions.approveFromModal);
@@ -102,15 +107,19 @@ export async function createBot(deps: BotDeps): Promise<Bot> {
     get port() {
       return port;
     },
+    denied: alerts.denied,
     async start() {
       port = await link.start();
       delivery.start();
+      alerts.start();
     },
     async stop() {
       await link.stop();
       taps.clear();
       await Promise.race([taps.onPendingZero(), new Promise((resolve) => setTimeout(resolve, 3000).unref())]);
-      await delivery.stop();
+      alerts.stop();
+      delivery.stop();
+      await pace.close();
     },
   };
 }

@@ -11,6 +11,8 @@ type Priority = (typeof PRIORITY)[keyof typeof PRIORITY];
 export interface Pace {
   /** A new message in that channel. */
   post<T>(channel: string, priority: Priority, task: () => Promise<T>): Promise<T>;
+  /** Slack said which channel that name is: both are one to its rates. */
+  alias(name: string, id: string): void;
   /** Direct messages: the channels are many, the reader of each is one. */
   direct<T>(task: () => Promise<T>): Promise<T>;
   update<T>(priority: Priority, task: () => Promise<T>): Promise<T>;
@@ -18,8 +20,8 @@ export interface Pace {
   close(): Promise<void>;
 }
 
-const POSTS = { concurrency: 1, interval: 1000, intervalCap: 1 } as const;
-const UPDATES = { concurrency: 2, interval: 6000, intervalCap: 5 } as const;
+const POSTS = { concurrency: 1, interval: 1000, intervalCap: 1, strict: true } as const;
+const UPDATES = { concurrency: 2, interval: 6000, intervalCap: 5, strict: true } as const;
 /** After an answer that never came. */
 const OUTAGE_MS = 500;
 
@@ -29,13 +31,14 @@ export function createPace(): Pace {
   const direct = new PQueue(POSTS);
   const paused = new Map<PQueue, NodeJS.Timeout>();
   let failures = 0;
-  const all = (): readonly PQueue[] => [...channels.values(), updates, direct];
+  const all = new Set([updates, direct]);
 
   function channelOf(name: string): PQueue {
     const known = channels.get(name);
     if (known !== undefined) return known;
     const queue = new PQueue(POSTS);
     channels.set(name, queue);
+    all.add(queue);
     return queue;
   }
 
@@ -63,7 +66,7 @@ export function createPace(): Pace {
           if (failure?.kind === 'unclear') {
             failures += 1;
             const ms = Math.min(15_000, OUTAGE_MS * 2 ** Math.min(failures - 1, 10));
-            for (const one of all()) pause(one, ms);
+            for (const one of all) pause(one, ms);
           }
           throw error;
         }
@@ -74,14 +77,20 @@ export function createPace(): Pace {
 
   return {
     post: (channel, priority, task) => run(channelOf(channel), priority, task),
+    alias(name, id) {
+      const known = channels.get(id) ?? channels.get(name);
+      if (known === undefined) return;
+      channels.set(id, known);
+      channels.set(name, known);
+    },
     direct: (task) => run(direct, 0, task),
     update: (priority, task) => run(updates, priority, task),
     async close() {
       for (const timer of paused.values()) clearTimeout(timer);
       paused.clear();
-      for (const queue of all()) queue.clear();
+      for (const queue of all) queue.clear();
       await Promise.race([
-        Promise.all(all().map((queue) => queue.onPendingZero())),
+        Promise.all([...all].map((queue) => queue.onPendingZero())),
         new Promise((resolve) => setTimeout(resolve, 3000).unref()),
       ]);
     },

@@ -1,5 +1,6 @@
 /** Ports of the bot (DESIGN.md 13; SLACK.md). */
-import type { Counter, Desk, RequestState } from '../approvals/types.ts';
+import type { Counter, Desk, Requester, RequestState } from '../approvals/types.ts';
+import type { StatementClass } from '../policy/types.ts';
 
 /** One message of ours in Slack for one request. */
 export interface CardRef {
@@ -82,6 +83,46 @@ export interface PolicySummary {
   readonly change: { readonly at: number; readonly author: string | null } | null;
 }
 
+/** A statement that somebody tried, as far as alerts need it. */
+export interface Attempt {
+  readonly requester: Requester;
+  readonly target: { readonly name: string; readonly environment: string };
+  readonly class: StatementClass;
+  readonly verb: string;
+  readonly relations: readonly string[];
+}
+/** Somebody kept sending destructive statements. */
+export interface Alert {
+  /** `AL-…` */
+  readonly id: string;
+  /** Owner and agent. */
+  readonly key: string;
+  readonly requester: Requester;
+  readonly count: number;
+  readonly since: number;
+  readonly at: number;
+  /** The latest of them, in words. */
+  readonly lines: readonly string[];
+  readonly channel: string;
+  readonly ts: string | null;
+  /** Slack shows it as it is. */
+  readonly shown: boolean;
+  readonly suspendedBy: string | null;
+}
+/** Port: alerts survive a restart, and are told once however many processes count. */
+export interface AlertStore {
+  /** false: the same burst is told already, there is one of that key since then. */
+  open(alert: Alert, quietSince: number): Promise<boolean>;
+  get(id: string): Promise<Alert | null>;
+  /** Ids of those that Slack does not show as they are, oldest first. */
+  unsent(): Promise<readonly string[]>;
+  sent(
+    id: string,
+    shown: { readonly channel: string; readonly ts: string; readonly suspendedBy: string | null },
+  ): Promise<void>;
+  suspended(id: string, by: string): Promise<void>;
+}
+
 /** What `/hoop sessions` lists; structural subset of recordings' SessionSummary. */
 export interface SessionRow {
   readonly id: string;
@@ -127,6 +168,8 @@ export interface BotConfig {
   readonly mention?: string | null;
   /** The first that fits says where a card goes. */
   readonly routes?: readonly Route[];
+  /** null: nobody is alerted. */
+  readonly alerts?: { readonly count: number; readonly withinMs: number; readonly channel: string } | null;
   /** Members of Slack's user groups are approvers of the groups of those names too. */
   readonly userGroups?: boolean;
   /** An owner without a link is whoever has their e-mail, confirmed, in Slack. */
@@ -160,6 +203,9 @@ export interface BotDeps {
   readonly links: Links;
   readonly linking: Linking;
   readonly policies: Policies;
+  readonly alerts: AlertStore;
+  /** Whoever asked, by owner or, where none is known, by credential: let in no more, sessions end, requests withdrawn, grants void. */
+  suspend(requester: Requester, by: string): Promise<void>;
   readonly log: BotLog;
   readonly now: () => number;
 }
@@ -168,6 +214,8 @@ export interface Bot {
   /** Returns once listening (HTTP) or once the background connection is under way (Socket Mode). Slack being down is no error. */
   start(): Promise<void>;
   stop(): Promise<void>;
+  /** A statement that policy refused: counted for alerts. */
+  denied(attempt: Attempt): void;
   /** Label of the channel for texts to clients: `#db`, or `Slack` when only the channel's id is known. */
   readonly where: string;
   /** HTTP mode, after start: the port in use. */

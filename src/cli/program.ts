@@ -129,6 +129,17 @@ function build(cli: Cli, version: string, done: (code: number) => void): Command
     .description('end a credential and its sessions')
     .action(async (id: string) => (await import('./credential.ts')).revoke(cli, id));
 
+  program
+    .command('suspend <owner>')
+    .description(
+      'let a person and their agents in no more: sessions end, requests are withdrawn, grants void',
+    )
+    .action(async (owner: string) => (await import('./people.ts')).suspend(cli, owner));
+  program
+    .command('resume <owner>')
+    .description('lift a suspension')
+    .action(async (owner: string) => (await import('./people.ts')).resume(cli, owner));
+
   const policy = program.command('policy').description('try and check policies');
   policy
     .command('explain')

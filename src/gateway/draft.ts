@@ -1,7 +1,7 @@
 /** What approvers are asked, and the fingerprint under which a retry is known again (DESIGN.md 6, 8). */
 import { createHash, createHmac } from 'node:crypto';
 import { plain } from '../approvals/text.ts';
-import type { HoldDraft } from '../approvals/types.ts';
+import type { HoldDraft, Requester } from '../approvals/types.ts';
 import type { Identity } from '../identity/types.ts';
 import { line } from './errors.ts';
 import {
@@ -83,6 +83,18 @@ function digest(subject: Subject, asking: Asking, definitions: unknown): string 
 
 const MAX_CARD_VALUE = 300;
 
+export function requesterOf(identity: Identity): Requester {
+  return {
+    ownerId: identity.owner?.id ?? null,
+    ownerName: identity.owner?.name ?? null,
+    ownerEmail: identity.owner?.email ?? null,
+    agent: identity.agent,
+    credentialId: identity.credentialId,
+    subject: identity.subject,
+    mintedBy: identity.mintedBy ?? null,
+  };
+}
+
 export async function draft(
   subject: Subject,
   asking: Asking,
@@ -95,15 +107,7 @@ export async function draft(
     fingerprint: fingerprint(subject, asking),
     loose: looseFingerprint(subject, asking),
     sessionId: asking.sessionId,
-    requester: {
-      ownerId: identity.owner?.id ?? null,
-      ownerName: identity.owner?.name ?? null,
-      ownerEmail: identity.owner?.email ?? null,
-      agent: identity.agent,
-      credentialId: identity.credentialId,
-      subject: identity.subject,
-      mintedBy: identity.mintedBy ?? null,
-    },
+    requester: requesterOf(identity),
     target: {
       name: target.name,
       environment: target.environment,

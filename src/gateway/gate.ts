@@ -6,12 +6,12 @@ import type { ApprovalRequest, HoldDraft } from '../approvals/types.ts';
 import { joinTerms, owedOf } from '../policy/terms.ts';
 import type { Permit } from './clearance.ts';
 import type { SessionContext } from './context.ts';
-import { type Asking, draft, fingerprint, type Subject } from './draft.ts';
+import { type Asking, draft, fingerprint, requesterOf, type Subject } from './draft.ts';
 import { describe, type Failure, toReport } from './errors.ts';
 import { hold, type Interruption } from './hold.ts';
 import type { Growth, Seen } from './impact/index.ts';
 import { asksForRequests, type Judging, refusedSetting } from './judging.ts';
-import { outerStatements, type Plan, relationsOf, taggedColumnsOf, verbOf } from './plan.ts';
+import { classOf, outerStatements, type Plan, relationsOf, taggedColumnsOf, verbOf } from './plan.ts';
 import type { GatewayDeps } from './ports.ts';
 import type { SessionRecord } from './record.ts';
 import { readDuration } from './settings.ts';
@@ -179,7 +179,23 @@ export class Gate {
     const n = this.#record.statement(subject, 'deny');
     if (n === null) return { kind: 'refuse', failure: { kind: 'not-recorded' } };
     this.#record.refused(n, toReport(failure));
+    if (failure.kind === 'blocked') this.#tell(subject.plan);
     return { kind: 'refuse', failure };
+  }
+
+  #tell(it: Plan): void {
+    const { identity, target } = this.#host.asking();
+    try {
+      this.#deps.onBlocked?.({
+        requester: requesterOf(identity),
+        target,
+        class: classOf(it),
+        verb: verbOf(it),
+        relations: relationsOf(it),
+      });
+    } catch (error) {
+      this.#deps.log.error({ err: error }, 'a refusal could not be told of');
+    }
   }
 
   #go(subject: Subject): Decision {

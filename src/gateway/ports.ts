@@ -1,7 +1,8 @@
 /** What the gateway needs from its surroundings, and what it offers (composed by app). */
 import type { Logger } from 'pino';
-import type { Desk } from '../approvals/types.ts';
+import type { Desk, Requester } from '../approvals/types.ts';
 import type { AccessLevel, Identity, StoredCredential } from '../identity/types.ts';
+import type { StatementClass } from '../policy/types.ts';
 import type { Recorder } from '../recordings/types.ts';
 import type { Appraiser } from './impact/index.ts';
 import type { Judge, Target } from './types.ts';
@@ -79,6 +80,16 @@ export interface GatewayDeps {
   readonly limits?: Partial<GatewayLimits>;
   /** SCRAM iterations shown for unknown users: those that minted credentials have. */
   readonly scramIterations?: number;
+  /** Policy refused a statement: recorded already; for those who are to be told. */
+  onBlocked?(blocked: BlockedStatement): void;
+}
+
+export interface BlockedStatement {
+  readonly requester: Requester;
+  readonly target: { readonly name: string; readonly environment: string };
+  readonly class: StatementClass;
+  readonly verb: string;
+  readonly relations: readonly string[];
 }
 
 export interface SessionView {

@@ -1,7 +1,8 @@
 import type { DeskStore } from '../approvals/types.ts';
-import type { Outbox } from '../bot/types.ts';
+import type { AlertStore, Outbox } from '../bot/types.ts';
 import type { CredentialStore } from '../identity/types.ts';
 import type { SessionIndex } from '../recordings/types.ts';
+import { alertStore } from './alerts.ts';
 import { connect, type StoreLog } from './client.ts';
 import { credentialStore } from './credentials.ts';
 import { codeOf, StoreFailure } from './failure.ts';
@@ -25,6 +26,7 @@ export interface Store {
   readonly requests: DeskStore;
   readonly outbox: Outbox;
   readonly links: LinkStore;
+  readonly alerts: AlertStore;
   readonly credentials: CredentialStore;
   readonly sessions: SessionIndex;
   readonly meta: MetaStore;
@@ -43,6 +45,7 @@ export async function openStore(options: { readonly url: string; readonly log: S
     requests: requestStore(client),
     outbox: outbox(client),
     links: linkStore(client),
+    alerts: alertStore(client),
     credentials: credentialStore(client),
     sessions: sessionIndex(client),
     meta: metaStore(client),

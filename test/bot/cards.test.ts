@@ -4,11 +4,16 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type ApprovalRequest, REQUEST_STATES } from '../../src/approvals/types.ts';
 import { needsConfirm } from '../../src/approvals/words.ts';
+import { renderAlert } from '../../src/bot/alerts.ts';
 import { renderCard, renderStub } from '../../src/bot/cards.ts';
+import { directMessage } from '../../src/bot/direct.ts';
+import { homeBlocks } from '../../src/bot/home.ts';
+import { pendingMessage, policyMessage } from '../../src/bot/listings.ts';
 import { denyModal, fullSqlModal } from '../../src/bot/modals.ts';
 import { sqlView } from '../../src/bot/sql-view.ts';
 import { hasUnseen, visible } from '../../src/bot/text.ts';
-import { outcomeNote, sessionNote } from '../../src/bot/thread.ts';
+import { escalationNote, outcomeNote, reminderNote, sessionNote } from '../../src/bot/thread.ts';
+import type { Alert, PolicySummary } from '../../src/bot/types.ts';
 import { checkMessage, checkView, total } from '../support/slack/limits.mjs';
 import { makeRequest, NOW } from './support.ts';
 
@@ -25,6 +30,35 @@ const dana = (effect: 'approve' | 'deny', reason: string | null = null) => ({
   at: NOW + 1000,
 });
 const outcome = { code: null, rows: 12, tag: 'DELETE 12', ms: 34.4, transactionOpen: false };
+
+const CALLED = [
+  { kind: 'usergroup', id: 'S0DBA0001' },
+  { kind: 'user', id: 'UDANA' },
+] as const;
+const PERSON = { id: 'dana@example.com', name: 'Dana', surface: 'slack' } as const;
+const ESCALATION = ({ rules }: ApprovalRequest) => ({ afterMs: 1, groups: rules });
+const alertOf = ({ requester, rules, reason }: ApprovalRequest): Alert => ({
+  id: 'AL-0123456789abcdef',
+  key: reason,
+  requester,
+  count: 7,
+  since: NOW,
+  at: NOW,
+  lines: rules.slice(0, 5),
+  channel: '#db',
+  ts: null,
+  shown: false,
+  suspendedBy: null,
+});
+const policyOf = ({ reason, rules }: ApprovalRequest): PolicySummary => ({
+  target: 'shop',
+  version: reason,
+  preset: reason,
+  observed: true,
+  defaults: [{ name: 'ddl', effect: 'hold' }],
+  rules: rules.map((name) => ({ name, effect: 'hold', observed: true })),
+  change: { at: NOW, author: reason },
+});
 
 /** Every string that Slack reads as mrkdwn: the fallback text and mrkdwn objects. */
 function mrkdwnOf(value: unknown, out: string[] = []): string[] {
@@ -264,6 +298,14 @@ describe('hostile text', () => {
           outcomeNote(each, NOW),
           sessionNote(each, null, NOW),
           sessionNote(each, OPTIONS.publicUrl, NOW),
+          directMessage(each, OPTIONS),
+          reminderNote(each, []),
+          reminderNote(each, CALLED),
+          escalationNote({ ...each, terms: { ...each.terms, escalation: ESCALATION(each) } }, CALLED),
+          renderAlert(alertOf(each), null),
+          renderAlert({ ...alertOf(each), suspendedBy: each.reason }, CALLED[0] ?? null),
+          pendingMessage([each]),
+          policyMessage([policyOf(each)]),
         ];
         for (const one of [message, ...others]) expect(checkMessage({ ...one })).toBeNull();
         expect(total(message.blocks)).toBeLessThanOrEqual(8000);
@@ -274,19 +316,27 @@ describe('hostile text', () => {
           denyModal(each, memory),
         ];
         for (const modal of modals) expect(checkView(modal)).toBeNull();
+        const many = Array.from({ length: 40 }, (_, index) => ({ ...each, id: `HP-M${index}` }));
+        const lists = { notice: each.reason, waiting: many, mine: many, recent: many };
+        const homes = [PERSON, null].map((me) => ({
+          type: 'home',
+          blocks: homeBlocks(lists, { now: NOW, me }),
+        }));
+        for (const home of homes) expect(checkView(home)).toBeNull();
         // In mrkdwn objects there are words of ours and dates, nothing else.
-        for (const words of mrkdwnOf([message, modals]))
+        const all = [message, modals, others, homes].map((one) => JSON.parse(JSON.stringify(one)));
+        for (const words of mrkdwnOf(all))
           expect(words).toMatch(
             /^[A-Za-z ✅,]*<!date\^\d+\^\{date_short_pretty\} \{time\}\|[\d :-]+ UTC>$|^[A-Za-z ✅,]*$/,
           );
-        for (const one of strings([message, modals]))
+        for (const one of strings(all))
           expect(hasUnseen(one.replaceAll(/[\p{L}\p{N}\p{M}\p{P}\p{S}]/gu, ''))).toBe(false);
         // Approve is there only with the whole text beside it.
         const view = sqlView(each.statement);
-        const all = JSON.stringify(message.blocks);
-        if (all.includes('hp_approve'))
-          expect(all).toContain(JSON.stringify(visible(each.statement.sql) || ' ').slice(1, -1));
-        if (view.kind === 'cut') expect(all).not.toContain('hp_approve');
+        const buttons = JSON.stringify(message.blocks);
+        if (buttons.includes('hp_approve'))
+          expect(buttons).toContain(JSON.stringify(visible(each.statement.sql) || ' ').slice(1, -1));
+        if (view.kind === 'cut') expect(buttons).not.toContain('hp_approve');
       }),
       { numRuns: 250 },
     );

@@ -5,6 +5,7 @@ import { renderCard } from '../../src/bot/cards.ts';
 import { createDelivery, type Delivery } from '../../src/bot/delivery.ts';
 import { createGroups } from '../../src/bot/groups.ts';
 import { clientMessageId } from '../../src/bot/ids.ts';
+import { createPace, type Pace } from '../../src/bot/pace.ts';
 import { createSlackApi } from '../../src/bot/slack-api.ts';
 import { createTapper } from '../../src/bot/tapper.ts';
 import type { ApproverLike, BotConfig } from '../../src/bot/types.ts';
@@ -21,6 +22,7 @@ const config: BotConfig = {
 let desk: TestDesk;
 let log: ReturnType<typeof makeLog>;
 let delivery: Delivery;
+let pace: Pace;
 
 beforeEach(() => {
   nock.disableNetConnect();
@@ -30,6 +32,7 @@ beforeEach(() => {
   const now = () => NOW;
   const owners = { userOf: async () => null };
   const groups = createGroups({ api, enabled: false, now, log });
+  pace = createPace();
   delivery = createDelivery({
     api,
     config,
@@ -38,12 +41,14 @@ beforeEach(() => {
     groups,
     outbox: desk.outbox,
     owners,
+    pace,
     log,
     now,
   });
 });
 afterEach(async () => {
-  await delivery.stop();
+  delivery.stop();
+  await pace.close();
   nock.cleanAll();
   nock.enableNetConnect();
 });

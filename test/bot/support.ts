@@ -9,6 +9,8 @@ import type {
 } from '../../src/approvals/types.ts';
 import { createBot } from '../../src/bot/index.ts';
 import type {
+  Alert,
+  AlertStore,
   ApproverLike,
   Bot,
   BotConfig,
@@ -169,6 +171,9 @@ const ERIN = listed('Erin', null);
 const ALICE = listed('Alice', null);
 
 export interface Rig {
+  readonly bot: Bot;
+  /** Owner, and by whom. */
+  readonly suspended: readonly (readonly [string | null, string])[];
   readonly desk: TestDesk;
   readonly log: ReturnType<typeof makeLog>;
   readonly sessionQueries: { owner: string; since?: number }[];
@@ -189,6 +194,7 @@ export async function startRig(
     readonly rows?: readonly SessionRow[];
     readonly config?: Partial<BotConfig>;
     readonly counter?: BotDeps['counter'];
+    readonly alerts?: AlertStore;
     readonly links?: Readonly<Record<string, string>>;
   } = {},
 ): Promise<Rig> {
@@ -196,6 +202,8 @@ export async function startRig(
   const desk = options.desk ?? makeDesk();
   const log = makeLog();
   const sessionQueries: { owner: string; since?: number }[] = [];
+  const suspended: (readonly [string | null, string])[] = [];
+  const alerts = options.alerts ?? makeAlerts();
   const bot: Bot = await createBot({
     config: {
       botToken: BOT_TOKEN,
@@ -232,12 +240,23 @@ export async function startRig(
         return rows.filter((row) => row.ownerEmail === query.owner);
       },
     },
+    alerts,
+    suspend: async ({ ownerId }, by) => void suspended.push([ownerId, by]),
     log,
     now: Date.now,
   });
   await bot.start();
   const url = mode === 'http' ? `http://127.0.0.1:${bot.port}/slack/events` : undefined;
-  return { desk, log, sessionQueries, url, how: url === undefined ? {} : { url }, stop: () => bot.stop() };
+  return {
+    bot,
+    suspended,
+    desk,
+    log,
+    sessionQueries,
+    url,
+    how: url === undefined ? {} : { url },
+    stop: () => bot.stop(),
+  };
 }
 
 const POLICY: PolicySummary = {
@@ -252,6 +271,26 @@ const POLICY: PolicySummary = {
   rules: [{ name: 'deletes', effect: 'hold', observed: true }],
   change: { at: NOW, author: 'Erin' },
 };
+
+export function makeAlerts(): AlertStore {
+  const all = new Map<string, Alert>();
+  const change = (id: string, patch: Partial<Alert>): void => {
+    const old = all.get(id);
+    if (old !== undefined) all.set(id, { ...old, ...patch });
+  };
+  return {
+    open: async (alert, since) => {
+      if ([...all.values()].some((one) => one.key === alert.key && one.at > since)) return false;
+      all.set(alert.id, alert);
+      return true;
+    },
+    get: async (id) => all.get(id) ?? null,
+    unsent: async () => [...all.values()].filter((one) => !one.shown).map((one) => one.id),
+    sent: async (id, { suspendedBy, ...place }) =>
+      change(id, { ...place, shown: all.get(id)?.suspendedBy === suspendedBy }),
+    suspended: async (id, by) => change(id, { suspendedBy: by, shown: false }),
+  };
+}
 
 /** Slack user → owner. */
 export function linksOf(links: Readonly<Record<string, string>> = {}): Links {

@@ -187,6 +187,14 @@ describe('deciding', () => {
     expect((await holdpoint(['credential', 'revoke', 'cred_00112233445566778899aabb'])).code).toBe(0);
   });
 
+  test('a person is suspended and may come back, once each', async () => {
+    const suspend = await holdpoint(['suspend', 'mallory@example.com']);
+    expect([suspend.code, suspend.out]).toEqual([0, expect.stringContaining('is suspended')]);
+    expect((await holdpoint(['suspend', 'mallory@example.com'])).err).toContain('suspended already');
+    expect((await holdpoint(['resume', 'mallory@example.com'])).out).toContain('may log in again');
+    expect((await holdpoint(['resume', 'mallory@example.com'])).code).toBe(1);
+  });
+
   test('policy explain --target answers each line in order', async () => {
     const input = '{"sql":"DELETE FROM t"}\nnot json\n{"sql":"x"}\n';
     const { out } = await holdpoint(['policy', 'explain', '--jsonl', '--target', 'shop'], {}, input);

@@ -92,6 +92,37 @@ describe('a request', () => {
   });
 });
 
+it('an alert is kept once a burst, and is unsent until Slack shows it as it is', async () => {
+  const { alerts } = store;
+  const requester = { ...draft('fp-alert').requester, ownerName: 'Alice\u0000' };
+  const alert = {
+    ...{
+      id: 'AL-1',
+      key: 'alice',
+      requester,
+      count: 5,
+      since: T,
+      at: T + 9,
+      lines: ['DELETE'],
+      channel: '#db',
+    },
+    ...{ ts: null, shown: false, suspendedBy: null },
+  };
+  const opened = await Promise.all(['AL-1', 'AL-2'].map((id) => alerts.open({ ...alert, id }, T)));
+  expect(opened.filter(Boolean).length).toBe(1);
+  const [id = ''] = await alerts.unsent();
+  expect(await alerts.get(id)).toMatchObject({ count: 5, lines: ['DELETE'], requester: { agent: 'Cursor' } });
+  const place = { channel: 'C1', ts: '1.1' };
+  await alerts.suspended(id, 'Dana');
+  await alerts.sent(id, { ...place, suspendedBy: null });
+  expect(await alerts.unsent()).toEqual([id]);
+  await alerts.sent(id, { ...place, suspendedBy: 'Dana' });
+  await alerts.suspended(id, 'Erin');
+  expect(await alerts.get(id)).toMatchObject({ ...place, shown: true, suspendedBy: 'Dana' });
+  expect(await alerts.unsent()).toEqual([]);
+  expect(await alerts.open({ ...alert, id: 'AL-3' }, T + 9)).toBe(true);
+});
+
 it('a Slack account and an owner are linked to each other and to nobody else', async () => {
   const { links } = store;
   const link = { teamId: 'T1', userId: 'U1', ownerId: 'alice@example.com', name: 'Alice', linkedAt: T };

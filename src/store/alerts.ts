@@ -1,0 +1,71 @@
+import { z } from 'zod';
+import type { Alert, AlertStore } from '../bot/types.ts';
+import { type Client, date, json, storable } from './client.ts';
+
+/** Advisory locks of ours: this first key is for alerts. */
+const LOCK_ALERT = 0x4851;
+
+const told = z.object({
+  requester: z.object({
+    ownerId: z.string().nullable(),
+    ownerName: z.string().nullable(),
+    ownerEmail: z.string().nullable(),
+    agent: z.string().nullable(),
+    credentialId: z.string(),
+    subject: z.string(),
+  }),
+  count: z.number(),
+  since: z.number(),
+  lines: z.array(z.string()),
+});
+
+/** Alerts that were sent to Slack, or still are to be. */
+export function alertStore(client: Client): AlertStore {
+  return {
+    open: (alert, quietSince) =>
+      client.atomically('keep an alert', async (transaction) => {
+        const key = storable(alert.key);
+        await transaction.$executeRaw`SELECT pg_advisory_xact_lock(${LOCK_ALERT}::int, hashtext(${key}))`;
+        const recent = await transaction.alert.findFirst({ where: { key, at: { gt: date(quietSince) } } });
+        if (recent !== null) return false;
+        const { id, requester, count, since, lines, channel } = alert;
+        const told = json({ requester, count, since, lines });
+        await transaction.alert.create({ data: { id, key, told, channel, at: date(alert.at) } });
+        return true;
+      }),
+
+    get: (id) =>
+      client.run('read an alert', async (prisma): Promise<Alert | null> => {
+        const row = await prisma.alert.findUnique({ where: { id: storable(id) } });
+        if (row === null) return null;
+        const { key, channel, ts, shown, suspendedBy } = row;
+        return { id, key, ...told.parse(row.told), at: row.at.getTime(), channel, ts, shown, suspendedBy };
+      }),
+
+    unsent: () =>
+      client.run('list alerts', async (prisma) => {
+        const rows = await prisma.alert.findMany({
+          where: { shown: false },
+          orderBy: { at: 'asc' },
+          take: 50,
+          select: { id: true },
+        });
+        return rows.map((row) => row.id);
+      }),
+
+    // Where it was suspended meanwhile, it is not shown as it is yet.
+    sent: (id, { channel, ts, suspendedBy }) =>
+      client.run('note that an alert was sent', async (prisma) => {
+        await prisma.alert.updateMany({ where: { id }, data: { channel, ts } });
+        await prisma.alert.updateMany({ where: { id, suspendedBy }, data: { shown: true } });
+      }),
+
+    suspended: (id, by) =>
+      client.run('note who suspended', async (prisma) => {
+        await prisma.alert.updateMany({
+          where: { id, suspendedBy: null },
+          data: { suspendedBy: storable(by), shown: false },
+        });
+      }),
+  };
+}

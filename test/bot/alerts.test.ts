@@ -1,0 +1,99 @@
+/** Bursts of destructive statements, told once, and the button that suspends. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createBursts } from '../../src/bot/bursts.ts';
+import type { Attempt } from '../../src/bot/types.ts';
+import { type SentMessage, type SlackStandIn, startSlack } from '../support/slack/index.ts';
+import { makeAlerts, makeRequest, people, type Rig, startRig } from './support.ts';
+
+describe('a burst', () => {
+  it('is so many within so long, told once until it was quiet for as long', () => {
+    const clock = { now: 0 };
+    const bursts = createBursts({ count: 3, withinMs: 1000, now: () => clock.now });
+    const at = (now: number, key = 'a') => {
+      clock.now = now;
+      return bursts.note(key);
+    };
+    expect([at(0), at(400), at(1100), at(1200)]).toEqual([null, null, null, { count: 3, since: 400 }]);
+    expect([at(1300), at(2200), at(3100), at(3200), at(3300)]).toEqual([null, null, null, null, null]);
+    expect([at(4400), at(4500), at(4600)]).toEqual([null, null, { count: 3, since: 4400 }]);
+    expect(at(4700, 'b')).toBeNull();
+  });
+});
+
+describe('an alert', () => {
+  let slack: SlackStandIn;
+  let rig: Rig;
+  const store = makeAlerts();
+  const config = { alerts: { count: 3, withinMs: 600_000, channel: '#security' } };
+  const alerts = async (): Promise<readonly SentMessage[]> =>
+    (await slack.state()).messages.filter((one) => one.channel === 'C0SEC00001');
+  const shown = (words: string): Promise<SentMessage> =>
+    slack.until((state) =>
+      state.messages.find(
+        (one) => one.channel === 'C0SEC00001' && JSON.stringify(one.blocks).includes(words),
+      ),
+    );
+  const tried = (agent: string, over: Partial<Attempt> = {}): Attempt => ({
+    ...makeRequest().statement,
+    target: makeRequest().target,
+    ...over,
+    requester: { ...makeRequest().requester, agent },
+  });
+  const start = async (): Promise<void> => {
+    rig = await startRig(slack, { config, alerts: store });
+    await slack.until((state) => state.sockets === 1);
+  };
+
+  beforeAll(async () => {
+    slack = await startSlack();
+    await people(slack);
+    await start();
+  });
+  afterAll(async () => {
+    expect((await slack.state()).faults).toEqual([]);
+    await rig.stop();
+    await slack.stop();
+  });
+
+  it('counts what is held and what is denied, each once, by owner and agent, and not what harms nothing', async () => {
+    rig.desk.put(makeRequest({ id: 'HP-A001' }));
+    rig.desk.change('HP-A001', { state: 'pending', waiterLive: false });
+    rig.desk.put(makeRequest({ id: 'HP-A002', statement: { class: 'read', verb: 'SELECT' } }));
+    rig.bot.denied(tried('Cursor', { class: 'read' }));
+    rig.bot.denied(tried('Other'));
+    rig.bot.denied(tried('Cursor', { class: 'ddl', verb: 'DROP TABLE' }));
+    rig.desk.put(makeRequest({ id: 'HP-A003', statement: { class: 'update', missingWhere: true } }));
+    const message = await shown('3 destructive statements in a minute');
+    const text = JSON.stringify(message.blocks);
+    for (const words of [
+      'Cursor for Alice',
+      'DROP TABLE public.orders on prod/shop: denied',
+      'held as HP-A001',
+    ])
+      expect(text).toContain(words);
+    rig.bot.denied(tried('Cursor'));
+    await rig.stop();
+    await start();
+    for (let count = 0; count < 4; count += 1) rig.bot.denied(tried('Cursor'));
+    for (let count = 0; count < 3; count += 1) rig.bot.denied(tried('Third'));
+    await shown('Third for Alice: 3 destructive');
+    expect((await alerts()).length).toBe(2);
+  });
+
+  it('lets an approver suspend, and nobody else; then it says who did', async () => {
+    const { ts } = await shown('Cursor for Alice');
+    const before = (await slack.state()).ephemerals.length;
+    await slack.tap({ ts, action: 'hp_suspend', user: 'UMALLORY' });
+    await slack.until((state) =>
+      state.ephemerals.slice(before).some((one) => one.text.includes('not registered')),
+    );
+    await slack.tap({ ts, action: 'hp_suspend', user: 'UDANA', value: 'AL-0000000000000000' });
+    await slack.until((state) => state.ephemerals.some((one) => one.text.includes('no such alert')));
+    expect(rig.suspended).toEqual([]);
+    await slack.tap({ ts, action: 'hp_suspend', user: 'UDANA', how: { copies: 2 } });
+    const done = await shown('Suspended by Dana');
+    expect(done.ts).toBe(ts);
+    expect(JSON.stringify(done.blocks)).not.toContain('hp_suspend');
+    for (const one of rig.suspended) expect(one).toEqual(['alice@example.com', 'dana@example.com']);
+  });
+});
