@@ -2,7 +2,9 @@
  * Decisions in Slack end to end: the started product and the strict stand-in, each a process of its own. One product serves all:
  * started while Slack is down, in Socket Mode then, and after a restart over signed HTTP.
  */
+import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Product, startProduct } from '../support/product.ts';
 import {
@@ -63,7 +65,9 @@ async function connect(): Promise<Agent> {
 const body = (message: Pick<SentMessage, 'blocks'> | undefined): string =>
   JSON.stringify(message?.blocks ?? []);
 const cards = (state: SlackState, text: string): readonly SentMessage[] =>
-  state.messages.filter((each) => each.thread_ts === undefined && body(each).includes(text));
+  state.messages.filter(
+    (each) => each.channel === 'C0DB000001' && each.thread_ts === undefined && body(each).includes(text),
+  );
 /** The card that shows this SQL, or is headed by this id. */
 const posted = (text: string): Promise<SentMessage> => slack.until((state) => cards(state, text)[0]);
 const shows = (card: SentMessage, text: string): Promise<SentMessage> =>
@@ -278,12 +282,18 @@ describe('after a restart, over signed HTTP and with a public address', () => {
     await agent.end();
     expect(await product.stop()).toBe(0);
     const port = await freePort();
+    const config = join(product.dataDir, 'slack.yaml');
+    writeFileSync(
+      config,
+      'slack: { match_email: true, alerts: { count: 5, within: 10m, channel: "#security" } }\n',
+    );
     product = await startProduct({
       dataDir: product.dataDir,
       env: {
         ...people,
         SLACK_API_URL: slack.apiUrl,
         SLACK_SIGNING_SECRET: SIGNING_SECRET,
+        HOLDPOINT_CONFIG: config,
         HOLDPOINT_SLACK_LISTEN: `127.0.0.1:${port}`,
         HOLDPOINT_PUBLIC_URL: 'https://holdpoint.example.com',
       },
@@ -329,6 +339,32 @@ describe('after a restart, over signed HTTP and with a public address', () => {
     expect(body(reply)).not.toMatch(/hp[lsa]_/);
     await slack.command({ text: 'pending', user: 'UERIN', how });
     await said('UERIN', idOn(shown));
+  });
+
+  it('alerts of what keeps coming; a tap suspends: the session ends, what waits is withdrawn and its owner told', async () => {
+    const agent = await connect();
+    await agent.run("SET holdpoint.wait = '0'");
+    await agent.run('DELETE FROM orders WHERE id = 45');
+    const lost = agent.run('DELETE FROM orders WHERE id = 46');
+    expect((await lost).code).toBe('HP001');
+    const alert = await slack.until((state) =>
+      state.messages.find((one) => one.channel === 'C0SEC00001' && body(one).includes('hp_suspend')),
+    );
+    expect(body(alert)).toContain('Cursor for Alice: 5 destructive statements');
+    await slack.tap({ ts: alert.ts, action: 'hp_suspend', user: 'UERIN', how });
+    await slack.until((state) =>
+      state.messages.find(
+        (one) => one.ts === alert.ts && body(one).includes('Suspended by erin@example.com'),
+      ),
+    );
+    const [request] = await api.until(/id = 46$/, ([one]) => one?.state === 'withdrawn' && [one]);
+    expect(request?.note).toContain('suspended');
+    expect(await agent.run('SELECT 1').catch(() => ({ code: 'gone' }))).not.toMatchObject({ code: null });
+    await expect(agentAt(product.agentUrl)).rejects.toMatchObject({ code: '28000' });
+    const told = await slack.until((state) =>
+      state.messages.find((one) => one.channel === 'DUALICE' && one.text.startsWith(request?.id ?? '?')),
+    );
+    expect(told.text).toContain('Withdrawn');
   });
 });
 
