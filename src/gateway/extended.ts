@@ -5,7 +5,7 @@ import { type Subject, simple } from './draft.ts';
 import type { Failure } from './errors.ts';
 import { asksForRequests } from './judging.ts';
 import type { Portal, Prepared, Settle } from './names.ts';
-import type { Plan } from './plan.ts';
+import { isTagged, type Plan } from './plan.ts';
 import { expected } from './replies.ts';
 import { requestRows } from './requests.ts';
 import type { Field } from './wire/backend.ts';
@@ -167,7 +167,7 @@ export class ExtendedQuery {
     ) {
       const it = this.#c.judging.now(prepared.sql, prepared.paramTypes, this.#c.transaction());
       if (it !== null && this.#c.gate.plain(it) && !this.#fullOfPortals(bind.portal)) {
-        this.#sendBind(frame.bytes, allowed(it), {
+        this.#sendBind(frame.bytes, it, allowed(it), {
           prepared,
           declared: null,
           bind,
@@ -196,23 +196,23 @@ export class ExtendedQuery {
       prepared.early = null;
       portal.approval = early.approval;
       portal.n = early.n;
-      return this.#sendBind(message, { kind: 'approval', approval: early.approval }, portal);
+      return this.#sendBind(message, prepared.plan, { kind: 'approval', approval: early.approval }, portal);
     }
     const it = await this.#planAgain(prepared);
     if (it === null) return;
     // Planning runs functions, so that a Bind of what is held waits as its Execute would (DESIGN.md 3).
     if (it.verdict.effect === 'allow' && this.#c.gate.blocked(it) === null)
-      return this.#sendBind(message, allowed(it), portal);
+      return this.#sendBind(message, it, allowed(it), portal);
     const decision = await this.#c.gate.decide(this.#c.subject(it, portal));
     if (decision.kind === 'stop') return;
     if (decision.kind === 'in-failed') return this.#inFailedExtended();
     if (decision.kind === 'refuse') return this.#refuseExtended(decision.failure);
     if (decision.permit.kind === 'approval') portal.approval = decision.permit.approval;
     portal.n = decision.n;
-    this.#sendBind(message, decision.permit, portal);
+    this.#sendBind(message, decision.plan, decision.permit, portal);
   }
 
-  #sendBind(message: Buffer, permit: Permit, portal: Portal): void {
+  #sendBind(message: Buffer, it: Plan, permit: Permit, portal: Portal): void {
     const name = portal.bind?.portal ?? '';
     const replaced = this.#c.portals.candidates(name);
     const settle = this.#c.portals.propose(name, portal);
@@ -220,6 +220,7 @@ export class ExtendedQuery {
     this.#c.link.send(
       clear(permit, message),
       expected('bind', {
+        exposes: isTagged(it),
         settle: (end) => {
           settle(end);
           for (const one of end === 'done' ? replaced : [portal]) this.#c.outcomes.giveUp(one.approval);

@@ -7,6 +7,8 @@ export interface Expected {
   readonly kind: 'query' | 'call' | 'parse' | 'bind' | 'describe' | 'execute' | 'close' | 'sync';
   /** The statement that runs, for its record and outcome. */
   readonly run: Run | null;
+  /** Its error may quote values of tagged columns: planning already evaluates (DESIGN.md 3). */
+  readonly exposes: boolean;
   /** Our own message that must fail: its error is swapped for this. */
   readonly refusal: Failure | null;
   /** Asked by the gateway: the client sees none of it. */
@@ -31,6 +33,7 @@ export function expected(
   kind: Expected['kind'],
   rest: {
     readonly run?: Run | null;
+    readonly exposes?: boolean;
     readonly refusal?: Failure | null;
     readonly answer?: Answer | null;
     readonly settle?: Expected['settle'];
@@ -40,6 +43,7 @@ export function expected(
   return {
     kind,
     run: rest.run ?? null,
+    exposes: rest.exposes ?? rest.run?.withheld ?? false,
     refusal: rest.refusal ?? null,
     answer: rest.answer ?? null,
     settle: rest.settle ?? null,

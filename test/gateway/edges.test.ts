@@ -158,6 +158,24 @@ describe('when the surroundings fail', () => {
   });
 });
 
+it('shows no tagged value in the error of a Bind: planning already evaluates', async () => {
+  await server.query(
+    'shop',
+    `create function first_mail() returns text stable language sql as 'select email from public.customers where id = 1'`,
+  );
+  const it_ = await start();
+  it_.policy.replace('version: 1\npii: [{ columns: [email], tag: email }]\n');
+  const client = await WireClient.login(it_.port, AGENT);
+  const from = client.messages.length;
+  const text = 'select id from orders where customer = public.first_mail()::int';
+  client.send(serialize.parse({ text }), serialize.bind({}), serialize.sync());
+  expect(await client.ready()).toEqual(['1', 'E:22P02', 'Z:I']);
+  expect(client.messages.slice(from).map(({ bytes }) => bytes.toString())).not.toContainEqual(
+    expect.stringContaining('alice'),
+  );
+  client.close();
+});
+
 describe('a cursor', () => {
   const CLOSED = 'version: 1\nrules: [{ name: closed, match: { relations: [orders] }, effect: deny }]\n';
   it.each(['simple', 'extended'])('is judged again when its rows are fetched, %s', async (protocol) => {

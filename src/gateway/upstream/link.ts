@@ -109,7 +109,7 @@ export class ServerLink {
       this.#skip(reply);
       return;
     }
-    if (reply.run?.withheld === true && this.#events.tags()) this.#exposed = true;
+    if (reply.exposes && this.#events.tags()) this.#exposed = true;
     this.#writer.push(bytes);
     reply.bytes = bytes.length;
     this.replies.push(reply);
@@ -392,8 +392,7 @@ export class ServerLink {
     this.replies.shift();
     this.#status = status;
     this.#copyIn = false;
-    if (status === 'I')
-      this.#exposed = this.replies.some(({ run }) => run?.withheld === true) && this.#events.tags();
+    if (status === 'I') this.#exposed = this.replies.some(({ exposes }) => exposes) && this.#events.tags();
     // A function call has no command tag: this is where it is known to be done.
     if (head.kind === 'call' && head.run !== null && !head.failed) this.#events.completed(head.run, null);
     head.settle?.(head.failed ? 'failed' : 'done');
