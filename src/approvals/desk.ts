@@ -302,11 +302,11 @@ export function createDesk(options: DeskOptions): RunningDesk {
       if (isPart(request)) return refused('part', request);
       const answer = authorise(request, approver, effect, approverGroups);
       // A row and its decisions are read one after the other: a decision of the same moment may be of a later version.
-      if (answer.kind === 'refused' && answer.why === 'already-counted') {
+      if (answer.kind === 'refused') {
         const latest = await store.get(id);
         if (latest?.version !== request.version) continue;
+        return refused(answer.why, request);
       }
-      if (answer.kind === 'refused') return refused(answer.why, request);
       if (answer.kind === 'late') return lost(request);
       const at = now();
       if (request.expiresAt <= at) {

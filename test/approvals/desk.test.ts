@@ -106,13 +106,16 @@ describe('a decision', () => {
     await desk.decide(yes(request.id));
     const after = await store.requests.get(request.id);
     if (before === null || after === null) throw new Error('no request');
-    const torn = [{ ...before, decisions: after.decisions }];
-    const late = testDesk({ ...store.requests, get: async () => torn.pop() ?? after }, now);
-    expect(await late.decide(yes(request.id))).toMatchObject({
-      kind: 'lost',
-      sentence: 'Already approved by Dana in Slack at 14:02 UTC.',
-    });
-    for (const each of [desk, late]) each.close();
+    for (const loser of [dana, approver('Erin')]) {
+      const torn = [{ ...before, decisions: after.decisions }];
+      const late = testDesk({ ...store.requests, get: async () => torn.pop() ?? after }, now);
+      expect(await late.decide(yes(request.id, loser))).toMatchObject({
+        kind: 'lost',
+        sentence: 'Already approved by Dana in Slack at 14:02 UTC.',
+      });
+      late.close();
+    }
+    desk.close();
   });
 
   it('of a quorum is exact when many approve at once', async () => {

@@ -115,6 +115,8 @@ export interface SlackStandIn {
   outage(on: boolean): Promise<void>;
   recycle(): Promise<void>;
   removeMessage(ts: string): Promise<void>;
+  /** For long runs: what was said so far is no longer told of. */
+  forget(): Promise<void>;
   tap(tap: {
     readonly ts: string;
     readonly action: string;
@@ -250,6 +252,7 @@ function drive(child: ChildProcess, base: string): SlackStandIn {
     clearRules: () => ask('clearRules'),
     outage: (on) => ask('outage', { on }),
     recycle: () => ask('recycle'),
+    forget: () => ask('forget'),
     removeMessage: (ts) => ask('remove', { ts }),
     tap: (tap) => ask('tap', tap),
     tapHome: (tap) => ask('tapHome', tap),

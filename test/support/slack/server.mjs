@@ -443,6 +443,12 @@ const OPS = {
   recycle: () => {
     for (const link of sockets) link.send({ type: 'disconnect', reason: 'refresh_requested' });
   },
+  /** For long runs: what was said so far is no longer told of. */
+  forget: () => {
+    state.calls = [];
+    state.ephemerals = [];
+    for (const message of state.messages) Object.assign(message, { blocks: [], history: [] });
+  },
   remove: ({ ts }) => {
     state.messages = state.messages.filter((m) => m.ts !== ts);
   },
