@@ -1,7 +1,7 @@
 /** The one renderer of a request for Slack: state in, message out, pure (DESIGN.md 13; SLACK.md "Card life"). */
 
 import type { ApprovalRequest } from '../approvals/types.ts';
-import { clientSays, headline, needsConfirm } from '../approvals/words.ts';
+import { clientSays, confirmSentence, headline, needsConfirm } from '../approvals/words.ts';
 import {
   type Block,
   context,
@@ -18,7 +18,7 @@ import {
   section,
 } from './blocks.ts';
 import { consoleButton } from './buttons.ts';
-import { factsBlock, whatLine } from './facts.ts';
+import { factsBlock } from './facts.ts';
 import { ACTION, DENY_REASONS, encodeChoice, encodeValue } from './ids.ts';
 import { type SqlView, sqlView } from './sql-view.ts';
 import { ICON, statusBlocks } from './status.ts';
@@ -175,11 +175,9 @@ function actions(
   return { type: 'actions', block_id: blockId, elements };
 }
 function confirmation(request: ApprovalRequest): object {
-  const { statement, target } = request;
-  const all = statement.missingWhere || statement.class === 'truncate' ? ' It touches every row.' : '';
   return {
     title: plain(`Approve ${request.id}?`, 100),
-    text: plain(`${oneLine(whatLine(request), 180)} in ${oneLine(target.environment, 40)}.${all}`, 300),
+    text: plain(oneLine(confirmSentence(request), 300), 300),
     confirm: plain('Approve', 30),
     deny: plain('Go back', 30),
   };

@@ -5,6 +5,7 @@ import { headline, stateSentence } from '../approvals/words.ts';
 import { type Block, context, date, type Message, mrkdwn, own, section } from './blocks.ts';
 import { consoleButton } from './buttons.ts';
 import { ACTION } from './ids.ts';
+import { ICON } from './status.ts';
 import { escaped, oneLine } from './text.ts';
 import { isOver } from './thread.ts';
 
@@ -40,7 +41,7 @@ export function directMessage(
   const name = (part: string): string => `${request.id}:${request.version}:${part}`;
   const sentence = stateSentence(request, now);
   const blocks: Block[] = [
-    section(oneLine(headline(request), 400), name('what')),
+    section(`${ICON[request.state]} ${oneLine(headline(request), 400)}`, name('what')),
     section(`${oneLine(sentence, 400)}\n${next(request)}`, name('state')),
   ];
   if (request.state === 'granted' && request.grantExpiresAt !== null)

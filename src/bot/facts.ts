@@ -1,7 +1,7 @@
 /** Who, where and what, in few lines for a phone: bold labels of ours, and beside them foreign text in which nothing is interpreted. */
 import { isLead } from '../approvals/bundle.ts';
 import type { ApprovalRequest } from '../approvals/types.ts';
-import { amount, impactLines, who } from '../approvals/words.ts';
+import { impactLines, who } from '../approvals/words.ts';
 import { type Block, type Line, lines } from './blocks.ts';
 import { counted, hasUnseen, oneLine } from './text.ts';
 
@@ -17,15 +17,13 @@ export function factsBlock(request: ApprovalRequest, blockId: string): Block {
   return lines(all, blockId);
 }
 
-/** `DELETE on public.orders · ~12,400 rows`. */
-export function whatLine(request: ApprovalRequest): string {
-  const { statement } = request;
+/** `DELETE on public.orders`. */
+function whatLine({ statement }: ApprovalRequest): string {
   const shown = statement.relations.slice(0, 6).map((each) => oneLine(each, 60));
   const more = statement.relations.length - shown.length;
   const names = shown.length === 0 ? '' : ` on ${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
   const several = statement.statementCount > 1 ? ` · ${counted(statement.statementCount, 'statement')}` : '';
-  const rows = amount(request);
-  return `${oneLine(statement.verb, 60)}${names}${rows === null ? '' : ` · ${rows}`}${several}`;
+  return `${oneLine(statement.verb, 60)}${names}${several}`;
 }
 
 function requesterLine(request: ApprovalRequest): string {

@@ -8,8 +8,8 @@ const SQL_LINES = 80;
 const BINDS_BUDGET = 900;
 const HEAD = 1800;
 const TAIL = 900;
-const HEAD_LINES = 40;
-const TAIL_LINES = 20;
+const HEAD_LINES = 20;
+const TAIL_LINES = 8;
 /** Of the modal: text per block and in all. */
 const MODAL_BLOCK = 2800;
 const MODAL_BUDGET = 20_000;

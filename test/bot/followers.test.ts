@@ -107,7 +107,7 @@ describe('a card', () => {
     });
     answers.push({ kind: 'counted', request });
     await tap('UDANA');
-    const counted = await card('HP-N001', 'public.orders · 12,412 rows', 'Count again');
+    const counted = await card('HP-N001', '12,412 rows, counted', 'Count again');
     expect(counted.text).toBe('DELETE shop/orders · 12,412 rows · Cursor for Alice · HP-N001');
   });
 

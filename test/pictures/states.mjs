@@ -1,6 +1,10 @@
 /** The states that are pictured: requests as they stand in the store, rendered by the product itself. */
 import { createHash } from 'node:crypto';
+import { renderAlert } from '../../dist/bot/alerts.js';
 import { renderCard } from '../../dist/bot/cards.js';
+import { directMessage } from '../../dist/bot/direct.js';
+import { homeBlocks } from '../../dist/bot/home.js';
+import { outcomeNote, reminderNote, sessionNote } from '../../dist/bot/thread.js';
 
 const NOW = Date.UTC(2026, 10, 21, 10, 2);
 const MINUTE = 60_000;
@@ -92,6 +96,47 @@ const card = (one, options = {}) =>
   renderCard(one, { now: NOW, publicUrl: PUBLIC, countable: true, ...options }).blocks;
 const dana = decision('Dana', 'approve');
 const ran = { code: null, rows: 12_412, tag: 'DELETE 12412', ms: 184, transactionOpen: false };
+
+const ONCALL = { kind: 'usergroup', id: 'S0ONCALL1' };
+const DROP = {
+  sql: 'DROP TABLE audit_old',
+  class: 'ddl',
+  verb: 'DROP TABLE',
+  relations: ['public.audit_old'],
+};
+const ended = request({
+  version: 4,
+  state: 'executed',
+  decisions: [dana],
+  outcome: ran,
+  endedAt: NOW + MINUTE + 184,
+});
+const retry = request({
+  version: 3,
+  state: 'granted',
+  waiterLive: false,
+  grantExpiresAt: NOW + 15 * MINUTE,
+  decisions: [dana],
+});
+const ALERT = {
+  id: 'AL-0123456789abcdef',
+  key: '',
+  requester: request().requester,
+  count: 5,
+  since: NOW - 3 * MINUTE,
+  at: NOW,
+  lines: [
+    'DELETE public.orders on production/prod: held as HP-7Q2F',
+    'DROP TABLE public.audit_old on production/prod: held as HP-M3KD',
+    'TRUNCATE public.audit_log on production/prod: denied',
+    'DELETE public.customers on production/prod: denied',
+    'DELETE public.customers on production/prod: denied',
+  ],
+  channel: '#db',
+  ts: null,
+  shown: false,
+  suspendedBy: null,
+};
 
 export const STATES = [
   { name: 'pending', messages: [card(request(), { mention: { kind: 'usergroup', id: 'S0ONCALL1' } })] },
@@ -188,6 +233,43 @@ export const STATES = [
     messages: [
       card(
         request({ version: 2, state: 'withdrawn', note: 'cancelled by the client', endedAt: NOW + MINUTE }),
+      ),
+    ],
+  },
+  {
+    name: 'too-long',
+    messages: [
+      card(
+        request({
+          statement: {
+            sql: `DELETE FROM orders\nWHERE id IN (\n${Array.from({ length: 700 }, (_, i) => `  ${10_000 + i * 7}`).join(',\n')}\n)`,
+          },
+        }),
+      ),
+    ],
+  },
+  {
+    name: 'thread',
+    messages: [
+      card(ended),
+      sessionNote(request(), PUBLIC, NOW).blocks,
+      reminderNote(request(), [ONCALL]).blocks,
+      outcomeNote(ended, NOW).blocks,
+    ],
+  },
+  { name: 'direct', messages: [directMessage(retry, { now: NOW, publicUrl: PUBLIC }).blocks] },
+  { name: 'alert', messages: [renderAlert(ALERT, ONCALL).blocks] },
+  {
+    name: 'home',
+    messages: [
+      homeBlocks(
+        {
+          notice: null,
+          waiting: [request(), request({ id: 'HP-M3KD', statement: DROP, impact: null })],
+          mine: [{ ...retry, id: 'HP-X8TN', requester: { ...retry.requester, ownerName: 'Dana' } }],
+          recent: [{ ...ended, id: 'HP-4WQA' }],
+        },
+        { now: NOW, me: { id: 'dana@example.com', name: 'Dana', surface: 'slack' } },
       ),
     ],
   },
