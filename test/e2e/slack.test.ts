@@ -339,6 +339,40 @@ describe('after a restart, over signed HTTP and with a public address', () => {
     expect(body(reply)).not.toMatch(/hp[lsa]_/);
     await slack.command({ text: 'pending', user: 'UERIN', how });
     await said('UERIN', idOn(shown));
+    await slack.tap({ ts: shown.ts, action: 'hp_count', user: 'UERIN', how });
+    await shows(shown, '1 row, counted at');
+  });
+
+  it('links a Slack account to whoever is logged in at the console, in two steps', async () => {
+    const url = async (user: string): Promise<string> => {
+      const before = (await slack.state()).ephemerals.length;
+      await slack.command({ text: 'link', user, how });
+      const [told] = await slack.until(
+        ({ ephemerals }) => ephemerals.length > before && ephemerals.slice(before),
+      );
+      return /"(https:\/\/holdpoint.example.com\/slack\/link\/[^"]+)"/.exec(body(told))?.[1] ?? '';
+    };
+    const path = (await url('UDANA')).replace('https://holdpoint.example.com', product.console);
+    const link =
+      String(Reflect.get((await api.post('/links', {})).body, 'url'))
+        .split('/')
+        .at(-1) ?? '';
+    const headers = { origin: product.console };
+    const login = { method: 'POST', redirect: 'manual', headers } as const;
+    const signedIn = await fetch(`${product.console}/login`, {
+      ...login,
+      body: new URLSearchParams({ link }),
+    });
+    const cookie = signedIn.headers.get('set-cookie')?.split(';')[0] ?? '';
+    const page = await (await fetch(path, { headers: { cookie } })).text();
+    const csrf = /name="csrf" value="([^"]+)"/.exec(page)?.[1] ?? '';
+    const confirm = { ...login, headers: { ...headers, cookie }, body: new URLSearchParams({ csrf }) };
+    const done = await (await fetch(path, confirm)).text();
+    const [, words = ''] = /\/hoop (link [\w.-]+)</.exec(done) ?? [];
+    await slack.command({ text: words, user: 'UMALLORY', how });
+    await said('UMALLORY', 'not what the console gave you for this Slack account');
+    await slack.command({ text: words, user: 'UDANA', how });
+    await said('UDANA', 'Your Slack account is linked');
   });
 
   it('alerts of what keeps coming; a tap suspends: the session ends, what waits is withdrawn and its owner told', async () => {
