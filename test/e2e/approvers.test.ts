@@ -13,7 +13,8 @@ const names = Array.from({ length: MINE }, (_, at) => `A${at}`);
 
 let here: Ground;
 let product: Product;
-let agent: Agent;
+/** They take turns: the next card is on its way while one is decided. */
+const agents: Agent[] = [];
 /** By surface: what each says, and what they are told. */
 const taps: ((ts: string, effect: Effect) => Promise<unknown>)[] = [];
 const calls: ((id: string, effect: Effect) => Promise<{ won: boolean; told: string }>)[] = [];
@@ -23,7 +24,8 @@ type Effect = 'approve' | 'deny';
 beforeAll(async () => {
   here = await ground(['Minter', ...names]);
   product = await here.start();
-  agent = await agentAt(await here.mint(product, await here.approver(product, 'Minter')));
+  const url = await here.mint(product, await here.approver(product, 'Minter'));
+  agents.push(await agentAt(url), await agentAt(url));
   const people = await Promise.all(names.slice(17).map((name) => here.approver(product, name)));
   for (const [at, name] of names.slice(0, 17).entries()) {
     const user = `UA${at}`;
@@ -49,7 +51,7 @@ beforeAll(async () => {
   }
 });
 afterAll(async () => {
-  await agent?.end();
+  await Promise.all(agents.map((agent) => agent.end()));
   await product?.stop();
   product?.remove();
   await here?.stop();
@@ -100,15 +102,22 @@ async function viaCli(token: string, id: string, effect: Effect) {
   return { won: code === 0, told: out + err };
 }
 
+/** The request of this round, and its card. */
+async function asked(round: number) {
+  const sql = insert(`round ${round}`);
+  const told = agents[round % 2]?.run(sql);
+  const { id } = await api.held(sql);
+  return { told, id, card: await here.slack.until((state) => cardsOf(state, id)[0], 60_000) };
+}
+
 it(
   `one of ${MINE} at once settles it, ${ROUNDS} times`,
   async () => {
     const wins = { slack: 0, elsewhere: 0 };
+    let next = asked(0);
     for (let round = 0; round < ROUNDS; round += 1) {
-      const sql = insert(`round ${round}`);
-      const told = agent.run(sql);
-      const { id } = await api.held(sql);
-      const card = await here.slack.until((state) => cardsOf(state, id)[0], 60_000);
+      const { told, id, card } = await next;
+      if (round + 1 < ROUNDS) next = asked(round + 1);
       const effect = (at: number): Effect => ((at + round) % 3 === 0 ? 'deny' : 'approve');
       const processes = round === 0 ? [viaCli(api.token, id, 'approve'), viaCli(api.token, id, 'deny')] : [];
       const [answers] = await Promise.all([

@@ -447,7 +447,9 @@ const OPS = {
   forget: () => {
     state.calls = [];
     state.ephemerals = [];
-    for (const message of state.messages) Object.assign(message, { blocks: [], history: [] });
+    // What still has buttons is yet to be decided.
+    for (const message of state.messages.filter((m) => !m.blocks.some((b) => b.type === 'actions')))
+      Object.assign(message, { blocks: [], history: [] });
   },
   remove: ({ ts }) => {
     state.messages = state.messages.filter((m) => m.ts !== ts);
