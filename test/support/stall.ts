@@ -9,6 +9,8 @@ export interface StallingProxy {
   mute(text: string): void;
   /** Nothing arrives any more. */
   swallowAll(): void;
+  /** Resolves with the time (`performance.now`) at which this text arrives. */
+  sees(text: string): Promise<number>;
   /** As at first; connections that were tampered with end. */
   heal(): void;
   close(): Promise<void>;
@@ -17,6 +19,7 @@ export interface StallingProxy {
 export async function stallingProxy(upstreamPort: number): Promise<StallingProxy> {
   const swallowed = new Set<string>();
   const muted = new Set<string>();
+  const awaited = new Map<string, (at: number) => void>();
   const ends = new Set<() => void>();
   let all = false;
   const names = (texts: Set<string>, chunk: Buffer) => [...texts].some((text) => chunk.includes(text));
@@ -31,6 +34,7 @@ export async function stallingProxy(upstreamPort: number): Promise<StallingProxy
     };
     ends.add(end);
     client.on('data', (chunk: Buffer) => {
+      for (const [text, tell] of awaited) if (chunk.includes(text)) tell(performance.now());
       deaf ||= all || names(swallowed, chunk);
       dumb ||= names(muted, chunk);
       if (!deaf) upstream.write(chunk);
@@ -56,6 +60,13 @@ export async function stallingProxy(upstreamPort: number): Promise<StallingProxy
     swallowAll: () => {
       all = true;
     },
+    sees: (text) =>
+      new Promise((resolve) => {
+        awaited.set(text, (at) => {
+          awaited.delete(text);
+          resolve(at);
+        });
+      }),
     heal,
     close: async () => {
       const closed = new Promise((resolve) => server.close(resolve));
