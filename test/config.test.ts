@@ -40,6 +40,41 @@ test('limits of the gateway are read with their units, and held to sensible rang
   ).toHaveLength(5);
 });
 
+test('Slack: where cards go and who is called, with nothing switched on that was not written', () => {
+  const tokens = 'bot_token: xoxb-x, app_token: xapp-x, channel: "#db"';
+  expect(load(`slack: { ${tokens} }`).slack).toMatchObject({
+    ...{ mention: null, matchEmail: false, userGroups: false, routes: [], alerts: null },
+  });
+  const routes =
+    '[{ target: app, rule: pii, channel: "#sec", mention: "@sec" }, { environment: prod, channel: C1 }]';
+  const more = `user_groups: true, mention: S0DBA, alerts: {}, routes: ${routes}`;
+  const target = 'targets: { app: { url: "postgres://u:p@db/app" } }';
+  expect(load(`slack: { ${tokens}, ${more} }\n${target}`).slack).toMatchObject({
+    mention: 'S0DBA',
+    alerts: { count: 5, withinMs: 600_000, channel: '#db' },
+    routes: [
+      { target: 'app', rule: 'pii', channel: '#sec', mention: '@sec' },
+      { environment: 'prod', channel: 'C1', mention: null },
+    ],
+  });
+  const wrong =
+    '[{ channel: C1 }, { target: nowhere, channel: C1, mention: "@sec" }, { rule: a, channel: C1, mention: sec }]';
+  const told = mistakes(
+    `slack: { ${tokens}, alerts: { count: 1, within: 5s }, routes: ${wrong} }\n${target}`,
+  );
+  for (const words of [
+    'name a target, an environment or a rule',
+    'write the id of a user group',
+    'alerts.count',
+    '1m and 24h',
+  ])
+    expect(told.join('\n')).toContain(words);
+  const meant = mistakes(
+    `slack: { ${tokens}, routes: [{ target: nowhere, channel: C1, mention: "@sec" }] }\n${target}`,
+  );
+  expect(meant.join('\n')).toMatch(/there is no target "nowhere"[\s\S]*"@sec" is a handle/);
+});
+
 describe('mistakes are told all at once, each with its place', () => {
   test('of the shape, of the meaning, of the environment and of the command line', () => {
     const yaml = `gateway: { listen: nowhere, tls: { cert_file: a.pem, key_file: b.pem } }

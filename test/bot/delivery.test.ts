@@ -335,7 +335,9 @@ describe('who tapped', () => {
       [{ ...dba, id: 'x' }],
     ]) {
       groups(doubtful);
+      users('UDANA');
       expect(await ask(tapper([], {}, true))).toMatchObject({ kind: 'refused' });
+      nock.cleanAll();
     }
     groups([dba]);
     slack().post('/api/usergroups.users.list').reply(500, 'no');

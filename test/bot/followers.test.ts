@@ -172,6 +172,7 @@ describe('the owner', () => {
     await rig?.stop();
     await start({ desk, links });
     desk.change('HP-D001', { ...granted, note: null });
+    await settled(desk);
     desk.change('HP-D001', { state: 'executing', waiterLive: true });
     await settled(desk);
     desk.change('HP-D001', executed);
