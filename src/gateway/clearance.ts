@@ -136,7 +136,7 @@ export const own = {
 } as const;
 
 /**
- * Effective schemas, temporary relations. Names are qualified throughout: the client may have put schemas of its own before pg_catalog.
+ * Effective schemas, temporary relations, temporary types (domains, enums, ranges). Names are qualified throughout: the client may have put schemas of its own before pg_catalog.
  * To ask for the effective schemas makes the temporary one where the path names it, in this transaction and not the client's
  * (PREPARE TRANSACTION would see it): until it is there, plain lists are read here.
  */
@@ -152,7 +152,10 @@ const LOOKUP = `SELECT CASE WHEN ${PATH} OPERATOR(pg_catalog.~) 'pg_temp'
     WHERE pg_catalog.has_schema_privilege(n.oid, 'usage'))
   ELSE pg_catalog.array_to_json(pg_catalog.current_schemas(false)) END,
   (SELECT pg_catalog.json_agg(c.relname) FROM pg_catalog.pg_class AS c
-    WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema())`;
+    WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()),
+  (SELECT pg_catalog.json_agg(t.typname) FROM pg_catalog.pg_type AS t
+    WHERE t.typnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()
+      AND t.typrelid OPERATOR(pg_catalog.=) 0::pg_catalog.oid)`;
 
 /** The prepared statement of a probe, closed right behind it. Should it stay, the next probe finds its name taken: an error, never a pass. */
 export const PROBE = 'holdpoint_probe';

@@ -1,10 +1,13 @@
 /** Where names resolve now, and the settings that give the same text another meaning (DESIGN.md 8, 15, 16). */
-import type { ResolutionContext } from '../policy/types.ts';
+import type { ResolutionContext, StatementFacts } from '../policy/types.ts';
 import { outerStatements, type Plan, statementsOf } from './plan.ts';
 import { changesContext, SettingValues } from './settings.ts';
 import type { LoginFacts } from './upstream/privileges.ts';
 
 const OPAQUE: ReadonlySet<string> = new Set(['call', 'do', 'unknown', 'admin']);
+/** They make or change nothing that runs code of its own; what is in them counts as unknown where it does. */
+const PLAIN =
+  /^(?:CREATE TABLE(?: AS)?|SELECT INTO|SELECT|CREATE INDEX|DROP TABLE|DROP INDEX|COMMENT|INSERT|UPDATE|DELETE)$/;
 const WEAK_SNAPSHOT = /\b(repeatable\s+read|serializable)\b/i;
 
 /** While such a statement is unacknowledged, what follows cannot be judged. */
@@ -29,6 +32,10 @@ export class SessionContext {
   readonly role: string;
   #searchPath: readonly string[];
   #temps: readonly string[] = [];
+  /** Found before those of pg_catalog: a domain may check anything. */
+  #tempTypes: readonly string[] = [];
+  /** Temporary relations that nothing but plain statements made: the catalog shows none of them, so of the others nothing is known. */
+  #plain: ReadonlySet<string> = new Set();
   /** The server must be asked again, when it is idle. */
   #stale = false;
   #tempsUnknown = false;
@@ -71,19 +78,24 @@ export class SessionContext {
         this.settings.apply(change);
         if (changesContext(change)) this.#touch();
       }
-      if (OPAQUE.has(one.class)) this.#touch();
+      // Among what it made there may be temporary types.
+      if (OPAQUE.has(one.class) || one.changes?.includes('*')) this.#touch();
       if (one.changes !== undefined) {
         const all = this.#changed.includes('*') || this.#changed.length > 1000;
         this.#changed = all ? ['*'] : [...new Set([...this.#changed, ...one.changes])];
         this.#resolution = this.#resolve();
       }
+      this.#noteTemps(one);
       if (one.class === 'transaction' && WEAK_SNAPSHOT.test(it.sql)) this.#snapshot = true;
       for (const effect of one.effects) {
         if (effect.kind === 'temp-relation') {
           if (this.#temps.length < 1000) this.#temps = [...this.#temps, effect.name];
           this.#touch();
         } else if (effect.kind === 'discard') this.#forgetTemps();
-        else if (effect.kind === 'rollback-to' && this.#changedInTransaction) this.#forgetTemps();
+        else if (effect.kind === 'rollback-to' && this.#changedInTransaction) {
+          this.#plain = new Set();
+          this.#forgetTemps();
+        }
       }
       if (
         one.class === 'ddl' &&
@@ -92,12 +104,31 @@ export class SessionContext {
       )
         this.#forgetTemps();
     }
-    if (it.judged.some(({ facts }) => facts === null)) this.#forgetTemps();
+    if (it.judged.some(({ facts }) => facts === null)) {
+      this.#plain = new Set();
+      this.#forgetTemps();
+    }
+  }
+
+  /** What is made or changed by anything but a plain statement over plain columns may run code or show what is tagged. */
+  #noteTemps({ verb, unknowns, columns, changes = [], effects }: StatementFacts): void {
+    const made = effects.flatMap((effect) => (effect.kind === 'temp-relation' ? [effect.name] : []));
+    if (changes.length === 0 && made.length === 0) return;
+    const plain = PLAIN.test(verb) && unknowns.length === 0 && columns.length === 0;
+    if (plain) this.#plain = new Set([...this.#plain, ...made]);
+    else if (changes.includes('*')) this.#plain = new Set();
+    else
+      this.#plain = new Set(
+        [...this.#plain].filter((name) => !changes.includes(name) && !made.includes(name)),
+      );
+    this.#resolution = this.#resolve();
   }
 
   /** The string failed, but an earlier part of it may have counted. */
   failed(it: Plan): void {
-    if (affectsContext(it)) this.#forgetTemps();
+    if (!affectsContext(it)) return;
+    this.#plain = new Set();
+    this.#forgetTemps();
   }
 
   /** True: definitions changed with it, so that the catalog must be read again. */
@@ -105,7 +136,10 @@ export class SessionContext {
     const changed = this.#changed.length > 0;
     this.#changed = [];
     if (changed) this.#resolution = this.#resolve();
-    if (!committed && this.#changedInTransaction) this.#forgetTemps();
+    if (!committed && this.#changedInTransaction) {
+      this.#plain = new Set();
+      this.#forgetTemps();
+    }
     this.#changedInTransaction = false;
     this.#snapshot = false;
     this.settings.transactionEnded(committed);
@@ -114,10 +148,11 @@ export class SessionContext {
 
   /** The answer to `own.lookup`: effective schemas, temporary relations. */
   learn(rows: readonly (readonly (string | null)[])[]): boolean {
-    const [path, temps] = rows[0] ?? [];
+    const [path, temps, types] = rows[0] ?? [];
     if (!path) return false;
     this.#searchPath = JSON.parse(path) as string[];
     this.#temps = temps ? (JSON.parse(temps) as string[]) : [];
+    this.#tempTypes = types ? (JSON.parse(types) as string[]) : [];
     this.#stale = false;
     this.#tempsUnknown = false;
     this.#resolution = this.#resolve();
@@ -168,7 +203,11 @@ export class SessionContext {
     return {
       searchPath: this.#stale ? null : this.#searchPath,
       tempRelations: this.#tempsUnknown ? [] : this.#temps,
-      changed: this.#changed,
+      changed: [
+        ...this.#changed,
+        ...this.#tempTypes,
+        ...this.#temps.filter((name) => !this.#plain.has(name)),
+      ],
     };
   }
 }

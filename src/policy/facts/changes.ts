@@ -62,7 +62,7 @@ export function relyOn(changed: readonly string[], { kind, node }: Wrapped, out:
   ];
   if (names.has('*') && EVALUATES.has(kind) && !constant(node)) relied.push('an operator, cast or type');
   const found = relied.find((name) => names.has('*') || names.has(name));
-  if (found !== undefined) out.unknowns.add(`${found}, after a change of definitions in this transaction`);
+  if (found !== undefined) out.unknowns.add(`${found}, after a change of definitions in this session`);
 }
 
 /** Without a relation or a function they may still run an operator, a cast or a domain's check. */

@@ -80,6 +80,9 @@ export function walkNode({ kind, node }: Wrapped, place: Place, context: Context
       const { schema, name } = qualified(node['names']);
       callOperators(schema, name, 'type', context);
       rowType(schema, name, context);
+      // Temporary ones are in no catalog, and found before those of pg_catalog; what is qualified with it is that one.
+      if (schema !== 'pg_catalog' && context.resolution.changed?.includes(name) === true)
+        context.out.unknowns.add(`type ${name}, after a change of definitions in this session`);
       break;
     }
     case 'ColumnRef': {
