@@ -100,6 +100,7 @@ export class SimpleQuery {
     if (report.code === '42601' && report.routine === 'exec_parse_message') return 'accepted';
     this.#c.record.refused(n, { code: report.code, message: isTagged(it) ? '(withheld)' : report.message });
     this.#c.client.write(answer.error);
+    this.#c.client.write(this.#c.link.takeLate());
     this.#c.client.write(readyForQuery(this.#c.link.status));
     return 'answered';
   }
@@ -109,6 +110,7 @@ export class SimpleQuery {
     if (!(await this.#c.settleEarlier())) return;
     if (this.#c.link.status === 'I' && !this.#c.unsynced) {
       this.#c.client.write(errorResponse(toReport(failure)));
+      this.#c.client.write(this.#c.link.takeLate());
       this.#c.client.write(readyForQuery('I'));
     } else {
       this.#c.link.send(own.failingQuery(), expected('query', { refusal: failure }));

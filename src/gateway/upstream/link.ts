@@ -64,6 +64,7 @@ export class ServerLink {
   readonly #walker: BackendWalker;
   #status: TransactionStatus = 'I';
   #skipping = false;
+  readonly #late = new Map<string, Buffer>();
   #copyIn = false;
   /** A statement sent in this transaction touches tagged columns: what the server says may quote them, also later, as at a FETCH or the COMMIT. */
   #exposed = false;
@@ -297,9 +298,12 @@ export class ServerLink {
       case 'H':
         return 'pass';
       case 'S': {
-        if (mine !== null) return 'drop';
         const { name, value } = decodeParameterStatus(bytes);
-        return this.#events.parameter(name, value) ? 'pass' : 'drop';
+        if (!this.#events.parameter(name, value)) return 'drop';
+        if (mine === null) return 'pass';
+        // A question of the gateway's own may end the transaction, and with it settings of the client's.
+        this.#late.set(name, Buffer.from(bytes));
+        return 'drop';
       }
       case 'N':
         return mine === null && (!this.#exposed || showsNotice(bytes)) ? 'pass' : 'drop';
@@ -399,7 +403,14 @@ export class ServerLink {
     if (head.run !== null) this.#events.finished(head.run);
     if (head.answer !== null) return 'drop';
     this.#events.ready(status);
-    return 'pass';
+    return this.#late.size === 0 ? 'pass' : Buffer.concat([this.takeLate(), bytes]);
+  }
+
+  /** What the client has not been told of its settings: due before its next ReadyForQuery. */
+  takeLate(): Buffer {
+    const late = Buffer.concat([...this.#late.values()]);
+    this.#late.clear();
+    return late;
   }
 }
 
