@@ -96,7 +96,10 @@ function approvals(request: ApprovalRequest, now: number): string {
 function ran(outcome: Outcome | null): string {
   if (outcome === null) return '';
   if (outcome.code !== null) return ` with ${plain(outcome.code, 5)} after ${outcome.ms} ms`;
-  const rows = outcome.rows === null ? '' : `${outcome.rows.toLocaleString('en-US')} ${outcome.rows === 1 ? 'row' : 'rows'}, `;
+  const rows =
+    outcome.rows === null
+      ? ''
+      : `${outcome.rows.toLocaleString('en-US')} ${outcome.rows === 1 ? 'row' : 'rows'}, `;
   return `: ${rows}${outcome.ms} ms`;
 }
 
