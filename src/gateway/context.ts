@@ -39,6 +39,8 @@ export class SessionContext {
   /** The server must be asked again, when it is idle. */
   #stale = false;
   #tempsUnknown = false;
+  /** There may be more temporary objects than are known; names resolve where they did. */
+  #unlisted = false;
   #changedInTransaction = false;
   /** Names whose definitions the open transaction changed (policy's `changes`). */
   #changed: readonly string[] = [];
@@ -58,7 +60,7 @@ export class SessionContext {
   }
 
   get stale(): boolean {
-    return this.#stale;
+    return this.#stale || this.#unlisted;
   }
   get resolution(): ResolutionContext {
     return this.#resolution;
@@ -78,8 +80,9 @@ export class SessionContext {
         this.settings.apply(change);
         if (changesContext(change)) this.#touch();
       }
+      if (OPAQUE.has(one.class)) this.#touch();
       // Among what it made there may be temporary types.
-      if (OPAQUE.has(one.class) || one.changes?.includes('*')) this.#touch();
+      if (one.changes?.includes('*')) this.#unlisted = true;
       if (one.changes !== undefined) {
         const all = this.#changed.includes('*') || this.#changed.length > 1000;
         this.#changed = all ? ['*'] : [...new Set([...this.#changed, ...one.changes])];
@@ -154,6 +157,7 @@ export class SessionContext {
     this.#temps = temps ? (JSON.parse(temps) as string[]) : [];
     this.#tempTypes = types ? (JSON.parse(types) as string[]) : [];
     this.#stale = false;
+    this.#unlisted = false;
     this.#tempsUnknown = false;
     this.#resolution = this.#resolve();
     return true;

@@ -48,9 +48,9 @@ async function signIn(at: Product, link: string) {
     await (await fetch(`${at.console}/requests/${id}`, { headers: { cookie } })).text();
   return {
     text,
-    async decide(id: string, effect: 'approve' | 'deny') {
+    async decide(id: string, effect: 'approve' | 'deny', more: Record<string, string> = {}) {
       const csrf = /name="csrf" value="([^"]+)"/.exec(await text(id))?.[1] ?? '';
-      return (await post(`/requests/${id}/decision`, { effect, csrf }, cookie)).status;
+      return (await post(`/requests/${id}/decision`, { effect, csrf, ...more }, cookie)).status;
     },
   };
 }
@@ -204,23 +204,25 @@ identity:
     const agent = await agentAt(`postgres://${textOf(body, 'id')}:${textOf(body, 'secret')}@${at}/app`);
     const told = agent.run('DELETE FROM t');
     const { id } = await one.held('DELETE FROM t');
-    const cli = (token: string, effect: string) =>
+    const cli = (token: string, ...effect: readonly string[]) =>
       holdpoint({ ...two, env: { ...two.env, HOLDPOINT_TOKEN: token, HOLDPOINT_CONSOLE_URL: two.console } }, [
-        effect,
+        ...effect,
         id,
       ]);
     const page = await signIn(two, textOf((await other.post('/links', {})).body, 'url'));
-    expect(await page.decide(id, 'approve')).toBe(303);
+    // Every row: asked once more.
+    expect(await page.decide(id, 'approve')).toBe(200);
+    expect(await page.decide(id, 'approve', { confirmed: id })).toBe(303);
     const [request] = await one.requestsFor('DELETE FROM t');
     expect(request).toMatchObject({ state: 'pending', waiterLive: true });
     expect(request?.decisions).toMatchObject([{ approverName: 'Eve', surface: 'console' }]);
     expect(await page.text(id)).toContain('1 of 2');
-    const again = await cli(other.token, 'approve');
+    const again = await cli(other.token, 'approve', '--yes');
     expect(again).toMatchObject({ code: 1, out: '' });
     expect(again.err).toMatch(/already/i);
     expect((await one.requestsFor('DELETE FROM t'))[0]?.decisions).toHaveLength(1);
     expect((await target.query('postgres', 'SELECT FROM t')).rowCount).toBe(1);
-    const second = await cli(one.token, 'approve');
+    const second = await cli(one.token, 'approve', '--yes');
     expect(second).toMatchObject({ code: 0, err: '' });
     expect(await told).toMatchObject({ code: null, tag: 'DELETE 1' });
     const done = await one.reaches(id, 'executed');

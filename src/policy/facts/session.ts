@@ -27,8 +27,11 @@ export function transaction(node: Tree, context: Context): void {
       out.effects.push({ kind: 'rollback-to', name });
       break;
     case 'TRANS_STMT_RELEASE':
+      break;
+    // What they end may be anybody's work.
     case 'TRANS_STMT_COMMIT_PREPARED':
     case 'TRANS_STMT_ROLLBACK_PREPARED':
+      out.raise('admin');
       break;
     default:
       out.unknowns.add('transaction statement');
