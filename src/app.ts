@@ -266,6 +266,7 @@ async function compose(
       restore: (id) => identity.unsuspend(id),
     },
     desk,
+    counter: impact,
     sessions: recorder.sessions,
     recorder,
     policy: editor,

@@ -1,4 +1,4 @@
-/** `holdpoint approve ID`, `deny ID [reason]`, `withdraw ID [note]` and `reason ID words`. */
+/** `holdpoint approve ID`, `deny ID [reason]`, `withdraw ID [note]`, `reason ID words` and `count ID`. */
 import type { ApprovalRequest } from '../approvals/types.ts';
 import { confirmSentence, needsConfirm, stateSentence } from '../approvals/words.ts';
 import { connect } from './client.ts';
@@ -23,6 +23,11 @@ export async function explain(cli: Cli, id: string, reason: string): Promise<voi
   await change(cli, id, 'reason', { reason });
 }
 
+/** Exactly what it would touch; the request goes on waiting. */
+export async function count(cli: Cli, id: string): Promise<void> {
+  await change(cli, id, 'count', {});
+}
+
 /** What Slack and the console ask about once more needs --yes here. */
 async function confirmed(cli: Cli, id: string): Promise<void> {
   const { request } = await connect(cli).get<{ request: ApprovalRequest }>(
@@ -38,7 +43,7 @@ async function confirmed(cli: Cli, id: string): Promise<void> {
 async function change(
   cli: Cli,
   id: string,
-  what: 'decision' | 'withdraw' | 'reason',
+  what: 'decision' | 'withdraw' | 'reason' | 'count',
   body: object,
 ): Promise<void> {
   const answer = await connect(cli).post<{ sentence: string; request: ApprovalRequest | null }>(

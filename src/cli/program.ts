@@ -79,6 +79,10 @@ function build(cli: Cli, version: string, done: (code: number) => void): Command
     );
 
   program
+    .command('count <id>')
+    .description('count exactly what a pending request would touch')
+    .action(async (id: string) => (await import('./decide.ts')).count(cli, id));
+  program
     .command('withdraw <id> [note...]')
     .description('take back a request of your own')
     .action(async (id: string, note: string[]) =>

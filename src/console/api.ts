@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { type DecideResult, REQUEST_STATES, type RequestState, type Surface } from '../approvals/types.ts';
 import type { Person } from '../identity/roles.ts';
 import { bodyOf, fail } from './body.ts';
-import { cleanReason, decideAs, explainAs, outcomeOf, REQUEST_ID, withdrawAs } from './deciding.ts';
+import { cleanReason, countOf, decideAs, explainAs, outcomeOf, REQUEST_ID, withdrawAs } from './deciding.ts';
 import type { Live } from './events.ts';
 import { type Caller, type Env, sourceOf } from './guard.ts';
 import { registerPeopleApi } from './people.ts';
@@ -49,7 +49,7 @@ export function createApi(
   callerOf: (c: Context<Env>) => Caller,
   url: (path: string) => string,
 ): Hono<Env> {
-  const { desk, sessions, recorder, access, now, log } = options;
+  const { counter, desk, sessions, recorder, access, now, log } = options;
   const app = new Hono<Env>();
   const on = registrar(app, '/api', ['session', 'token'], apiRefusals);
 
@@ -134,6 +134,14 @@ export function createApi(
   changing('POST /api/requests/:id/reason', purpose, (person, surface, id, { reason }) =>
     explainAs(desk, person, surface, id, cleanReason(reason) ?? ''),
   );
+
+  on('POST /api/requests/:id/count', async (c) => {
+    const id = (c.req.param('id') ?? '').toUpperCase();
+    const known = REQUEST_ID.test(id) ? await desk.get(id) : null;
+    if (known === null) return fail(c, 404, 'There is no such request; `holdpoint pending` lists them.');
+    const { status, sentence, request } = await countOf(counter, id);
+    return c.json({ sentence, request, ...(status === 200 ? {} : { error: sentence }) }, status);
+  });
 
   on('GET /api/sessions', async (c) => {
     const { owner, target, since } = c.req.query();

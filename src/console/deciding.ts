@@ -1,6 +1,8 @@
 /** The only place of the console that decides; it goes through the desk (DESIGN.md 13). */
 import type {
   ApprovalRequest,
+  Counter,
+  CountResult,
   DecideResult,
   Desk,
   RefusedWhy,
@@ -26,6 +28,21 @@ function asDesk({ id, name, email, slackId, subject, groups }: Person, surface: 
 }
 
 /** The owner takes it back, or says why they ask. */
+/** Exactly what it would touch, as an approver's "Count now" in Slack. */
+export async function countOf(counter: Counter, id: string) {
+  const result = await counter.count(id).catch(
+    (): CountResult => ({
+      kind: 'not-counted',
+      sentence: `${id} could not be counted just now. Try again in a moment.`,
+    }),
+  );
+  if (result.kind === 'not-counted')
+    return { status: 409, sentence: result.sentence, request: null } as const;
+  const rows = result.request.impact?.counted?.rows ?? 0;
+  const sentence = `${id} would touch exactly ${rows.toLocaleString('en-US')} ${rows === 1 ? 'row' : 'rows'} now.`;
+  return { status: 200, sentence, request: result.request } as const;
+}
+
 export function withdrawAs(desk: Desk, person: Person, surface: Surface, id: string, note: string | null) {
   return desk.withdraw({ id, by: asDesk(person, surface), note });
 }

@@ -7,7 +7,16 @@ import { REQUEST_STATES } from '../approvals/types.ts';
 import { headline, needsConfirm } from '../approvals/words.ts';
 import { hashSecret } from '../identity/access.ts';
 import { formOf } from './body.ts';
-import { choiceOf, cleanReason, decideAs, explainAs, outcomeOf, REQUEST_ID, withdrawAs } from './deciding.ts';
+import {
+  choiceOf,
+  cleanReason,
+  countOf,
+  decideAs,
+  explainAs,
+  outcomeOf,
+  REQUEST_ID,
+  withdrawAs,
+} from './deciding.ts';
 import { registerEntrance, returnPath } from './entrance.ts';
 import { type Caller, cookieName, type Env, type Places } from './guard.ts';
 import { continuePage, type Frame, layout, noticePage, signInNeeded, terminalPage } from './html/layout.ts';
@@ -54,7 +63,7 @@ export function createPages(
   places: () => Places,
   url: (path: string) => string,
 ): Hono<Env> {
-  const { desk, sessions, recorder, access, now } = options;
+  const { counter, desk, sessions, recorder, access, now } = options;
   const flashes = createFlashes();
   const app = new Hono<Env>();
 
@@ -167,6 +176,14 @@ export function createPages(
       return c.redirect(`/requests/${id}`, 303);
     });
   }
+
+  on('POST /requests/:id/count', async (c) => {
+    const id = c.req.param('id') ?? '';
+    if (!REQUEST_ID.test(id) || (await desk.get(id)) === null) return missing(c, 'request', home);
+    const { status, sentence } = await countOf(counter, id);
+    flashes.put(callerOf(c), { tone: status === 200 ? 'good' : 'bad', text: sentence });
+    return c.redirect(`/requests/${id}`, 303);
+  });
 
   on('GET /sessions', async (c) => {
     const owner = (c.req.query('owner') ?? '').slice(0, 200).trim();

@@ -1,5 +1,5 @@
 /** What the console is given by app (DESIGN.md 13). */
-import type { Desk } from '../approvals/types.ts';
+import type { Counter, Desk } from '../approvals/types.ts';
 import type { Access } from '../identity/access.ts';
 import type { SignIn } from '../identity/sign-in.ts';
 import type { SlackLinking } from '../identity/slack-link.ts';
@@ -54,6 +54,7 @@ export interface ConsoleOptions {
   /** null: there is no Slack. */
   readonly slackLinking: SlackLinking | null;
   readonly desk: Desk;
+  readonly counter: Counter;
   readonly sessions: SessionIndex;
   readonly recorder: Recorder;
   readonly policy: PolicyEditor;

@@ -48,6 +48,50 @@ describe('who gets in', () => {
     }
   });
 
+  test('an approver has it counted, on the page and through the API; what cannot be is told', async () => {
+    const asked: string[] = [];
+    const impact = {
+      rows: 10,
+      why: null,
+      approximate: false,
+      tables: [],
+      lock: null,
+      cascades: [],
+      triggers: [],
+    };
+    const more = {
+      rewrites: null,
+      dependents: [],
+      transactionMs: null,
+      counted: { rows: 12_400, at: T0, ms: 3 },
+    };
+    const request = { ...aRequest(), impact: { ...impact, ...more } };
+    const counting = await startConsole({
+      counter: {
+        count: async (id) => {
+          asked.push(id);
+          return asked.length < 3
+            ? { kind: 'counted', request }
+            : { kind: 'not-counted', sentence: 'Too slow.' };
+        },
+      },
+    });
+    const { cookie, csrf } = await counting.signIn();
+    expect((await counting.form('/requests/HP-7Q2F/count', { csrf }, { cookie })).status).toBe(303);
+    const page = await (await fetch(`${counting.base}/requests/HP-7Q2F`, { headers: { cookie } })).text();
+    expect(page).toContain('HP-7Q2F would touch exactly 12,400 rows now.');
+    expect(page).toContain('formaction="/requests/HP-7Q2F/count"');
+    const token = await counting.token();
+    expect(await counting.api('/requests/HP-7Q2F/count', token, {})).toMatchObject({ status: 200 });
+    expect(await counting.api('/requests/HP-7Q2F/count', token, {})).toMatchObject({
+      status: 409,
+      body: { error: 'Too slow.' },
+    });
+    expect((await counting.api('/requests/HP-NONE/count', token, {})).status).toBe(404);
+    expect(asked).toEqual(['HP-7Q2F', 'HP-7Q2F', 'HP-7Q2F']);
+    await counting.server.close();
+  });
+
   test('no agent credential decides, in whatever form it is presented', async () => {
     const path = '/requests/HP-7Q2F/decision';
     for (const secret of [
@@ -395,6 +439,7 @@ describe('listening', () => {
     people: { suspensions: async () => [], suspend: nobody, restore: nobody },
     slackLinking: null,
     desk: h.desk,
+    counter: { count: async () => ({ kind: 'not-counted' as const, sentence: '' }) },
     sessions: memorySessions(),
     recorder: memoryRecorder(),
     policy: policyOf(),

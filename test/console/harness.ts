@@ -48,6 +48,7 @@ export async function startConsole(
     },
     slackLinking: null,
     desk,
+    counter: { count: async (id) => ({ kind: 'not-counted', sentence: `${id} cannot be counted.` }) },
     sessions: memorySessions(),
     recorder: memoryRecorder(EVENTS),
     policy: policyOf(),

@@ -40,6 +40,7 @@ const BODIES: Partial<Record<RouteName, object>> = {
   'POST /api/requests/:id/decision': { effect: 'deny' },
   'POST /api/requests/:id/withdraw': {},
   'POST /api/requests/:id/reason': { reason: 'because' },
+  'POST /api/requests/:id/count': {},
   'POST /api/policy/explain': { sql: 'x', target: 'shop' },
   'POST /api/policy/suggest': { target: 'shop' },
   'POST /api/policy/replay': { target: 'shop', since: 0 },

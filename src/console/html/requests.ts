@@ -57,6 +57,7 @@ function decisionForm(request: ApprovalRequest, { person, csrf }: Caller): Html 
           ${quick.map(({ code, label }) => html`<button class="menu-item" type="submit" name="deny" value="${code}">${label}</button>`)}
           <button class="menu-item" type="submit" name="deny" value="other">Other: my own words</button>
         </div></details>
+      <button class="quiet" type="submit" formaction="/requests/${request.id}/count">Count now</button>
       <button class="approve" type="submit" name="effect" value="approve">Approve</button>
     </div>
   </form>`;
