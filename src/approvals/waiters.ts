@@ -1,3 +1,4 @@
+import { isPart } from './bundle.ts';
 import type { Clearances } from './clearance.ts';
 import type { ApprovalRequest, DeskStore, Settlement, Ticket } from './types.ts';
 
@@ -164,6 +165,8 @@ export class Waiters {
       // Somebody else waits for it by now: theirs.
       const holder = row?.holder ?? null;
       if (row === null || this.#waiting.has(id) || (holder !== null && holder !== desk)) return;
+      // Asked for with its script, before anybody waited for it: only the wait is over.
+      if (isPart(row)) return this.disown(id);
       const over = { note, endedAt, waiterLive: false, holder: null };
       const request = await store.transition(id, ['pending', 'granted'], { state: 'withdrawn', ...over });
       if (request !== null) changed(request);

@@ -134,6 +134,19 @@ it('a part is not decided by itself, and a denial reaches all of them', async ()
   desk.close();
 });
 
+it('a client that cancels its wait for a part takes nothing out of the script', async () => {
+  const desk = testDesk(store.requests, testClock().now);
+  const { lead, approve, part, read } = await script(desk, ['s']);
+  const { request, ticket } = waiting(await desk.hold(part(1)));
+  expect(request.id).toBe(`${lead.id}-1`);
+  await ticket.withdraw('cancelled by the client');
+  expect(await ticket.settled).toMatchObject({ kind: 'withdrawn' });
+  expect(await read(1)).toMatchObject({ state: 'pending', waiterLive: false, holder: null });
+  await approve();
+  cleared(await desk.hold(part(1)));
+  desk.close();
+});
+
 it('is nobody else’s: not of another owner, not after the identity ended', async () => {
   const desk = testDesk(store.requests, testClock().now);
   const { approve, part, read, lead } = await script(desk, ['s', 'c', 'l']);
