@@ -40,16 +40,18 @@ export const audit = (client: pg.Client) => client.query(AUDIT);
 
 export type Auditor = (seq: number, owners: readonly string[]) => Promise<readonly Change[]>;
 
-/** What was written down after `seq`. */
+/** What was written down after `seq`. The lock waits for whoever writes: numbers are given before their commit, and a later one may be seen first. */
 export const auditor =
   (client: pg.Client): Auditor =>
   async (seq, owners) => {
+    await client.query('BEGIN; LOCK TABLE audit IN SHARE MODE');
     const { rows } = await client.query<Change>(
       `SELECT seq::int, what, id, version, before, version_before AS "versionBefore", state, session, claim, expires,
        grant_expires AS "grantExpires", ended, CASE WHEN (bundle->>'index')::int > 0 THEN bundle END AS part
      FROM audit WHERE seq > $1 AND owner = ANY ($2) ORDER BY audit.seq`,
       [seq, owners],
     );
+    await client.query('COMMIT');
     return rows;
   };
 
@@ -80,6 +82,10 @@ export class History {
       if (change.what === 'outbox') this.#outbox.add(`${change.id} ${change.version}`);
       else if (change.part !== null) this.#leads.add(change.part.lead);
     for (const change of changes) if (change.what === 'request') this.#step(change, notBefore);
+    // Of rows that change at once only their end is known: numbers are not the order of commits.
+    for (const { id, state, part } of this.rows.values())
+      if (state === 'granted' && part !== null && this.rows.get(part.lead)?.state !== 'granted')
+        throw new Error(`${id}: a grant of a script that is none`);
   }
 
   #step(change: Change, notBefore: number): void {
@@ -88,6 +94,7 @@ export class History {
       throw new Error(`${id} v${version} ${before ?? 'new'} → ${state}: ${why}`);
     };
     const last = this.rows.get(id);
+    if (version !== (last?.version ?? 0) + 1) wrong(`after version ${last?.version}`);
     if (before === null) {
       if (version !== 1 || state !== 'pending') wrong('not begun as pending, version 1');
     } else {
@@ -102,8 +109,6 @@ export class History {
       wrong('lapsed before its time');
     if (state === 'granted' && (change.grantExpires ?? Infinity) > change.expires)
       wrong('a grant outlives its request');
-    if (state === 'granted' && part !== null && this.rows.get(part.lead)?.state !== 'granted')
-      wrong('a grant of a script that is none');
     if (before === 'granted' && state === 'executing') {
       if (change.claim === null) wrong('claimed without a secret');
       if ((change.grantExpires ?? 0) <= notBefore) wrong('claimed after its end');
