@@ -125,7 +125,7 @@ function ending(row: ApprovalRequest, end: End, at: number): RequestPatch {
         ...over,
         state: 'unknown',
         outcome: end.outcome,
-        note: 'the connection was lost before the outcome was known',
+        note: end.note ?? 'the connection was lost before the outcome was known',
         endedAt: at,
       };
     case 'void':

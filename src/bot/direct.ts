@@ -20,7 +20,7 @@ const NEXT: Readonly<Record<RequestState, string>> = {
   executing: '',
   executed: 'Nothing is left to do.',
   failed: 'The database refused it. Correct the statement and send it again: a changed one asks anew.',
-  unknown: 'The connection was lost while it ran. Look whether it happened before you send it again.',
+  unknown: 'It is not known whether it took effect. Look before you send it again.',
   denied: 'It did not run. Do not send it again as it is: talk to whoever denied it.',
   expired:
     'Nobody decided in time and it did not run. If it is still needed, send it again and tell an approver.',

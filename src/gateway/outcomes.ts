@@ -13,6 +13,8 @@ type Mark =
 /** May have committed work of its own before it ended. */
 const COMMITS_ITSELF: ReadonlySet<string> = new Set(['admin', 'call', 'do', 'unknown', 'ddl']);
 
+const PREPARED = 'its transaction was prepared, and whoever ends it decides whether it lasts';
+
 export class Outcomes {
   readonly #now: () => number;
   readonly #unkept: (error: unknown) => void;
@@ -72,6 +74,11 @@ export class Outcomes {
     for (const mark of this.#take()) if (mark.kind === 'run') this.#close(mark.run, how);
   }
 
+  /** PREPARE TRANSACTION was completed: whoever ends it, in whatever session, decides whether it lasts. */
+  prepared(): void {
+    for (const mark of this.#take()) if (mark.kind === 'run') this.#close(mark.run, 'lost', PREPARED);
+  }
+
   /** ReadyForQuery. */
   ready(status: 'I' | 'T' | 'E'): void {
     if (status === 'I') {
@@ -109,11 +116,16 @@ export class Outcomes {
     return marks;
   }
 
-  #close(run: Run, how: 'executed' | 'rolled-back' | 'lost'): void {
-    if (run.approval !== null) this.#end(run.approval, run, how);
+  #close(run: Run, how: 'executed' | 'rolled-back' | 'lost', note?: string): void {
+    if (run.approval !== null) this.#end(run.approval, run, how, note);
   }
 
-  #end(approval: Approval, run: Run, how: 'executed' | 'failed' | 'rolled-back' | 'lost' | 'unused'): void {
-    this.#report(approval.finish(how, run.outcome(this.#now(), false)));
+  #end(
+    approval: Approval,
+    run: Run,
+    how: 'executed' | 'failed' | 'rolled-back' | 'lost' | 'unused',
+    note?: string,
+  ): void {
+    this.#report(approval.finish(how, run.outcome(this.#now(), false), note));
   }
 }

@@ -316,6 +316,7 @@ export class Session {
   // ── what the server says ────────────────────────────────────────────────────────────────────────────────────────
 
   #completed(run: Run, tag: string | null): void {
+    if (tag === 'PREPARE TRANSACTION') this.#core.outcomes.prepared();
     this.#core.outcomes.done(run);
     this.#lastTag = tag ?? this.#lastTag;
     if (tag === 'COMMIT' || tag === 'COMMIT PREPARED') this.#core.outcomes.ended('executed');

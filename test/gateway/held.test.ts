@@ -14,7 +14,7 @@ let elsewhere: Bench;
 let asRole: Bench;
 const open: WireClient[] = [];
 beforeAll(async () => {
-  g = await ground();
+  g = await ground('', { max_prepared_transactions: '5' });
   shop = await g.gateway();
   elsewhere = await g.gateway({ target: { name: 'elsewhere' } });
   asRole = await g.gateway({
@@ -225,6 +225,20 @@ describe('an approval', () => {
     await g.state(id, 'executed');
     expect(await answer(client, into(n))).toEqual(PENDING);
     expect(await g.entries(n)).toBe(1);
+  });
+
+  it('is spent, its outcome unknown, when its transaction is prepared', async () => {
+    const n = fresh();
+    const id = await granted(into(n));
+    const client = await asking();
+    say(client, 'Q begin', into(n), `Q prepare transaction 'g${n}'`);
+    await client.ready(3);
+    expect(await g.state(id, 'unknown')).toMatchObject({ note: expect.stringContaining('prepared') });
+    expect(await answer(client, into(n))).toEqual(PENDING);
+    say(client, `Q rollback prepared 'g${n}'`);
+    await client.ready();
+    expect(await answer(client, into(n))).toEqual(PENDING);
+    expect(await g.entries(n)).toBe(0);
   });
 
   it('is not given back while its work may be saved after all', async () => {
