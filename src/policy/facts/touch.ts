@@ -63,6 +63,7 @@ function touchRelation(
 
   if (relation.relkind === 'v' || relation.relkind === 'm') through(relation, access, context);
   else if (ruled(relation, access)) out.unknowns.add(`rules on ${schema}.${name}`);
+  if (relation.relkind === 'f') foreign(relation, access, context);
 
   if (access === 'truncate') callTriggers(relation, 'truncate', context);
   else if (access !== 'ddl' && access !== 'lock') hidden(relation, access, context);
@@ -85,6 +86,13 @@ function touchRelation(
       touchRelation(from, reached, context, true, true, new Set(columns));
     }
   }
+}
+
+/** What its server does when it is asked is in nobody's catalog here: a view over there calls functions, a file is a program's output. */
+function foreign({ schema, name }: CatalogRelation, access: Access, context: Context): void {
+  if (access === 'ddl' || access === 'lock') return;
+  const reads = access === 'read' || access === 'copy-out';
+  if (!reads || !context.trusted(schema, name)) context.out.unknowns.add(`foreign table ${schema}.${name}`);
 }
 
 /** COPY runs no rules, nor does TRUNCATE. */

@@ -184,7 +184,9 @@ export const policySchema = object({
     .array(trusted, { error: 'must be a list' })
     .max(MAX_LIST, { error: `has more than ${MAX_LIST} entries` })
     .optional()
-    .describe('Functions that only compute: schema.function or schema.*'),
+    .describe(
+      'Functions that only compute, foreign tables whose reading only reads: schema.name or schema.*',
+    ),
   defaults: object(Object.fromEntries(defaultKeys.map((key) => [key, effect.optional()])))
     .optional()
     .describe('What happens where no rule decides'),

@@ -80,3 +80,24 @@ create table free.names (id int);
 create table other.accounts (id int, owner int, balance numeric);
 select lo_from_bytea(4242, 'kept');
 select nextval('tickets');
+-- Foreign tables: their servers do as they like. `far` deletes when it is read, `near` is written behind a trigger, `ran` runs a program.
+create extension postgres_fdw;
+create extension file_fdw;
+do $$ begin
+  execute format('create server itself foreign data wrapper postgres_fdw options (host %L, port %L, dbname %L)', '127.0.0.1', current_setting('port'), current_database());
+  execute format('create server files foreign data wrapper file_fdw');
+  execute format('create foreign table ran (n int) server files options (program %L)', format('echo 1; touch %s/bypass/ran', current_setting('data_directory')));
+end $$;
+create user mapping for public server itself options (user 'postgres', password 'only-for-tests');
+create foreign table far (w int) server itself options (schema_name 'public', table_name 'peeks');
+create foreign table near (id int, owner int, balance numeric) server itself options (schema_name 'public', table_name 'near_target');
+create table near_target (id int, owner int, balance numeric);
+insert into near_target values (1, 1, 1);
+create trigger rig after insert or update on near_target for each row execute function rig();
+create view far_view as select w from far;
+create table far_parent (w int);
+create foreign table far_child (w int) inherits (far_parent) server itself options (schema_name 'public', table_name 'peeks');
+create table far_part (w int) partition by list (w);
+create foreign table far_part_1 partition of far_part for values in (1) server itself options (schema_name 'public', table_name 'far_writes');
+create table far_writes (w int);
+create trigger rig after insert on far_writes for each row execute function rig();

@@ -207,3 +207,9 @@ CREATE AGGREGATE agg_combined(int) (sfunc = int4pl, stype = int, combinefunc = a
 CREATE AGGREGATE agg_sorted(int) (sfunc = int4larger, stype = int, sortop = OPERATOR(public.===));
 CREATE AGGREGATE first_of(anyelement) (sfunc = agg_first, stype = anyelement);
 CREATE FUNCTION made_code(text) RETURNS code LANGUAGE sql AS 'SELECT $1';
+
+-- Foreign tables: `staff_file` is trusted to do nothing but be read.
+CREATE EXTENSION file_fdw; CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;
+CREATE FOREIGN TABLE app.staff_file (id int, ssn text, nick text) SERVER files OPTIONS (program 'echo 1,none,nick', format 'csv');
+CREATE FOREIGN TABLE unknown_file (id int, nick text) SERVER files OPTIONS (program 'echo 1,nick', format 'csv');
+CREATE VIEW staff_view AS SELECT id, nick FROM app.staff_file; CREATE VIEW unknown_view AS SELECT id FROM unknown_file;
