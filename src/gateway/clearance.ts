@@ -105,8 +105,8 @@ export interface Question {
 /** Text of the gateway's own. Only what is listed here can be sent unjudged, and none of it runs anything of the client's. */
 export const own = {
   /** Where names resolve now. Not a Query, which would drop the client's unnamed statement. */
-  lookup: (): Question => ({
-    parse: new Cleared(mint, serialize.parse({ name: PROBE, text: LOOKUP })),
+  lookup: (settings: readonly string[]): Question => ({
+    parse: new Cleared(mint, serialize.parse({ name: PROBE, text: `${LOOKUP}, ${values(settings)}` })),
     bind: new Cleared(mint, serialize.bind({ statement: PROBE })),
     execute: new Cleared(mint, serialize.execute({})),
   }),
@@ -156,6 +156,11 @@ const LOOKUP = `SELECT CASE WHEN ${PATH} OPERATOR(pg_catalog.~) 'pg_temp'
   (SELECT pg_catalog.json_agg(t.typname) FROM pg_catalog.pg_type AS t
     WHERE t.typnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()
       AND t.typrelid OPERATOR(pg_catalog.=) 0::pg_catalog.oid)`;
+
+/** Their values as one JSON object; those that the server does not know are null. */
+const values = (settings: readonly string[]): string =>
+  `(SELECT pg_catalog.json_object_agg(s.name, pg_catalog.current_setting(s.name, true))
+    FROM pg_catalog.unnest(ARRAY[${settings.map(literal).join(', ')}]::pg_catalog.text[]) AS s(name))`;
 
 /** The prepared statement of a probe, closed right behind it. Should it stay, the next probe finds its name taken: an error, never a pass. */
 export const PROBE = 'holdpoint_probe';

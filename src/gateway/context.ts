@@ -1,7 +1,8 @@
 /** Where names resolve now, and the settings that give the same text another meaning (DESIGN.md 8, 15, 16). */
+import { randomUUID } from 'node:crypto';
 import type { ResolutionContext, StatementFacts } from '../policy/types.ts';
 import { outerStatements, type Plan, statementsOf } from './plan.ts';
-import { changesContext, SettingValues } from './settings.ts';
+import { changesContext, changesMeaning, MEANING, SettingValues } from './settings.ts';
 import type { LoginFacts } from './upstream/privileges.ts';
 
 const OPAQUE: ReadonlySet<string> = new Set(['call', 'do', 'unknown', 'admin']);
@@ -42,6 +43,10 @@ export class SessionContext {
   /** There may be more temporary objects than are known; names resolve where they did. */
   #unlisted = false;
   #changedInTransaction = false;
+  /** Settings of the fingerprint were changed in the transaction. */
+  #meant = false;
+  /** What became of them must be asked of the server: until then nothing that was approved is known again. */
+  #doubt: string | null = null;
   /** Names whose definitions the open transaction changed (policy's `changes`). */
   #changed: readonly string[] = [];
   #resolution: ResolutionContext;
@@ -60,7 +65,7 @@ export class SessionContext {
   }
 
   get stale(): boolean {
-    return this.#stale || this.#unlisted;
+    return this.#stale || this.#unlisted || this.#doubt !== null;
   }
   get resolution(): ResolutionContext {
     return this.#resolution;
@@ -75,9 +80,11 @@ export class SessionContext {
 
   /** The server completed it. */
   done(it: Plan): void {
-    for (const one of outerStatements(it)) {
+    const statements = outerStatements(it);
+    for (const one of statements) {
       for (const change of one.settings) {
         this.settings.apply(change);
+        this.#meant ||= changesMeaning(change);
         if (changesContext(change)) this.#touch();
       }
       if (OPAQUE.has(one.class)) this.#touch();
@@ -91,6 +98,7 @@ export class SessionContext {
       this.#noteTemps(one);
       if (one.class === 'transaction' && WEAK_SNAPSHOT.test(it.sql)) this.#snapshot = true;
       for (const effect of one.effects) {
+        if (effect.kind === 'rollback' || effect.kind === 'rollback-to') this.#doubtMeaning();
         if (effect.kind === 'temp-relation') {
           if (this.#temps.length < 1000) this.#temps = [...this.#temps, effect.name];
           this.#touch();
@@ -129,6 +137,8 @@ export class SessionContext {
 
   /** The string failed, but an earlier part of it may have counted. */
   failed(it: Plan): void {
+    this.#meant ||= outerStatements(it).some(({ settings }) => settings.some(changesMeaning));
+    this.#doubtMeaning();
     if (!affectsContext(it)) return;
     this.#plain = new Set();
     this.#forgetTemps();
@@ -146,13 +156,17 @@ export class SessionContext {
     this.#changedInTransaction = false;
     this.#snapshot = false;
     this.settings.transactionEnded(committed);
+    if (!committed) this.#doubtMeaning();
+    this.#meant = false;
     return changed;
   }
 
   /** The answer to `own.lookup`: effective schemas, temporary relations. */
   learn(rows: readonly (readonly (string | null)[])[]): boolean {
-    const [path, temps, types] = rows[0] ?? [];
-    if (!path) return false;
+    const [path, temps, types, settings] = rows[0] ?? [];
+    if (!path || !settings) return false;
+    this.settings.learn(JSON.parse(settings) as Record<string, string | null>);
+    this.#doubt = null;
     this.#searchPath = JSON.parse(path) as string[];
     this.#temps = temps ? (JSON.parse(temps) as string[]) : [];
     this.#tempTypes = types ? (JSON.parse(types) as string[]) : [];
@@ -167,13 +181,15 @@ export class SessionContext {
   fingerprint(): readonly (string | null)[] {
     const { reported, settings } = this;
     return [
-      JSON.stringify(this.#resolution.searchPath),
+      // Inside of a transaction it may not be known: then it is as it was set.
+      JSON.stringify(this.#resolution.searchPath ?? ['?', settings.get('search_path')]),
+      this.#doubt,
       this.role,
       reported.get('DateStyle') ?? null,
       reported.get('IntervalStyle') ?? null,
       reported.get('TimeZone') ?? null,
-      settings.get('row_security'),
       settings.get('session_replication_role'),
+      ...MEANING.map((name) => settings.get(name)),
       // Row security and functions may read them.
       JSON.stringify(settings.custom()),
     ];
@@ -186,9 +202,15 @@ export class SessionContext {
       const value = this.reported.get(name);
       if (value !== undefined) values.set(name, value);
     }
-    const rows = this.settings.get('row_security');
-    if (rows !== null) values.set('row_security', rows);
+    for (const name of MEANING) {
+      const value = this.settings.get(name);
+      if (value !== null) values.set(name, value);
+    }
     return values;
+  }
+
+  #doubtMeaning(): void {
+    if (this.#meant) this.#doubt ??= randomUUID();
   }
 
   #touch(): void {

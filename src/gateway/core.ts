@@ -237,7 +237,7 @@ export class Core {
     if (this.context.stale && this.link.status === 'I' && !this.unsynced) {
       if (!(await this.settleEarlier())) return false;
       if (this.link.status !== 'I') return true;
-      const answer = await this.link.ask(own.lookup());
+      const answer = await this.link.ask(own.lookup(this.context.settings.named));
       if (this.over) return false;
       if (!this.context.learn(answer.rows))
         this.o.deps.log.warn({ session: this.o.id }, 'names could not be looked up');

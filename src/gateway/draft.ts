@@ -5,13 +5,13 @@ import type { HoldDraft, Requester } from '../approvals/types.ts';
 import type { Identity } from '../identity/types.ts';
 import { line } from './errors.ts';
 import {
+  cardBinds,
   classOf,
   factsOf,
   heaviest,
   type Plan,
   redacted,
   relationsOf,
-  shownBinds,
   shownSql,
   taggedColumnsOf,
   verbOf,
@@ -65,6 +65,8 @@ function digest(subject: Subject, asking: Asking, definitions: unknown): string 
   const parts = [
     identity.owner?.id ?? identity.credentialId,
     identity.agent,
+    // Or whoever mints credentials could run, and approve, under a request that somebody else's asks.
+    identity.mintedBy ?? null,
     asking.target.name,
     asking.role,
     // What cannot be read (trusted targets) has no tree: its very text stands for it.
@@ -80,8 +82,6 @@ function digest(subject: Subject, asking: Asking, definitions: unknown): string 
   ];
   return createHmac('sha256', asking.fingerprintKey).update(JSON.stringify(parts)).digest('hex');
 }
-
-const MAX_CARD_VALUE = 300;
 
 export function requesterOf(identity: Identity): Requester {
   return {
@@ -123,7 +123,7 @@ export async function draft(
       relations: heaviest(plan) === null ? [] : relationsOf(plan),
       taggedColumns: taggedColumnsOf(plan),
       missingWhere: factsOf(plan).some((facts) => facts.statements.some((one) => one.missingWhere)),
-      binds: shownBinds(plan, subject.values, subject.formats, MAX_CARD_VALUE),
+      binds: cardBinds(plan, subject.values, subject.formats),
       statementCount: plan.judged[0]?.facts?.statements.length ?? 1,
       bytes: Buffer.byteLength(plan.sql),
       sha256: createHash('sha256').update(plan.sql).digest('hex'),

@@ -1,4 +1,5 @@
 /** A statement string together with everything that it would run (prepared statements, portals): judged as one (DESIGN.md 3). */
+import { createHash } from 'node:crypto';
 import { joinTerms } from '../policy/terms.ts';
 import {
   type Effect,
@@ -75,16 +76,32 @@ export function heaviest(it: Plan): StatementFacts | null {
 }
 
 export const verbOf = (it: Plan): string => heaviest(it)?.verb ?? 'statement';
-export const relationsOf = (it: Plan): string[] => [...new Set(statementsOf(it).flatMap(relationNames))];
+/** What the verb is done to comes first: of the heaviest statement, what it changes before what it only reads. */
+export function relationsOf(it: Plan): string[] {
+  const heavy = heaviest(it);
+  const others = statementsOf(it).filter((one) => one !== heavy);
+  const ordered = [
+    ...(heavy === null ? [] : [heavy]),
+    ...others.sort((a, b) => rank(b.class) - rank(a.class)),
+  ];
+  const changed = ordered.map((one) => ({
+    ...one,
+    relations: one.relations.filter(({ access }) => access !== 'read'),
+  }));
+  return [...new Set([...changed, ...ordered].flatMap(relationNames))];
+}
 /** With these every relation named is there already, or they fail. What they make carries a name of another kind. */
 const NEEDS_ALL =
   /^(DROP|ALTER|TRUNCATE|COMMENT|VACUUM|ANALYZE|CLUSTER|REINDEX|REFRESH|GRANT|REVOKE|COPY|PREPARE|DECLARE|CREATE (INDEX|TRIGGER|RULE|POLICY))\b/;
-const IF_EXISTS = /\bif\b[^;]*\bexists\b/i;
+/** Anywhere in the text, in this order: more than it need be, but in one pass over whatever text there is. */
+function saysIfExists(sql: string): boolean {
+  const at = sql.search(/\bif\b/i);
+  return at >= 0 && /\bexists\b/i.test(sql.slice(at));
+}
 /** Relations that nobody knows of and without which the statement fails. Of a string of several any may make what another needs. */
 export function neededRelations(it: Plan): readonly RelationUse[] {
   const [only, ...more] = statementsOf(it);
-  if (only === undefined || more.length > 0 || !NEEDS_ALL.test(only.verb) || IF_EXISTS.test(it.sql))
-    return [];
+  if (only === undefined || more.length > 0 || !NEEDS_ALL.test(only.verb) || saysIfExists(it.sql)) return [];
   return only.relations.filter(({ known, indirect }) => !known && !indirect).slice(0, 10);
 }
 
@@ -104,17 +121,26 @@ export const isTagged = (it: Plan): boolean =>
 
 const MAX_SHOWN = 256 * 1024;
 
-/** Exact text with the literals of tagged columns replaced. A text that could not be read may hold anything, but is what was refused. */
+/**
+ * Exact text with the literals of tagged columns replaced. What can be approved is never cut, however long the placeholders: its end would be
+ * approved unseen. A text that could not be read may hold anything, but is what was refused.
+ */
 export function redacted({ sql, facts }: Judged): string {
-  let text = '';
+  if (facts === null)
+    return sql.length <= MAX_SHOWN ? sql : `${sql.slice(0, MAX_SHOWN)}… (${sql.length} characters)`;
+  const text = placed(sql, facts, (label) => `<${label.replace(/^<|>$/g, '')}>`);
+  return text.length <= MAX_SHOWN ? text : placed(sql, facts, () => '<pii>');
+}
+function placed(sql: string, { redactions }: Facts, placeholder: (label: string) => string): string {
+  const parts: string[] = [];
   let at = 0;
-  for (const { start, end, label } of [...(facts?.redactions ?? [])].sort((a, b) => a.start - b.start)) {
+  for (const { start, end, label } of [...redactions].sort((a, b) => a.start - b.start)) {
     if (start < at) continue;
-    text += `${sql.slice(at, start)}<${label.replace(/^<|>$/g, '')}>`;
+    parts.push(sql.slice(at, start), placeholder(label));
     at = end;
   }
-  text += sql.slice(at);
-  return text.length <= MAX_SHOWN ? text : `${text.slice(0, MAX_SHOWN)}… (${sql.length} characters)`;
+  parts.push(sql.slice(at));
+  return parts.join('');
 }
 
 /** The same with what it runs by name: `EXECUTE d(1)` alone would hide the DELETE. */
@@ -140,6 +166,32 @@ export function shownBinds(
     return value === null ? null : shownValue(value, formats[i] ?? 0, 0, cap);
   });
 }
+
+/** Of what approvers are shown: characters of one value, and of all. */
+const CARD_VALUE = 64 * 1024;
+const CARD_VALUES = 256 * 1024;
+
+/** As approvers see them: whole, or with the size and digest of what they do not see. */
+export function cardBinds(
+  it: Plan,
+  values: readonly (Buffer | null)[],
+  formats: readonly number[],
+): (string | null)[] {
+  const all = shownBinds(it, values, formats, CARD_VALUE);
+  const shown: (string | null)[] = [];
+  let room = CARD_VALUES;
+  for (const [i, text] of all.entries()) {
+    const value = values[i];
+    const cut = text?.endsWith('…') === true && value != null && value.length > CARD_VALUE >> 1;
+    const whole = cut ? `${text} (${value.length} bytes, SHA-256 ${sha256(value)})` : text;
+    // Names of parameters and the like count, too.
+    room -= (whole?.length ?? 4) + 8;
+    if (room < 0) return [...shown, `… and ${all.length - i} values more, not shown`];
+    shown.push(whole);
+  }
+  return shown;
+}
+const sha256 = (value: Buffer): string => createHash('sha256').update(value).digest('hex');
 
 export function shownValue(value: Buffer, format: number, typeOid: number, cap: number): string {
   if (format === 0) {

@@ -20,6 +20,21 @@ const ALLOWED: ReadonlySet<string> = new Set(
 const ENABLE = /^enable_[a-z_]+$/;
 /** Change what the gateway reads or where names resolve: after them nothing goes out until they are acknowledged. */
 const CONTEXT: ReadonlySet<string> = new Set(['search_path', 'role', 'session_authorization', '*']);
+/** Besides those that the server reports: the same text has other constants, other conversions, other rows under another value. */
+export const MEANING = [
+  'array_nulls',
+  'bytea_output',
+  'default_text_search_config',
+  'extra_float_digits',
+  'lc_monetary',
+  'lc_numeric',
+  'lc_time',
+  'quote_all_identifiers',
+  'row_security',
+  'xmlbinary',
+  'xmloption',
+] as const;
+const MEANS: ReadonlySet<string> = new Set([...MEANING, 'search_path', '*']);
 const UTF8 = /^utf-?8$/i;
 const ON = /^(on|true|yes|1|t|y)$/i;
 
@@ -65,6 +80,10 @@ export function refuseSetting(
 /** Said at startup, for the whole session: a later SET must not make a session run what it was to ask. */
 export const asksAhead = (startup: ReadonlyMap<string, string>): boolean =>
   ON.test(startup.get('holdpoint.ahead') ?? '');
+
+/** What was approved under one value of it is not known again under another. */
+export const changesMeaning = ({ name }: SettingChange): boolean => means(name.toLowerCase());
+const means = (name: string): boolean => MEANS.has(name) || isDotted(name);
 
 export const changesContext = (change: SettingChange): boolean => CONTEXT.has(change.name.toLowerCase());
 
@@ -145,10 +164,13 @@ export class SettingValues {
   #base = new Map<string, string>();
   #session = new Map<string, string>();
   #local = new Map<string, string>();
+  /** The target's own that the client ever set: what a rollback did to them only the server knows. */
+  readonly #own = new Set<string>();
   readonly #initial: ReadonlyMap<string, string>;
 
   constructor(initial: ReadonlyMap<string, string>) {
     this.#initial = initial;
+    for (const name of initial.keys()) if (isDotted(name)) this.#own.add(name);
     this.#base = new Map(initial);
     this.#session = new Map(initial);
   }
@@ -157,6 +179,19 @@ export class SettingValues {
   custom(): readonly (readonly [string, string])[] {
     const all = [...this.#session, ...this.#local].filter(([name]) => isDotted(name));
     return [...new Map(all)].sort(([a], [b]) => (a < b ? -1 : 1));
+  }
+
+  /** As the server says, outside of a transaction. */
+  learn(values: Readonly<Record<string, string | null>>): void {
+    for (const [name, value] of Object.entries(values))
+      for (const map of [this.#base, this.#session])
+        if (value === null) map.delete(name);
+        else map.set(name, value);
+  }
+
+  /** What tells two meanings of one text apart, but for what the server reports. */
+  get named(): readonly string[] {
+    return [...MEANING, ...this.#own];
   }
 
   get(name: string): string | null {
@@ -170,8 +205,9 @@ export class SettingValues {
       this.#local.clear();
       return;
     }
+    if (isDotted(name)) this.#own.add(name);
     // A value that is no literal is like no other: what was approved under it is not known again.
-    const said = change.value ?? (isDotted(name) ? randomUUID() : undefined);
+    const said = change.value ?? (means(name) ? randomUUID() : undefined);
     const value = change.form === 'reset' ? this.#initial.get(name) : said;
     const map = change.local ? this.#local : this.#session;
     if (!change.local) this.#local.delete(name);

@@ -20,6 +20,7 @@ const CALLERS = {
   cred_other_agent: ['alice@example.com', 'Claude'],
   cred_no_agent: ['alice@example.com', null],
   cred_other_owner: ['bob@example.com', 'Cursor'],
+  cred_minted: ['alice@example.com', 'Cursor'],
 } as const;
 export type Caller = keyof typeof CALLERS;
 
@@ -108,6 +109,7 @@ export async function ground(schema = '', settings: Record<string, string> = {})
     credentials.set(user, {
       ...(await stored({ user, password: user }, agent)),
       owner: { id: owner, name: owner, email: owner },
+      ...(user === 'cred_minted' ? { mintedBy: 'dana@example.com' } : {}),
     });
   const revoked = new Set<string>();
   const fingerprintKey = randomBytes(32);

@@ -332,6 +332,29 @@ describe('a grant is not for', () => {
     },
     'another IntervalStyle': { before: ['Q set intervalstyle = iso_8601'] },
     'another TimeZone': { before: ['Q set timezone = "Asia/Tokyo"'] },
+    'another setting that has another meaning': { before: ["Q set bytea_output = 'escape'"] },
+    'another setting of the full text search': {
+      before: ["Q set default_text_search_config = 'german'"],
+    },
+    'a setting by a value that is worked out': {
+      before: ["Q select set_config('bytea_output', lower('ESCAPE'), false)"],
+    },
+    'a setting that a savepoint brought back': {
+      before: [
+        "Q set bytea_output = 'escape'",
+        'Q begin',
+        'Q savepoint a',
+        "Q set bytea_output = 'hex'",
+        'Q rollback to a',
+      ],
+    },
+    'a setting that was saved in a string that failed': {
+      before: ["Q set bytea_output = 'escape'; commit; select 1/0"],
+    },
+    'a setting that was saved before the rest was rolled back': {
+      before: ["Q set bytea_output = 'escape'; commit; begin; set bytea_output = 'hex'; rollback"],
+    },
+    'who came by a credential of another minter': { as: 'cred_minted' },
     'another constant': { instead: (n) => [`Q insert into ledger values (${n}), (${n})`] },
     'the same with more behind it': { instead: (n) => [`${into(n)}; insert into ledger values (${n})`] },
     'the same by EXECUTE': {
@@ -356,6 +379,19 @@ describe('a grant is not for', () => {
     const owner = await asking('cred_cursor2');
     expect(await answer(owner, ...rightful(n))).toContain('C:INSERT 0 1');
     expect(await g.entries(n)).toBe(1);
+  });
+
+  it('the same by another search_path of another transaction', async () => {
+    const n = fresh();
+    const within = async (client: WireClient, path: string): Promise<string[]> => {
+      say(client, 'Q begin', `Q set local search_path = ${path}`, into(n), 'Q commit');
+      return client.ready(4);
+    };
+    const asker = await asking();
+    expect(await within(asker, 'public')).toContain('E:HP001');
+    await g.approve((await g.card(`(${n})`)).id);
+    await within(await asking(), 'other');
+    expect(await g.entries(n)).toBe(0);
   });
 
   it('what the name means by now', async () => {

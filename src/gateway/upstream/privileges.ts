@@ -1,6 +1,7 @@
 /** DESIGN.md 14: what weakens the boundary is refused at connect unless the configuration accepts it by name. */
 import type { Socket } from 'node:net';
 import { serialize } from 'pg-protocol';
+import { MEANING } from '../settings.ts';
 import type { Target } from '../types.ts';
 import { decodeDataRow, decodeError } from '../wire/backend.ts';
 import type { MessageReader } from './messages.ts';
@@ -14,6 +15,15 @@ export interface LoginFacts {
   readonly settings: ReadonlyMap<string, string>;
 }
 
+const SETTINGS = [
+  'idle_in_transaction_session_timeout',
+  'idle_session_timeout',
+  'transaction_timeout',
+  'statement_timeout',
+  'default_transaction_isolation',
+  ...MEANING,
+] as const;
+
 /** Privileges of the login and of every role it is a member of: SET ROLE is no boundary. */
 const QUERY = `
 SELECT current_user,
@@ -23,12 +33,7 @@ SELECT current_user,
   pg_catalog.bool_or(r.rolname = 'pg_execute_server_program'),
   pg_catalog.bool_or(r.rolname = 'pg_read_server_files'),
   pg_catalog.bool_or(r.rolname = 'pg_write_server_files'),
-  pg_catalog.current_setting('idle_in_transaction_session_timeout', true),
-  pg_catalog.current_setting('idle_session_timeout', true),
-  pg_catalog.current_setting('transaction_timeout', true),
-  pg_catalog.current_setting('statement_timeout', true),
-  pg_catalog.current_setting('default_transaction_isolation', true),
-  pg_catalog.current_setting('row_security', true)
+  ${SETTINGS.map((name) => `pg_catalog.current_setting('${name}', true)`).join(',\n  ')}
 FROM pg_catalog.pg_roles AS r WHERE pg_catalog.pg_has_role(current_user, r.oid, 'MEMBER')`;
 
 const NAMES = [
@@ -39,14 +44,6 @@ const NAMES = [
   'pg_execute_server_program',
   'pg_read_server_files',
   'pg_write_server_files',
-] as const;
-const SETTINGS = [
-  'idle_in_transaction_session_timeout',
-  'idle_session_timeout',
-  'transaction_timeout',
-  'statement_timeout',
-  'default_transaction_isolation',
-  'row_security',
 ] as const;
 
 export async function checkPrivileges(
