@@ -255,6 +255,12 @@ export interface CatalogFunction {
   readonly extension: string | null;
   /** What calling it runs besides: defaults of its arguments, implicit casts to them. */
   readonly calls: readonly string[];
+  /** Names of the parameters that a call gives, in order; empty: unnamed. Absent: not known. */
+  readonly parameters?: readonly string[];
+  /** Names of what it puts out where it says so itself: OUT, INOUT, TABLE. */
+  readonly outputs?: readonly string[];
+  /** It returns rows of a type: oid of the relation whose attributes they have. */
+  readonly rowType?: number | null;
   /** An aggregate: the functions that make it up. */
   readonly supports?: readonly string[];
 }

@@ -268,7 +268,13 @@ export const textShape = z.array(z.object({ oid: z.number(), text: z.string().nu
 
 export const FUNCTIONS = list(`with recursive ${CHECKED}
   select p.oid::bigint as oid, n.nspname as schema, p.proname as name, l.lanname as language, p.prokind::text as kind,
-    p.provolatile::text as volatility, coalesce(p.proconfig, '{}') as config, p.prosecdef as "securityDefiner",
+    p.provolatile::text as volatility,
+    coalesce((select pg_catalog.json_agg(coalesce(p.proargnames[a.i], '') order by a.i) from pg_catalog.generate_series(1,
+      pg_catalog.cardinality(coalesce(p.proallargtypes, p.proargtypes::oid[]))) a(i)
+      where coalesce(p.proargmodes[a.i], 'i') in ('i', 'b', 'v')), '[]') as parameters,
+    coalesce((select pg_catalog.json_agg(coalesce(p.proargnames[a.i], '') order by a.i)
+      from pg_catalog.generate_series(1, pg_catalog.cardinality(p.proargmodes)) a(i) where p.proargmodes[a.i] in ('o', 'b', 't')), '[]') as outputs,
+    (select t.typrelid::bigint from pg_type t where t.oid = p.prorettype and t.typtype = 'c') as "rowType", coalesce(p.proconfig, '{}') as config, p.prosecdef as "securityDefiner",
     (select e.extname from pg_depend d join pg_extension e on e.oid = d.refobjid and d.refclassid = 'pg_extension'::regclass
       where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e' limit 1) as extension,
     coalesce((select pg_catalog.json_agg(distinct hn.nspname || '.' || h.proname) from (
@@ -295,6 +301,9 @@ export const functionShape = z.array(
     language: z.string(),
     kind: z.enum(['f', 'p', 'a', 'w']),
     volatility: z.enum(['i', 's', 'v']),
+    parameters: z.array(z.string()),
+    outputs: z.array(z.string()),
+    rowType: z.number().nullable(),
     config: z.array(z.string()),
     securityDefiner: z.boolean(),
     extension: z.string().nullable(),

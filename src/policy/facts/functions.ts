@@ -75,6 +75,8 @@ function callNamed(schema: string | null, name: string, context: Context): void 
     // Casts may call for one another: from_a(b), from_b(a).
     if (out.definitions.has(`f${fn.oid}`)) continue;
     out.definitions.set(`f${fn.oid}`, env.functionDigest(fn));
+    const row = fn.rowType ? env.relationByOid(fn.rowType) : null;
+    if (row !== null) out.definitions.set(`r${row.oid}`, env.relationDigest(row));
     for (const called of fn.calls) if (called !== full) callHidden(called, context, 'value');
     const summary = functionSummary(fn, context);
     if (summary !== null) out.absorb(summary.facts, 'function');

@@ -39,6 +39,8 @@ export class Env {
   readonly tagsOf: TagLookup;
   readonly bodies = new Map<string, Summary>();
   readonly triggers = new Map<string, TriggerSummary | null>();
+  /** Attributes that a function's body reads of each row it is given; null: it may be any of them. */
+  readonly rowsRead = new Map<number, readonly (ReadonlySet<string> | null)[]>();
   readonly shapes = new Map<number, Shape>();
   readonly generated = new Map<number, Shape>();
   readonly #byName = new Map<string, CatalogRelation[]>();
@@ -234,6 +236,7 @@ export class Env {
       fn.volatility,
       fn.body ?? '',
       JSON.stringify([fn.config, fn.securityDefiner, fn.calls, fn.supports ?? [], fn.extension]),
+      JSON.stringify([fn.parameters ?? [], fn.outputs ?? [], fn.rowType ?? 0]),
     ]);
   }
 

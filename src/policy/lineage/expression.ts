@@ -5,6 +5,7 @@ import type { Context } from './context.ts';
 import { calledDeps } from './definitions.ts';
 import type { Column, Deps, Shape } from './deps.ts';
 import { NONE, union, whole } from './deps.ts';
+import { argumentDeps, attributeCall, resultRow } from './functions.ts';
 import { clearLiterals } from './literals.ts';
 import type { Scope } from './scope.ts';
 import { findSource, resolveName, resolveQualified, resolveRow } from './scope.ts';
@@ -184,7 +185,7 @@ export function clearIfNumber(value: unknown, context: Context): void {
 
 function call(node: Tree, scope: Scope, context: Context): Deps {
   const { schema, name } = qualified(node['funcname']);
-  let deps = expression(node['args'], scope, context);
+  let deps = argumentDeps(node, scope, context);
   predicate(node['agg_filter'], scope, context);
   if (node['agg_within_group'] === true) deps = union(deps, expression(node['agg_order'], scope, context));
   else predicate(node['agg_order'], scope, context);
@@ -223,32 +224,65 @@ function indirection(node: Tree, scope: Scope, context: Context): Deps {
   const { arg } = node;
   const part = partOf({ A_Indirection: node }, scope, context);
   if (part !== null) return part.deps;
+  const [only, ...more] = names(path);
+  const row = typeof only === 'string' && more.length === 0 ? rowValue(arg, scope, context)?.row : null;
+  const attribute = row && attributeCall(only ?? '', row, context);
+  if (attribute) return attribute;
   const called = names(path).map((name) => (name === null ? NONE : calledDeps(null, name, context)));
   return union(expression(arg, scope, context), ...called);
 }
 
-/** A row value by attributes: `c`, `(t).c`, `(cs[1]).a.b`, `unnest(cs)`; null: its attributes are not told apart. */
-export function partOf(value: unknown, scope: Scope, context: Context): Column | null {
-  const custom = (schema: string | null, name: string) =>
-    context.env.functionsNamed(schema, name, context.resolution).length > 0;
-  const ref = nodeOf(value, 'ColumnRef');
-  if (ref !== null) {
-    const parts = names(ref['fields']);
-    const row = parts.includes(null)
-      ? null
-      : resolveRow(
-          parts.filter((part) => part !== null),
-          scope,
-        );
-    return row === null ? null : { name: '', deps: whole(row), row };
-  }
+/** As partOf, where it is a value of its own: its attributes have the names of its type. */
+export function rowValue(value: unknown, scope: Scope, context: Context): Column | null {
+  if (nodeOf(value, 'ColumnRef') !== null) return ofName(value, scope, 'value');
+  const cast = nodeOf(value, 'TypeCast');
+  return cast === null ? partOf(value, scope, context) : asItsType(cast, scope, context);
+}
+
+/** `c.*::customers`, as the server prints a whole row: position by position the attributes have the names of the type. */
+function asItsType(cast: Tree, scope: Scope, context: Context): Column | null {
+  const type = asTree(cast['typeName']);
+  const fields = asList(nodeOf(cast['arg'], 'ColumnRef')?.['fields']);
+  const name =
+    nodeOf(fields.at(-1), 'A_Star') === null ? cast['arg'] : { ColumnRef: { fields: fields.slice(0, -1) } };
+  if (type === null || type['arrayBounds'] !== undefined || nodeOf(name, 'ColumnRef') === null) return null;
+  const [relation, ...more] = context.env.resolve(qualified(type['names']), context.resolution).relations;
+  const row = ofName(name, scope, 'value');
+  const same =
+    row?.row?.columns.length === relation?.columns.length &&
+    relation?.columns.every((column, i) => column.name === row?.row?.columns[i]?.name) === true;
+  return same && more.length === 0 ? row : null;
+}
+
+function ofName(value: unknown, scope: Scope, as: 'value' | 'prefix'): Column | null {
+  const parts = names(nodeOf(value, 'ColumnRef')?.['fields']);
+  const known = parts.filter((part) => part !== null);
+  const row = known.length < parts.length ? null : resolveRow(known, scope, as);
+  return row === null ? null : { name: '', deps: whole(row), row };
+}
+
+/** The columns of what a call puts out, `definition` being the names that the query gives them; null: they are not told apart. */
+export function rowOf(
+  value: unknown,
+  definition: readonly unknown[],
+  scope: Scope,
+  context: Context,
+): Shape | null {
   const call = nodeOf(value, 'FuncCall');
-  if (call !== null) {
-    const { schema, name } = qualified(call['funcname']);
-    const args = asList(call['args']);
-    const builtin = (schema === null || schema === 'pg_catalog') && !custom(schema, name);
-    return builtin && name === 'unnest' && args.length === 1 ? partOf(args[0], scope, context) : null;
-  }
+  if (call === null) return null;
+  const { schema, name } = qualified(call['funcname']);
+  const args = asList(call['args']);
+  const builtin = schema === null || schema === 'pg_catalog';
+  const custom = context.env.functionsNamed(schema, name, context.resolution).length > 0;
+  if (!builtin || custom || name !== 'unnest') return resultRow(call, definition, scope, context);
+  return args.length === 1 ? (rowValue(args[0], scope, context)?.row ?? null) : null;
+}
+
+/** A row value by attributes: `c`, `(t).c`, `(cs[1]).a.b`, `unnest(cs)`, `f(x)`; null: its attributes are not told apart. */
+export function partOf(value: unknown, scope: Scope, context: Context): Column | null {
+  if (nodeOf(value, 'ColumnRef') !== null) return ofName(value, scope, 'prefix');
+  const called = rowOf(value, [], scope, context);
+  if (called !== null) return { name: '', deps: whole(called), row: called };
   const node = nodeOf(value, 'A_Indirection');
   let at = node === null ? null : partOf(node['arg'], scope, context);
   for (const item of asList(node?.['indirection'])) {
@@ -256,7 +290,9 @@ export function partOf(value: unknown, scope: Scope, context: Context): Column |
     const [field] = names([item]);
     const row: Shape | null = at?.row ?? null;
     // A function of that name may take the whole of it.
-    if (row === null || typeof field !== 'string' || custom(null, field)) return null;
+    const custom =
+      typeof field === 'string' && context.env.functionsNamed(null, field, context.resolution).length > 0;
+    if (row === null || typeof field !== 'string' || custom) return null;
     const [column, ...more] = row.columns.filter(({ name }) => name === field);
     const open: Deps | null = column === undefined ? (row.open?.(field) ?? null) : NONE;
     if (more.length > 0 || open === null) return null;

@@ -4,7 +4,7 @@ import { asList, asText, asTree, names, nodeOf, relationName, unwrap } from '../
 import type { Context } from './context.ts';
 import type { Column, Shape } from './deps.ts';
 import { lookup, NONE, rename, union, whole } from './deps.ts';
-import { expression, partOf, predicate } from './expression.ts';
+import { expression, predicate, rowOf } from './expression.ts';
 import { relationShape } from './relation.ts';
 import type { Scope, Source } from './scope.ts';
 import { findCte, scopeOf } from './scope.ts';
@@ -52,19 +52,20 @@ export function fromItem(item: unknown, outer: Scope, before: readonly Source[],
       // RangeFunction, RangeTableFunc (XMLTABLE), JsonTable: every column may carry whatever goes in.
       const scope = scopeOf(before, outer);
       const deps = expression(withoutAlias(node), scope, context);
-      const row = kind === 'RangeFunction' ? unnested(node, scope, context) : null;
-      if (row !== null) return single(aliased(node, row));
+      const row = kind === 'RangeFunction' ? calledRow(node, scope, context) : null;
+      if (row !== null) return single({ ...aliased(node, row), rows: row });
       return single(aliased(node, { columns: [], open: () => deps }));
     }
   }
 }
 
-/** `unnest` of an array of rows: its attributes are the columns. */
-function unnested(node: Tree, scope: Scope, context: Context): Shape | null {
+/** One function alone: `unnest` of an array of rows, or one that puts out columns. */
+function calledRow(node: Tree, scope: Scope, context: Context): Shape | null {
   const [only, ...more] = asList(node['functions']);
-  const [call, definition] = asList(nodeOf(only, 'List')?.['items']);
-  if (more.length > 0 || nodeOf(call, 'FuncCall') === null || unwrap(definition) !== null) return null;
-  const row = partOf(call, scope, context)?.row ?? null;
+  const [call, inner] = asList(nodeOf(only, 'List')?.['items']);
+  if (more.length > 0) return null;
+  const definition = asList(unwrap(inner) === null ? node['coldeflist'] : nodeOf(inner, 'List')?.['items']);
+  const row = rowOf(call, definition, scope, context);
   if (row === null || node['ordinality'] !== true) return row;
   return { columns: [...row.columns, { name: 'ordinality', deps: NONE }], open: row.open };
 }
@@ -87,6 +88,7 @@ export function tableSource(rangeVar: Tree, outer: Scope | null, context: Contex
     alias: name.alias ?? name.name,
     schema: name.alias !== null || cte !== null ? null : (name.schema ?? ''),
     shape: rename(shape, name.aliasColumns),
+    ...(cte === null ? { rows: shape } : {}),
   };
 }
 

@@ -3,6 +3,7 @@ import type { Context } from './context.ts';
 import { calledDeps } from './definitions.ts';
 import type { Deps, Shape } from './deps.ts';
 import { lookup, NONE, union, whole } from './deps.ts';
+import { attributeCall } from './functions.ts';
 import { SYSTEM_COLUMNS } from './system.ts';
 
 export interface Source {
@@ -11,6 +12,8 @@ export interface Source {
   /** Set when the relation has no alias and may be referred to as `schema.relation`. */
   readonly schema: string | null;
   readonly shape: Shape;
+  /** Where the query renames its columns: its rows as a value keep the names of their type. */
+  readonly rows?: Shape;
 }
 
 export interface Scope {
@@ -74,6 +77,8 @@ export function resolveQualified(parts: readonly string[], scope: Scope, context
     if (SYSTEM_COLUMNS.has(column) && !source.shape.columns.some((c) => c.name === column)) return NONE;
     const deps = lookup(source.shape, column);
     if (deps !== null) return deps;
+    const called = attributeCall(column, source.rows ?? source.shape, context);
+    if (called !== null) return called;
     context.out.unresolved = true;
     return union(whole(source.shape), calledDeps(null, column, context));
   }
@@ -82,8 +87,8 @@ export function resolveQualified(parts: readonly string[], scope: Scope, context
   return union(everything(scope), calledDeps(null, column, context));
 }
 
-/** The attributes of the row that a name stands for; null: they cannot be told apart. */
-export function resolveRow(parts: readonly string[], scope: Scope): Shape | null {
+/** The attributes of the row that a name stands for, by the names that a value of it has; null: they cannot be told apart. */
+export function resolveRow(parts: readonly string[], scope: Scope, as: 'value' | 'prefix'): Shape | null {
   const name = parts.at(-1) ?? '';
   if (parts.length > 1) {
     const table = parts.at(-2) ?? '';
@@ -97,7 +102,8 @@ export function resolveRow(parts: readonly string[], scope: Scope): Shape | null
     if (at.sources.some(({ shape }) => shape.columns.some((column) => column.name === name)))
       return rowIn(at.sources, name);
   }
-  return findSource(scope, name)?.shape ?? null;
+  const source = findSource(scope, name);
+  return (as === 'value' ? source?.rows : undefined) ?? source?.shape ?? null;
 }
 
 function rowIn(sources: readonly Source[], name: string): Shape | null {

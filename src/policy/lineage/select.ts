@@ -5,7 +5,7 @@ import type { Context } from './context.ts';
 import { TooComplex } from './context.ts';
 import type { Column, Deps, Shape } from './deps.ts';
 import { lookup, merge, NONE, rename, union, whole } from './deps.ts';
-import { expression, partOf, predicate } from './expression.ts';
+import { expression, partOf, predicate, rowValue } from './expression.ts';
 import { from } from './from.ts';
 import { clearPositions } from './literals.ts';
 import { modification } from './modify.ts';
@@ -112,7 +112,7 @@ export function targets(list: unknown, scope: Scope, star: Shape, context: Conte
       columns.push({
         name: asText(target['name']) || figureName(value),
         deps: expression(value, scope, context),
-        row: partOf(value, scope, context)?.row ?? null,
+        row: rowValue(value, scope, context)?.row ?? null,
       });
   }
   return { columns, open };

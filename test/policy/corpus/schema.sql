@@ -213,3 +213,24 @@ CREATE EXTENSION file_fdw; CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;
 CREATE FOREIGN TABLE app.staff_file (id int, ssn text, nick text) SERVER files OPTIONS (program 'echo 1,none,nick', format 'csv');
 CREATE FOREIGN TABLE unknown_file (id int, nick text) SERVER files OPTIONS (program 'echo 1,nick', format 'csv');
 CREATE VIEW staff_view AS SELECT id, nick FROM app.staff_file; CREATE VIEW unknown_view AS SELECT id FROM unknown_file;
+
+-- Functions that put out columns, and that are given rows: told apart by column.
+CREATE FUNCTION contacts() RETURNS TABLE (n int, nick text, mail text) LANGUAGE sql STABLE BEGIN ATOMIC SELECT id, name, email FROM customers ORDER BY id; END;
+CREATE FUNCTION contact_by(i int, OUT nick text, OUT mail text) LANGUAGE sql STABLE AS 'SELECT name, email FROM public.customers WHERE id = i';
+CREATE FUNCTION every_customer() RETURNS SETOF customers LANGUAGE sql STABLE AS 'SELECT * FROM public.customers ORDER BY id';
+CREATE FUNCTION every_row() RETURNS SETOF customers LANGUAGE sql STABLE AS 'SELECT c FROM public.customers c ORDER BY id';
+CREATE FUNCTION swapped() RETURNS SETOF noisy LANGUAGE sql STABLE AS 'SELECT id, name, email FROM public.customers ORDER BY id';
+CREATE FUNCTION some_record() RETURNS SETOF record LANGUAGE sql STABLE AS 'SELECT id, email, name FROM public.customers ORDER BY id';
+CREATE FUNCTION as_one(OUT a int, OUT b text) LANGUAGE sql STABLE AS 'SELECT row(id, ssn) FROM public.customers ORDER BY id LIMIT 1';
+CREATE FUNCTION echoed(i text, OUT a text, OUT b text) LANGUAGE sql IMMUTABLE AS 'SELECT i, ''b''';
+CREATE FUNCTION written_by() RETURNS TABLE (a int, b text) LANGUAGE sql AS 'UPDATE public.customers SET points = points WHERE id = 1 RETURNING id, ssn';
+CREATE FUNCTION two_ways(int) RETURNS TABLE (a int, b text) LANGUAGE sql AS 'SELECT id, ssn FROM public.customers'; CREATE FUNCTION two_ways(text) RETURNS TABLE (b text, a text) LANGUAGE sql AS 'SELECT ssn, name FROM public.customers';
+CREATE FUNCTION initial(c customers) RETURNS text LANGUAGE sql STABLE AS 'SELECT left(c.name, 1)'; CREATE FUNCTION initial_atomic(c customers) RETURNS text LANGUAGE sql STABLE RETURN left((c).name, 1);
+CREATE FUNCTION badge(c customers) RETURNS text LANGUAGE sql STABLE AS 'SELECT initial_atomic.x FROM (SELECT $1.city || badge.c.name) initial_atomic(x)';
+CREATE FUNCTION all_of_it(c customers) RETURNS text LANGUAGE sql STABLE AS 'SELECT (to_jsonb(c) - ''id'')::text || c.name'; CREATE FUNCTION star_of(customers) RETURNS SETOF text LANGUAGE sql STABLE AS 'SELECT x.email || $1.name FROM (SELECT ($1).*) x';
+CREATE FUNCTION "c"(c customers) RETURNS customers LANGUAGE sql STABLE AS 'SELECT c.c'; CREATE FUNCTION nested(customers) RETURNS text LANGUAGE sql STABLE AS 'SELECT public.contact_of($1) || $1.name';
+CREATE FUNCTION pick_name(customers, text) RETURNS text LANGUAGE sql STABLE AS 'SELECT $1.name || $2'; CREATE FUNCTION initial(suppliers) RETURNS text LANGUAGE sql STABLE AS 'SELECT left($1.name, 1)';
+CREATE FUNCTION mixed_up(customers) RETURNS text LANGUAGE sql STABLE AS 'SELECT $1.name'; CREATE FUNCTION mixed_up(suppliers) RETURNS text LANGUAGE sql STABLE AS 'SELECT $1::text';
+CREATE VIEW row_view AS SELECT c AS whole, id FROM customers c; CREATE VIEW row_view_again AS SELECT whole AS w FROM row_view;
+CREATE VIEW row_renamed AS SELECT x AS whole FROM noisy AS x(email, id, label);
+
