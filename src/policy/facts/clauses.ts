@@ -11,51 +11,49 @@ export interface Literal {
   readonly sense: boolean;
 }
 export type Clause = readonly Literal[];
-/** No clause: true. An empty clause: false. Null: too many to tell. */
-export type Clauses = readonly Clause[] | null;
+/** What a condition says at least. No clause: nothing, it may be true of every row. An empty clause: false. */
+export type Clauses = readonly Clause[];
 
-const TRUE: readonly Clause[] = [];
-const FALSE: readonly Clause[] = [[]];
+const TRUE: Clauses = [];
+const FALSE: Clauses = [[]];
 const MAX_CLAUSES = 256;
 
-/** NULL is as good as false, at whatever depth: what it hides leaves rows out only where a negation does not bring them back. */
-export function clauses(value: unknown, sense = true): Clauses {
+/** The rows for which it is `sense`, or (`orNull`) NULL: under IS NOT TRUE, or before an ELSE, what is NULL leaves no row out. */
+export function clauses(value: unknown, sense = true, orNull = false): Clauses {
   const wrapped = unwrap(value);
-  if (wrapped === null) return literal(value, sense);
+  if (wrapped === null) return literal(value, sense, orNull);
   const { kind, node } = wrapped;
   switch (kind) {
     case 'A_Const': {
-      if (node['isnull'] === true) return FALSE;
+      if (node['isnull'] === true) return truth(orNull);
       const text = literalText(value);
       return text === null
-        ? literal(value, sense)
+        ? literal(value, sense, orNull)
         : truth(/^(?:t|tr|tru|true|y|yes|on|1)$/i.test(text) === sense);
     }
     case 'TypeCast':
       return qualified(asTree(node['typeName'])?.['names']).name === 'bool'
-        ? clauses(node['arg'], sense)
-        : literal(value, sense);
-    case 'CollateClause':
-      return clauses(node['arg'], sense);
+        ? clauses(node['arg'], sense, orNull)
+        : literal(value, sense, orNull);
     case 'BoolExpr': {
       const args = asList(node['args']);
-      if (node['boolop'] === 'NOT_EXPR') return clauses(args[0], !sense);
-      const parts = args.map((arg) => clauses(arg, sense));
+      if (node['boolop'] === 'NOT_EXPR') return clauses(args[0], !sense, orNull);
+      const parts = args.map((arg) => clauses(arg, sense, orNull));
       return (node['boolop'] === 'AND_EXPR') === sense ? all(parts) : any(parts);
     }
     case 'BooleanTest':
       return tested(value, node, sense);
     case 'NullTest':
-      return node['nulltesttype'] === 'IS_NOT_NULL' ? isNull(node['arg'], !sense) : literal(value, sense);
+      return node['nulltesttype'] === 'IS_NOT_NULL' ? isNull(node['arg'], !sense) : never(value, sense);
     case 'A_Expr':
-      return compared(value, node, sense);
+      return compared(value, node, sense, orNull);
     case 'CaseExpr':
-      return chosen(node, sense);
+      return chosen(node, sense, orNull);
     case 'CoalesceExpr': {
       const args = asList(node['args']);
       // A flag with a default for those that have none.
-      if (nodeOf(args[0], 'ColumnRef') !== null) return literal(args[0], sense);
-      return any(args.map((arg) => clauses(arg, sense)));
+      if (nodeOf(args[0], 'ColumnRef') !== null) return never(args[0], sense);
+      return any(args.map((arg) => clauses(arg, sense, orNull)));
     }
     case 'SubLink': {
       const query = nodeOf(node['subselect'], 'SelectStmt');
@@ -63,68 +61,116 @@ export function clauses(value: unknown, sense = true): Clauses {
         node['subLinkType'] === 'EXPR_SUBLINK' &&
         query?.['fromClause'] === undefined &&
         query?.['op'] === 'SETOP_NONE';
-      if (!bare || query?.['whereClause'] !== undefined) return literal(value, sense);
-      return clauses(nodeOf(asList(query?.['targetList'])[0], 'ResTarget')?.['val'], sense);
+      if (!bare || query?.['whereClause'] !== undefined) return literal(value, sense, orNull);
+      return clauses(nodeOf(asList(query?.['targetList'])[0], 'ResTarget')?.['val'], sense, orNull);
     }
     default:
-      return literal(value, sense);
+      return literal(value, sense, orNull);
   }
 }
 
 const truth = (holds: boolean): Clauses => (holds ? TRUE : FALSE);
-const literal = (node: unknown, sense: boolean): Clauses => [[{ node, sense }]];
+/** Of what is never NULL. */
+const never = (node: unknown, sense: boolean): Clauses => [[{ node, sense }]];
+const literal = (node: unknown, sense: boolean, orNull: boolean): Clauses =>
+  orNull && !nullByRow(node) ? TRUE : never(node, sense);
 const isNull = (arg: unknown, sense: boolean): Clauses =>
-  literal({ NullTest: { arg, nulltesttype: 'IS_NULL' } }, sense);
+  never({ NullTest: { arg, nulltesttype: 'IS_NULL' } }, sense);
 
-/** Too many clauses of one conjunct tell nothing, and take nothing from the others. */
-function all(parts: readonly Clauses[]): Clauses {
-  const told = parts.filter((part) => part !== null);
-  if (told.length === 0 && parts.length > 0) return null;
-  const joined = told.flat();
-  return joined.length > MAX_CLAUSES ? null : joined;
+/** NULL for no row, or for those whose columns are: not `id = NULL`, `id = (SELECT NULL)`, `id = nullif(1, 1)`. */
+export function nullByRow(value: unknown): boolean {
+  const wrapped = unwrap(value);
+  if (wrapped === null) return false;
+  const { kind, node } = wrapped;
+  const each = (items: unknown): boolean => asList(items).every(nullByRow);
+  switch (kind) {
+    case 'ColumnRef':
+    case 'SQLValueFunction':
+    case 'NullTest':
+    case 'BooleanTest':
+      return true;
+    case 'A_Const':
+      return node['isnull'] !== true;
+    case 'TypeCast':
+      return nullByRow(node['arg']);
+    case 'A_Indirection':
+      return ofRow(node) && nullByRow(node['arg']);
+    case 'A_Expr': {
+      if (/DISTINCT/.test(asText(node['kind']))) return true;
+      if (node['kind'] === 'AEXPR_NULLIF')
+        return ofRow(node) && fixed(node['rexpr']) && nullByRow(node['lexpr']);
+      const sides = [node['lexpr'], node['rexpr']].flat().filter((side) => side !== undefined);
+      return (ofRow(node) || /^[-+]$/.test(qualified(node['name']).name)) && each(sides);
+    }
+    case 'BoolExpr':
+      return each(node['args']);
+    case 'List':
+      return each(node['items']);
+    case 'A_ArrayExpr':
+      return each(node['elements']);
+    case 'CoalesceExpr':
+      return asList(node['args']).some(nullByRow);
+    case 'SubLink':
+      return node['subLinkType'] === 'EXISTS_SUBLINK';
+    case 'FuncCall':
+      return qualified(node['funcname']).name === 'now' || (ofRow(node) && each(node['args']));
+    default:
+      return false;
+  }
 }
 
+const ofRow = (node: Tree): boolean => JSON.stringify(node).includes('{"ColumnRef":');
+
+/** Of too many the first: fewer clauses say less, and nothing that is not so. */
+const all = (parts: readonly Clauses[]): Clauses => parts.flat().slice(0, MAX_CLAUSES);
+
+/** Each clause of one with each of the others. Too many: nothing is said. */
 function any(parts: readonly Clauses[]): Clauses {
-  const told = parts.filter((part) => part !== null);
-  if (told.length < parts.length) return told.some((part) => part.length === 0) ? TRUE : null;
-  let found: readonly Clause[] = [told.flatMap((part) => (part.length === 1 ? (part[0] ?? []) : []))];
-  for (const part of told) {
-    if (part.length === 1) continue;
-    if (part.length * found.length > MAX_CLAUSES) return null;
+  let found: Clauses = [parts.flatMap((part) => (part.length === 1 ? (part[0] ?? []) : []))];
+  for (const part of parts.filter(({ length }) => length !== 1)) {
+    if (part.length * found.length > MAX_CLAUSES) return TRUE;
     found = found.flatMap((clause) => part.map((other) => [...clause, ...other]));
   }
   return found;
 }
 
+/** `IS FALSE` asks whether it is not true … */
 function tested(value: unknown, node: Tree, sense: boolean): Clauses {
   switch (node['booltesttype']) {
     case 'IS_TRUE':
-    case 'IS_NOT_FALSE':
-      return clauses(node['arg'], sense);
-    case 'IS_FALSE':
+      return is(node['arg'], true, sense);
     case 'IS_NOT_TRUE':
-      return clauses(node['arg'], !sense);
+      return is(node['arg'], true, !sense);
+    case 'IS_FALSE':
+      return is(node['arg'], false, sense);
+    case 'IS_NOT_FALSE':
+      return is(node['arg'], false, !sense);
     case 'IS_UNKNOWN':
       return isNull(node['arg'], sense);
     case 'IS_NOT_UNKNOWN':
       return isNull(node['arg'], !sense);
     default:
-      return literal(value, sense);
+      return never(value, sense);
   }
 }
 
-/** CASE: a result counts where its condition holds; ELSE where none does. */
-function chosen(node: Tree, sense: boolean): Clauses {
-  const tests: unknown[] = [];
-  const arms = asList(node['args']).map((item) => {
+/** `value IS wanted`, or that it is not. */
+const is = (value: unknown, wanted: boolean, holds: boolean): Clauses =>
+  holds ? clauses(value, wanted) : clauses(value, !wanted, true);
+
+/** CASE: a result counts where its condition holds and none before it; ELSE where none does. */
+function chosen(node: Tree, sense: boolean, orNull: boolean): Clauses {
+  const arms: Clauses[] = [];
+  const before: Clauses[] = [];
+  for (const item of asList(node['args'])) {
     const when = nodeOf(item, 'CaseWhen') ?? {};
     const test = node['arg'] === undefined ? when['expr'] : expr('AEXPR_OP', '=', node['arg'], when['expr']);
-    tests.push(test);
-    return all([clauses(test), clauses(when['result'], sense)]);
-  });
-  const otherwise = node['defresult'];
-  if (otherwise === undefined) return any(arms);
-  return any([...arms, all([...tests.map((test) => clauses(test, false)), clauses(otherwise, sense)])]);
+    arms.push(all([clauses(test), clauses(when['result'], sense, orNull)]));
+    before.push(is(test, true, false));
+  }
+  const otherwise =
+    node['defresult'] === undefined ? truth(orNull) : clauses(node['defresult'], sense, orNull);
+  return any([...arms, all([...before, otherwise])]);
 }
 
 const expr = (kind: string, name: string, lexpr: unknown, rexpr: unknown): unknown => ({
@@ -151,53 +197,58 @@ const OPPOSITE: Readonly<Record<string, string>> = {
   AEXPR_OP_ANY: 'AEXPR_OP_ALL',
 };
 
-function compared(value: unknown, node: Tree, sense: boolean): Clauses {
+function compared(value: unknown, node: Tree, sense: boolean, orNull: boolean): Clauses {
   const kind = asText(node['kind']);
   const [left, right] = [node['lexpr'], node['rexpr']];
   const { schema, name } = qualified(node['name']);
   switch (kind) {
     case 'AEXPR_DISTINCT':
-      return compared(value, { ...node, kind: 'AEXPR_NOT_DISTINCT' }, !sense);
+      return compared(value, { ...node, kind: 'AEXPR_NOT_DISTINCT' }, !sense, orNull);
     case 'AEXPR_NOT_DISTINCT': {
       const [one, other] = nodeOf(left, 'A_Const') === null ? [right, left] : [left, right];
       if (nodeOf(one, 'A_Const')?.['isnull'] === true) return isNull(other, sense);
       if (nodeOf(one, 'A_Const')?.['boolval'] !== undefined)
-        return clauses(other, (literalText(one) === 'true') === sense);
-      return constants('=', left, right, sense) ?? literal({ A_Expr: node }, sense);
+        return is(other, literalText(one) === 'true', sense);
+      return constants('=', left, right, sense, orNull) ?? never({ A_Expr: node }, sense);
     }
     case 'AEXPR_NOT_BETWEEN':
-      return compared(value, { ...node, kind: 'AEXPR_BETWEEN' }, !sense);
+      return compared(value, { ...node, kind: 'AEXPR_BETWEEN' }, !sense, orNull);
     case 'AEXPR_NOT_BETWEEN_SYM':
-      return literal({ A_Expr: { ...node, kind: 'AEXPR_BETWEEN_SYM' } }, !sense);
+      return literal({ A_Expr: { ...node, kind: 'AEXPR_BETWEEN_SYM' } }, !sense, orNull);
     case 'AEXPR_BETWEEN': {
       const [low, high] = asList(nodeOf(right, 'List')?.['items'] ?? right);
       const bounds = [
-        clauses(expr('AEXPR_OP', '<', left, low), !sense),
-        clauses(expr('AEXPR_OP', '>', left, high), !sense),
+        clauses(expr('AEXPR_OP', '<', left, low), !sense, orNull),
+        clauses(expr('AEXPR_OP', '>', left, high), !sense, orNull),
       ];
       return sense ? all(bounds) : any(bounds);
     }
   }
-  if (schema !== null && schema !== 'pg_catalog') return literal(value, sense);
+  if (schema !== null && schema !== 'pg_catalog') return literal(value, sense, orNull);
   const opposite = OPPOSITE[kind];
   const negated = NEGATED[name];
   // `<> ALL` is the negation of `= ANY`, and the other way round.
   if (opposite !== undefined && negated !== undefined) {
-    return compared(value, { ...node, kind: opposite, name: [{ String: { sval: negated } }] }, !sense);
+    return compared(
+      value,
+      { ...node, kind: opposite, name: [{ String: { sval: negated } }] },
+      !sense,
+      orNull,
+    );
   }
-  if (kind !== 'AEXPR_OP') return literal({ A_Expr: node }, sense);
+  if (kind !== 'AEXPR_OP') return literal({ A_Expr: node }, sense, orNull);
   if (name === '=') {
     if (nodeOf(right, 'A_Const')?.['boolval'] !== undefined)
-      return clauses(left, (literalText(right) === 'true') === sense);
+      return clauses(left, (literalText(right) === 'true') === sense, orNull);
     if (nodeOf(left, 'A_Const')?.['boolval'] !== undefined)
-      return clauses(right, (literalText(left) === 'true') === sense);
+      return clauses(right, (literalText(left) === 'true') === sense, orNull);
   }
   const mirrored = MIRRORED[name];
-  const told = constants(name, left, right, sense);
+  const told = constants(name, left, right, sense, orNull);
   if (told !== null) return told;
   if (mirrored !== undefined && fixed(left) && !fixed(right))
-    return literal(expr(kind, mirrored, right, left), sense);
-  return literal({ A_Expr: node }, sense);
+    return literal(expr(kind, mirrored, right, left), sense, orNull);
+  return literal({ A_Expr: node }, sense, orNull);
 }
 
 function fixed(value: unknown): boolean {
@@ -207,9 +258,15 @@ function fixed(value: unknown): boolean {
 }
 
 /** Two constants; one of them NULL is not true. */
-function constants(name: string, left: unknown, right: unknown, sense: boolean): Clauses {
+function constants(
+  name: string,
+  left: unknown,
+  right: unknown,
+  sense: boolean,
+  orNull: boolean,
+): Clauses | null {
   const [a, b] = [nodeOf(left, 'A_Const'), nodeOf(right, 'A_Const')];
-  if (a?.['isnull'] === true || b?.['isnull'] === true) return name in MIRRORED ? FALSE : null;
+  if (a?.['isnull'] === true || b?.['isnull'] === true) return name in MIRRORED ? truth(orNull) : null;
   if (a === null || b === null) return null;
   const [x, y] = [literalText(left) ?? '', literalText(right) ?? ''];
   const numbers = [a, b].every((one) => one['ival'] !== undefined || one['fval'] !== undefined);

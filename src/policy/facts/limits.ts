@@ -7,7 +7,7 @@ import type { Context } from '../lineage/context.ts';
 import type { RelationName, Tree } from '../parse/node.ts';
 import { asList, asText, asTree, literalText, names, nodeOf, qualified, unwrap } from '../parse/node.ts';
 import type { CatalogColumn } from '../types.ts';
-import { type Clause, clauses, type Literal } from './clauses.ts';
+import { type Clause, clauses, type Literal, nullByRow } from './clauses.ts';
 import {
   AGGREGATES,
   answer,
@@ -74,9 +74,7 @@ function targetOf(name: RelationName, context: Context): Target {
 }
 
 function restricts(conditions: readonly unknown[], reach: Reach): boolean {
-  return conditions.some(
-    (condition) => clauses(condition)?.some((clause) => leavesOut(clause, reach)) ?? false,
-  );
+  return conditions.some((condition) => clauses(condition).some((clause) => leavesOut(clause, reach)));
 }
 
 function leavesOut(clause: Clause, reach: Reach): boolean {
@@ -100,7 +98,7 @@ function chooses({ node: value, sense }: Literal, reach: Reach): boolean {
     case 'SubLink':
       return true;
     case 'NullTest':
-      return sense ? mayBeNull(node['arg']) : mayHide(node['arg'], inputs, reach);
+      return sense ? nullByRow(node['arg']) : mayHide(node['arg'], inputs, reach);
     case 'A_Expr':
       return compares(node, sense, reach);
     case 'FuncCall': {
@@ -198,26 +196,6 @@ function settles(value: unknown): boolean {
 }
 
 // ── NULL ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-const TRUTHS = new Set(['BoolExpr', 'NullTest', 'BooleanTest', 'SubLink']);
-const VALUES = new Set(['->', '->>', '#>', '#>>', '+', '-', '*', '/', '%', '||']);
-
-/** `(id = NULL) IS NULL` and the like are true of every row. */
-function mayBeNull(value: unknown): boolean {
-  const wrapped = unwrap(value);
-  if (wrapped === null) return false;
-  const { kind, node } = wrapped;
-  if (kind === 'TypeCast') return mayBeNull(node['arg']);
-  if (TRUTHS.has(kind)) return kind === 'SubLink' && node['subLinkType'] === 'EXPR_SUBLINK';
-  if (kind === 'A_Const') return node['isnull'] !== true;
-  if (kind === 'A_Expr') {
-    if (node['kind'] === 'AEXPR_NULLIF')
-      return nodeOf(node['rexpr'], 'A_Const') !== null && mayBeNull(node['lexpr']);
-    if (node['kind'] !== 'AEXPR_OP' || !VALUES.has(qualified(node['name']).name)) return false;
-    return mayBeNull(node['lexpr'] ?? node['rexpr']) && mayBeNull(node['rexpr']);
-  }
-  return asList(node['args']).every(mayBeNull);
-}
-
 /** Of something that can be NULL in some row. */
 function mayHide(value: unknown, inputs: Inputs, reach: Reach): boolean {
   const wrapped = unwrap(value);
@@ -253,7 +231,7 @@ function subquery(node: Tree, sense: boolean, reach: Reach): boolean {
   const { reach: inner, conditions } = queryReach(query, reach, restricts);
   // NOT IN and NOT EXISTS of what has no rows.
   const rows = query['fromClause'] !== undefined && query['limitCount'] === undefined;
-  if (!sense && (!rows || conditions.some((one) => clauses(one)?.some((clause) => clause.length === 0))))
+  if (!sense && (!rows || conditions.some((one) => clauses(one).some((clause) => clause.length === 0))))
     return false;
   const correlated = conditions.length > 0 && restricts(conditions, rowOnly(inner, reach));
   if (node['subLinkType'] === 'EXISTS_SUBLINK') {
