@@ -17,6 +17,7 @@ export type Clauses = readonly Clause[];
 const TRUE: Clauses = [];
 const FALSE: Clauses = [[]];
 const MAX_CLAUSES = 256;
+const MAX_ITEMS = 100;
 
 /** The rows for which it is `sense`, or (`orNull`) NULL: under IS NOT TRUE, or before an ELSE, what is NULL leaves no row out. */
 export function clauses(value: unknown, sense = true, orNull = false): Clauses {
@@ -192,7 +193,6 @@ const OPPOSITE: Readonly<Record<string, string>> = {
   AEXPR_LIKE: 'AEXPR_LIKE',
   AEXPR_ILIKE: 'AEXPR_ILIKE',
   AEXPR_SIMILAR: 'AEXPR_SIMILAR',
-  AEXPR_IN: 'AEXPR_IN',
   AEXPR_OP_ALL: 'AEXPR_OP_ANY',
   AEXPR_OP_ANY: 'AEXPR_OP_ALL',
 };
@@ -225,6 +225,17 @@ function compared(value: unknown, node: Tree, sense: boolean, orNull: boolean): 
     }
   }
   if (schema !== null && schema !== 'pg_catalog') return literal(value, sense, orNull);
+  const items = QUANTIFIED.has(kind) ? listed(right) : null;
+  if (items !== null) {
+    const each = kind === 'AEXPR_IN' ? name !== '=' : kind === 'AEXPR_OP_ALL';
+    if (items.length > MAX_ITEMS) {
+      // One comparison with all of them; of others nothing is said.
+      if (name !== (each ? '<>' : '=') || !items.every(fixed)) return TRUE;
+      return literal(expr('AEXPR_OP', '=', left, { List: { items } }), each !== sense, orNull);
+    }
+    const parts = items.map((item) => clauses(expr('AEXPR_OP', name, left, item), sense, orNull));
+    return each === sense ? all(parts) : any(parts);
+  }
   const opposite = OPPOSITE[kind];
   const negated = NEGATED[name];
   // `<> ALL` is the negation of `= ANY`, and the other way round.
@@ -249,6 +260,33 @@ function compared(value: unknown, node: Tree, sense: boolean, orNull: boolean): 
   if (mirrored !== undefined && fixed(left) && !fixed(right))
     return literal(expr(kind, mirrored, right, left), sense, orNull);
   return literal({ A_Expr: node }, sense, orNull);
+}
+
+const QUANTIFIED = new Set(['AEXPR_IN', 'AEXPR_OP_ANY', 'AEXPR_OP_ALL']);
+
+/** What stands in a list or an array, where all of it can be seen. */
+function listed(value: unknown): readonly unknown[] | null {
+  const wrapped = Array.isArray(value) ? { kind: 'List', node: { items: value } } : unwrap(value);
+  switch (wrapped?.kind) {
+    case 'List':
+      return asList(wrapped.node['items']);
+    case 'TypeCast':
+      return listed(wrapped.node['arg']);
+    case 'A_ArrayExpr':
+      return asList(wrapped.node['elements']).flatMap((element) =>
+        nodeOf(element, 'A_ArrayExpr') === null ? [element] : (listed(element) ?? []),
+      );
+    case 'A_Const': {
+      const inside = /^\s*\{([^{}"\\]*)\}\s*$/.exec(literalText(value) ?? '')?.[1];
+      if (inside === undefined) return null;
+      const texts = inside.trim() === '' ? [] : inside.split(',').map((text) => text.trim());
+      return texts.map((text) => ({
+        A_Const: /^null$/i.test(text) ? { isnull: true } : { sval: { sval: text } },
+      }));
+    }
+    default:
+      return null;
+  }
 }
 
 function fixed(value: unknown): boolean {

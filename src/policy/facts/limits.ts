@@ -131,18 +131,11 @@ function compares(node: Tree, sense: boolean, reach: Reach): boolean {
       return against(right, sense);
     case 'AEXPR_NOT_DISTINCT':
       return against(right, sense);
-    case 'AEXPR_IN':
     case 'AEXPR_OP_ANY':
-    case 'AEXPR_OP_ALL': {
-      const items = nodeOf(right, 'List')?.['items'] ?? nodeOf(right, 'A_ArrayExpr')?.['elements'];
-      const any = (node['kind'] !== 'AEXPR_OP_ALL') === sense;
-      if (items === undefined && !Array.isArray(right))
-        return literalText(right) !== '{}' && against(right, sense);
-      const list = asList(items ?? right);
-      const flags = new Set(list.map((item) => nodeOf(item, 'A_Const')?.['boolval'] && literalText(item)));
-      if (any && flags.has('true') && flags.has('false')) return false;
-      return any ? list.every((item) => against(item, sense)) : list.some((item) => against(item, sense));
-    }
+      return against(right, sense);
+    case 'AEXPR_OP_ALL':
+      // `<> ANY` of two values is true of every row.
+      return (sense || name !== '=') && against(right, sense);
     case 'AEXPR_BETWEEN_SYM': {
       const bounds = asList(nodeOf(right, 'List')?.['items'] ?? right);
       return bounds.every((bound) => against(bound, false));
@@ -243,7 +236,7 @@ function subquery(node: Tree, sense: boolean, reach: Reach): boolean {
   const left = inputsOf(node['testexpr'], reach, restricts);
   if (left.row.size === 0) return sense && correlated;
   const name = names(node['operName']).at(-1) ?? '=';
-  if (node['subLinkType'] === 'ALL_SUBLINK') return rows;
+  if (node['subLinkType'] === 'ALL_SUBLINK' && sense) return rows;
   const right = answer(node['subselect'], reach, restricts);
   if (right === null) return true;
   const together: Inputs = {
@@ -254,8 +247,17 @@ function subquery(node: Tree, sense: boolean, reach: Reach): boolean {
     fixed: right.some(({ inputs }) => inputs.fixed),
     aggregate: right.find(({ inputs }) => inputs.aggregate !== null)?.inputs.aggregate ?? null,
   };
-  return (sense && correlated) || sides(node['testexpr'], together, null, name, sense, reach);
+  const against = (operator: string, holds: boolean) =>
+    sides(node['testexpr'], together, null, operator, holds, reach);
+  if (node['subLinkType'] === 'ANY_SUBLINK' && !sense) return against(name, false);
+  // Of one row at least: `<> ANY` of two is true of all, `<= ANY` of one's own copies is, too.
+  const some = sense ? name : (NEGATION[name] ?? '<>');
+  if (sense && correlated) return true;
+  if (some.includes('!') || some === '<>') return false;
+  return some === '<=' ? against('>', false) : some === '>=' ? against('<', false) : against(some, true);
 }
+
+const NEGATION: Readonly<Record<string, string>> = { '<': '>=', '>': '<=', '<=': '>', '>=': '<', '<>': '=' };
 
 /** The row's columns are named further out. */
 function rowOnly(inner: Reach, outer: Reach): Reach {
