@@ -126,7 +126,11 @@ async function compose(
   const desk = createDesk({ store: store.requests, now, log });
   stops.push(() => desk.close());
   // The embedded store is this process's alone; on a shared one the heartbeats tell who is gone.
-  if (config.storeUrl === null) await desk.recover();
+  if (config.storeUrl === null) {
+    await desk.recover();
+    await store.turns.clear();
+  }
+  stops.push(store.elsewhere.onChange((id) => void desk.heard(id)));
   const sweeper = setInterval(() => void desk.sweep(), 1000);
   stops.push(() => clearInterval(sweeper));
 
@@ -184,6 +188,7 @@ async function compose(
       : await slackBot(config, config.slack, {
           desk,
           outbox: store.outbox,
+          turns: store.turns,
           sessions: recorder.sessions,
           links: store.links,
           linking,

@@ -13,6 +13,7 @@ import type { LinkStore } from './store/links.ts';
 export interface SlackParts {
   readonly desk: Desk;
   readonly outbox: BotDeps['outbox'];
+  readonly turns: BotDeps['turns'];
   readonly sessions: BotDeps['sessions'];
   readonly links: LinkStore;
   readonly linking: SlackLinking;

@@ -64,6 +64,8 @@ export interface RunningDesk extends Desk {
    * executing becomes `unknown` now rather than when they have been silent for 30 s. Rejects when the store cannot be asked.
    */
   recover(): Promise<void>;
+  /** Another process changed this request: whoever listens or waits here learns of it at once. */
+  heard(id: string): Promise<void>;
   /** Names this desk in `ApprovalRequest.holder`. */
   readonly name: string;
 }
@@ -90,7 +92,7 @@ export function createDesk(options: DeskOptions): RunningDesk {
   let closed = false;
   let storeAway = false;
 
-  function changed(request: ApprovalRequest): void {
+  function announce(request: ApprovalRequest): void {
     for (const listener of listeners) {
       try {
         listener(request);
@@ -99,6 +101,10 @@ export function createDesk(options: DeskOptions): RunningDesk {
       }
     }
     waiters.observe(request);
+  }
+
+  function changed(request: ApprovalRequest): void {
+    announce(request);
     const { bundle } = request;
     if (bundle && isPart(request)) void persist('follow', bundle.lead, () => bundles.follow(bundle.lead));
   }
@@ -393,6 +399,11 @@ export function createDesk(options: DeskOptions): RunningDesk {
       return () => listeners.delete(listener);
     },
     sweep,
+    heard: async (id) => {
+      // Lost, it is for the next poll.
+      const request = closed ? null : await store.get(id).catch(() => null);
+      if (request !== null && !closed) announce(request);
+    },
     recover: async () => {
       await store.bury(null, END_OF_TIME);
       await store.beat(desk, now());

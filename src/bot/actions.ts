@@ -3,7 +3,7 @@ import type { ApprovalRequest } from '../approvals/types.ts';
 import { deciders } from './access.ts';
 import { type Answer, type Listener, record, text } from './answers.ts';
 import { needsFullView } from './cards.ts';
-import type { Delivery, Place } from './delivery.ts';
+import type { Delivery } from './delivery.ts';
 import {
   type CardValue,
   DENY_REASONS,
@@ -17,7 +17,7 @@ import {
 import { denyModal, fullSqlModal, type Modal } from './modals.ts';
 import { type SlackApi, SlackFailure } from './slack-api.ts';
 import type { Tapper } from './tapper.ts';
-import type { BotDeps } from './types.ts';
+import type { BotDeps, Place } from './types.ts';
 
 export interface Tap {
   readonly value: CardValue;

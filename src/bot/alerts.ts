@@ -15,7 +15,6 @@ import {
   plain,
   section,
 } from './blocks.ts';
-import { createBursts } from './bursts.ts';
 import type { Groups } from './groups.ts';
 import { ACTION, clientMessageId } from './ids.ts';
 import { createLane } from './lane.ts';
@@ -23,6 +22,7 @@ import { type Pace, PRIORITY } from './pace.ts';
 import { type SlackApi, SlackFailure } from './slack-api.ts';
 import type { Tapper } from './tapper.ts';
 import { escaped, oneLine } from './text.ts';
+import type { Turn } from './turn.ts';
 import type { Alert, Attempt, BotDeps } from './types.ts';
 
 export interface Alerts {
@@ -38,6 +38,9 @@ const DESTRUCTIVE: readonly string[] = ['delete', 'truncate', 'ddl', 'dcl', 'adm
 /** Of a burst, the latest are shown. */
 const SHOWN = 5;
 const POLL_MS = 5000;
+/** What is counted of somebody while a burst of theirs is known already: enough to see that it goes on. */
+const KNOWN_MS = 1000;
+const KEYS = 2000;
 const ID = /^AL-[0-9a-f]{16}$/;
 
 export function createAlerts(
@@ -47,12 +50,14 @@ export function createAlerts(
     readonly groups: Groups;
     readonly pace: Pace;
     readonly tapper: Tapper;
+    readonly turn: Turn;
   },
 ): Alerts {
-  const { alerts: store, answer, api, config, desk, groups, log, now, pace, tapper } = deps;
+  const { alerts: store, answer, config, desk, groups, log, now, pace, tapper, turn } = deps;
+  const api = turn.guard(deps.api);
   const settings = config.alerts ?? null;
-  const bursts = settings === null ? null : createBursts({ ...settings, now });
-  const latest = new Map<string, string[]>();
+  /** Until when what these send is not counted. */
+  const known = new Map<string, number>();
   const seen = new Set<string>();
   const lane = createLane<never>({
     work: deliver,
@@ -66,41 +71,28 @@ export function createAlerts(
   let poll: NodeJS.Timeout | null = null;
 
   function note(attempt: Attempt, how: string): void {
-    if (bursts === null || settings === null || !DESTRUCTIVE.includes(attempt.class)) return;
+    if (settings === null || !DESTRUCTIVE.includes(attempt.class)) return;
     const { requester, target } = attempt;
     const key = [requester.ownerId ?? requester.subject, requester.agent ?? ''].join('\0');
+    const at = now();
+    if ((known.get(key) ?? 0) > at) return;
     const [first, ...others] = attempt.relations;
     const object =
       first === undefined ? '' : ` ${first}${others.length > 0 ? ` and ${others.length} more` : ''}`;
     const line = oneLine(`${attempt.verb}${object} on ${target.environment}/${target.name}: ${how}`, 200);
-    const lines = [...(latest.get(key) ?? []), line].slice(-SHOWN);
-    latest.delete(key);
-    latest.set(key, lines);
-    const [oldest] = latest.keys();
-    if (latest.size > 2000 && oldest !== undefined) latest.delete(oldest);
-    const burst = bursts.note(key);
-    if (burst === null) return;
-    const alert: Alert = {
-      id: `AL-${randomBytes(8).toString('hex')}`,
-      key,
-      requester: { ...requester },
-      count: burst.count,
-      since: burst.since,
-      at: now(),
-      lines,
-      channel: settings.channel,
-      ts: null,
-      shown: false,
-      suspendedBy: null,
-    };
+    const id = `AL-${randomBytes(8).toString('hex')}`;
+    const { channel, count, withinMs } = settings;
     void store
-      .open(alert, now() - settings.withinMs)
-      .then((opened) => {
-        if (!opened) return;
-        log.warn({ alert: alert.id, owner: requester.ownerId, count: burst.count }, 'destructive statements');
-        lane.schedule(alert.id);
+      .attempt({ id, key, requester: { ...requester }, channel, at, line }, { count, withinMs, lines: SHOWN })
+      .then((result) => {
+        if (result === 'counted') return;
+        if (known.size >= KEYS) known.clear();
+        known.set(key, at + KNOWN_MS);
+        if (result === 'known') return;
+        log.warn({ alert: id, owner: requester.ownerId, count }, 'destructive statements');
+        lane.schedule(id);
       })
-      .catch(() => log.error({ owner: requester.ownerId }, 'an alert could not be kept, and is not sent'));
+      .catch(() => log.error({ owner: requester.ownerId }, 'a destructive statement could not be counted'));
   }
 
   function held(request: ApprovalRequest): void {
@@ -142,6 +134,8 @@ export function createAlerts(
   }
 
   async function look(): Promise<void> {
+    turn.mine() ? lane.open() : lane.close();
+    if (!turn.mine()) return;
     try {
       for (const id of await store.unsent()) lane.schedule(id);
     } catch {
@@ -152,7 +146,6 @@ export function createAlerts(
   return {
     start() {
       if (settings === null) return;
-      lane.open();
       unsubscribe = desk.onChange(held);
       poll = setInterval(() => void look(), POLL_MS);
       poll.unref();

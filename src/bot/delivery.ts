@@ -8,7 +8,6 @@ import { lacksReason } from '../approvals/authorise.ts';
 import { isPart } from '../approvals/bundle.ts';
 import type { ApprovalRequest } from '../approvals/types.ts';
 import type { Message } from './blocks.ts';
-import { createCardRows } from './card-rows.ts';
 import { renderCard, renderStub } from './cards.ts';
 import type { Groups } from './groups.ts';
 import { clientMessageId } from './ids.ts';
@@ -18,10 +17,9 @@ import { type Pace, PRIORITY } from './pace.ts';
 import { destinationOf } from './routes.ts';
 import { type Failure, type SlackApi, SlackFailure } from './slack-api.ts';
 import { isOver } from './thread.ts';
-import { createFollowers, GONE, type Place } from './thread-delivery.ts';
-import type { BotDeps, CardRef } from './types.ts';
-
-export type { Place } from './thread-delivery.ts';
+import { createFollowers, GONE } from './thread-delivery.ts';
+import type { Turn } from './turn.ts';
+import type { BotDeps, CardRef, Place } from './types.ts';
 
 export interface Delivery {
   start(): void;
@@ -31,7 +29,7 @@ export interface Delivery {
   refresh(requestId: string, seen: Place | null): void;
 }
 
-const POLL_MS = 3000;
+const POLL_MS = 1000;
 const BATCH = 50;
 /** Longer than a call may take: an update that timed out cannot land after this and overwrite what came later. */
 const DOUBT_MS = 15_000;
@@ -44,7 +42,7 @@ const UNSHOWABLE: readonly string[] = [
   'invalid_blocks_format',
 ];
 
-type Wish = Place | 'card';
+type Wish = 'now';
 
 export function createDelivery(
   deps: Pick<BotDeps, 'config' | 'counter' | 'desk' | 'outbox' | 'log' | 'now'> & {
@@ -52,17 +50,18 @@ export function createDelivery(
     readonly groups: Groups;
     readonly owners: Owners;
     readonly pace: Pace;
+    readonly turn: Turn;
   },
 ): Delivery {
-  const { api, config, counter, desk, groups, outbox, log, now, pace } = deps;
-  const rows = createCardRows(outbox);
-  const followers = createFollowers({ ...deps, rows });
+  const { config, counter, desk, groups, outbox, log, now, pace, turn } = deps;
+  const api = turn.guard(deps.api);
+  const followers = createFollowers({ ...deps, api });
   const doubtful = new Map<string, NodeJS.Timeout | null>();
   let polling = false;
   let poll: NodeJS.Timeout | null = null;
   let unsubscribe: (() => void) | null = null;
 
-  const cards = createLane<Wish>({ work: deliver, onFailure: failed('card') });
+  const cards = createLane<Wish>({ work: (id) => deliver(id), onFailure: failed('card') });
   const threads = createLane<never>({ work: (id) => deliverThread(id), onFailure: failed('thread') });
 
   function failed(what: string) {
@@ -72,7 +71,7 @@ export function createDelivery(
     };
   }
 
-  async function deliver(id: string, wish: Wish | undefined): Promise<void> {
+  async function deliver(id: string): Promise<void> {
     const request = await desk.get(id);
     if (request === null) return await outbox.done(id, LAST_VERSION);
     const card = await outbox.card(id);
@@ -83,9 +82,13 @@ export function createDelivery(
     if ((unseen && silent) || isPart(request)) return await outbox.done(id, request.version);
     let { ts = null } = card ?? {};
     if (ts === null) ts = await post(request, card);
-    else if ((card?.version ?? 0) < request.version || wish !== undefined)
+    else if ((card?.version ?? 0) < request.version)
       await update(request, { channel: card?.channel ?? '', ts });
-    if (wish !== undefined && wish !== 'card' && wish.ts !== ts) await updateStray(request, wish);
+    const stray = card?.stray ?? null;
+    if (stray !== null) {
+      if (stray.ts !== ts) await updateStray(request, stray);
+      await outbox.patchCard(id, { stray: null });
+    }
     threads.schedule(id);
   }
 
@@ -98,7 +101,7 @@ export function createDelivery(
       if (since !== null)
         log.warn({ request: request.id }, 'an earlier post has an unknown end: posting under the same id');
       // Intent first: after a crash between here and the answer the card is known to be perhaps there.
-      await rows.patch(request.id, { channel, postingSince: since ?? now() });
+      await outbox.patchCard(request.id, { channel, postingSince: since ?? now() });
       try {
         const sent = await send('chat.postMessage', request, {
           channel,
@@ -110,11 +113,16 @@ export function createDelivery(
         const ts = String(sent['ts']);
         const posted = String(sent['channel'] ?? channel);
         pace.alias(channel, posted);
-        await rows.patch(request.id, { channel: posted, ts, version: request.version, postingSince: null });
+        await outbox.patchCard(request.id, {
+          channel: posted,
+          ts,
+          version: request.version,
+          postingSince: null,
+        });
         return ts;
       } catch (error) {
         if (error instanceof SlackFailure && error.failure.kind !== 'unclear')
-          await rows.patch(request.id, { postingSince: null });
+          await outbox.patchCard(request.id, { postingSince: null });
         throw error;
       }
     });
@@ -135,7 +143,9 @@ export function createDelivery(
         if (!isOver(request)) throw error;
         return;
       }
-      await rows.patch(request.id, { version: request.version });
+      await outbox.patchCard(request.id, { version: request.version });
+      // It took so long that others may have written meanwhile: whoever has the turn now writes last.
+      if (!turn.mine()) await outbox.ask(request.id, null);
       if (doubtful.get(request.id) === null) confirmLater(request.id);
     });
   }
@@ -144,7 +154,7 @@ export function createDelivery(
   function confirmLater(id: string): void {
     const timer = setTimeout(() => {
       doubtful.delete(id);
-      cards.schedule(id, 'card');
+      refresh(id, null);
     }, DOUBT_MS);
     timer.unref();
     doubtful.set(id, timer);
@@ -153,7 +163,7 @@ export function createDelivery(
   /** Somebody removed the card: an open request gets a new one, a closed one is left alone. */
   async function gone(request: ApprovalRequest, why: string): Promise<void> {
     log.warn({ request: request.id, why }, 'the card is gone from Slack');
-    await rows.patch(
+    await outbox.patchCard(
       request.id,
       isOver(request)
         ? { version: request.version, threadPosted: true, outcomePosted: true }
@@ -217,8 +227,16 @@ export function createDelivery(
     if (shown >= request.version) await outbox.done(id, request.version);
   }
 
+  function refresh(id: string, seen: Place | null): void {
+    void outbox.ask(id, seen).then(
+      () => cards.schedule(id, 'now'),
+      () => log.warn({ request: id }, 'a card could not be asked for: it stays as it is until it changes'),
+    );
+  }
+
   async function look(): Promise<void> {
-    if (polling) return;
+    for (const lane of [cards, threads]) turn.mine() ? lane.open() : lane.close();
+    if (polling || !turn.mine()) return;
     polling = true;
     try {
       for (const row of await outbox.behind(BATCH)) cards.schedule(row.requestId);
@@ -231,8 +249,6 @@ export function createDelivery(
 
   return {
     start() {
-      cards.open();
-      threads.open();
       unsubscribe = desk.onChange((request) => cards.schedule(request.id));
       poll = setInterval(() => void look(), POLL_MS);
       poll.unref();
@@ -245,8 +261,6 @@ export function createDelivery(
       if (poll !== null) clearInterval(poll);
       for (const timer of doubtful.values()) if (timer !== null) clearTimeout(timer);
     },
-    refresh(requestId, seen) {
-      cards.schedule(requestId, seen ?? 'card');
-    },
+    refresh,
   };
 }

@@ -15,6 +15,7 @@ import { createPace } from './pace.ts';
 import { clientOptions, createSlackApi, type SlackApi, slackLogger } from './slack-api.ts';
 import { createSocketLink } from './socket-link.ts';
 import { createTapper } from './tapper.ts';
+import { createTurn } from './turn.ts';
 import type { Bot, BotDeps } from './types.ts';
 
 /** Work after an acknowledgement: bounded, so that a flood of taps cannot pile up. */
@@ -32,8 +33,9 @@ export async function createBot(deps: BotDeps): Promise<Bot> {
   const home = createHome({ desk, log, now: deps.now, api, tapper });
   const answer = createAnswer(api, log, (to, sentence) => home.show(to.userId, to.teamId, sentence));
   const pace = createPace();
-  const delivery = createDelivery({ ...deps, api, groups, owners, pace });
-  const alerts = createAlerts({ ...deps, api, answer, groups, pace, tapper });
+  const turn = createTurn(deps);
+  const delivery = createDelivery({ ...deps, api, groups, owners, pace, turn });
+  const alerts = createAlerts({ ...deps, api, answer, groups, pace, tapper, turn });
   const actions = createActions({ ...deps, api, tapper, delivery, answer });
   const command = createCommands({ ...deps, tapper, actions, answer });
   const taps = new PQueue({ concurrency: TAPS_AT_ONCE });
@@ -110,6 +112,7 @@ export async function createBot(deps: BotDeps): Promise<Bot> {
     denied: alerts.denied,
     async start() {
       port = await link.start();
+      await turn.start();
       delivery.start();
       alerts.start();
     },
@@ -120,6 +123,7 @@ export async function createBot(deps: BotDeps): Promise<Bot> {
       alerts.stop();
       delivery.stop();
       await pace.close();
+      await turn.stop();
     },
   };
 }

@@ -60,8 +60,8 @@ export function createLane<Wish>(options: {
     tries.set(key, count);
     const pause = Math.min(LAST_MS, FIRST_MS * 2 ** Math.min(count - 1, 10));
     const wait = failure.kind === 'limited' ? failure.retryAfterMs : pause;
-    options.onFailure(key, failure, count, wait, error);
     if (closed) return;
+    options.onFailure(key, failure, count, wait, error);
     const timer = setTimeout(() => {
       waiting.delete(key);
       schedule(key, wish);

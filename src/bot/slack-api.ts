@@ -24,14 +24,15 @@ export interface SlackApi {
   call(method: string, args: Readonly<Record<string, unknown>>): Promise<Readonly<Record<string, unknown>>>;
 }
 
-const TIMEOUT_MS = 10_000;
+/** A call is over by then, one way or the other. */
+export const CALL_MS = 10_000;
 /** No retry inside the client: whether a call may be repeated is the caller's knowledge. */
 const RETRY = { retries: 0 } as const;
 
 export type ClientOptions = NonNullable<ConstructorParameters<typeof webApi.WebClient>[1]>;
 
 /** Fresh on each call: Bolt and socket-mode write into the object they are given (SLACK.md trap 2). */
-export function clientOptions(apiUrl: string | null, log: BotLog, timeout = TIMEOUT_MS): ClientOptions {
+export function clientOptions(apiUrl: string | null, log: BotLog, timeout = CALL_MS): ClientOptions {
   return {
     ...(apiUrl === null ? {} : { slackApiUrl: apiUrl }),
     allowAbsoluteUrls: true,

@@ -2,7 +2,6 @@
 import type { ApprovalRequest } from '../approvals/types.ts';
 import { text } from './answers.ts';
 import type { Mention, Message } from './blocks.ts';
-import type { CardRows } from './card-rows.ts';
 import { needsFullView } from './cards.ts';
 import { directMessage, isTold } from './direct.ts';
 import type { Groups } from './groups.ts';
@@ -13,12 +12,8 @@ import { type Pace, PRIORITY } from './pace.ts';
 import { destinationOf } from './routes.ts';
 import { type SlackApi, SlackFailure } from './slack-api.ts';
 import { escalationNote, fileComment, isOver, outcomeNote, reminderNote, sessionNote } from './thread.ts';
-import type { BotDeps, CardRef } from './types.ts';
+import type { BotDeps, CardRef, Place } from './types.ts';
 
-export interface Place {
-  readonly channel: string;
-  readonly ts: string;
-}
 /** The message is gone or not ours to edit. */
 export const GONE: readonly string[] = [
   'message_not_found',
@@ -33,15 +28,14 @@ export interface Followers {
 }
 
 export function createFollowers(
-  deps: Pick<BotDeps, 'config' | 'desk' | 'log' | 'now'> & {
+  deps: Pick<BotDeps, 'config' | 'desk' | 'log' | 'now' | 'outbox'> & {
     readonly api: SlackApi;
     readonly pace: Pace;
-    readonly rows: CardRows;
     readonly groups: Groups;
     readonly owners: Owners;
   },
 ): Followers {
-  const { api, config, desk, groups, log, now, owners, pace, rows } = deps;
+  const { api, config, desk, groups, log, now, outbox, owners, pace } = deps;
 
   async function thread(request: ApprovalRequest, card: CardRef, place: Place): Promise<void> {
     const { id } = request;
@@ -57,20 +51,20 @@ export function createFollowers(
         told = (await desk.get(id)) ?? request;
         return sessionNote(told, config.publicUrl, now());
       }, 'session');
-      await rows.patch(id, { threadPosted: true, ...(isOver(told) ? { outcomePosted: true } : {}) });
+      await outbox.patchCard(id, { threadPosted: true, ...(isOver(told) ? { outcomePosted: true } : {}) });
       if (isOver(told)) return;
     }
     if (over && !card.outcomePosted) {
       await post(() => outcomeNote(request, now()), 'outcome');
-      await rows.patch(id, { outcomePosted: true });
+      await outbox.patchCard(id, { outcomePosted: true });
     }
     if (request.remindedAt && !card.reminderPosted) {
       if (!over) await post(async () => reminderNote(request, await called(request)), 'reminder', true);
-      await rows.patch(id, { reminderPosted: true });
+      await outbox.patchCard(id, { reminderPosted: true });
     }
     if (request.escalatedAt && !card.escalationPosted) {
       if (!over) await post(async () => escalationNote(request, await called(request)), 'escalation', true);
-      await rows.patch(id, { escalationPosted: true });
+      await outbox.patchCard(id, { escalationPosted: true });
     }
   }
 
@@ -139,7 +133,7 @@ export function createFollowers(
       const user = await owners.userOf(request.requester);
       if (user !== null) await tell(request, user);
     });
-    await rows.patch(request.id, { told: [...card.told, request.state] });
+    await outbox.patchCard(request.id, { told: [...card.told, request.state] });
   }
 
   /** Refused (the app may not write to them, they are gone) is the end of it: the card and the console say the same. */

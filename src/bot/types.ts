@@ -2,6 +2,11 @@
 import type { Counter, Desk, Requester, RequestState } from '../approvals/types.ts';
 import type { StatementClass } from '../policy/types.ts';
 
+/** A message in Slack. */
+export interface Place {
+  readonly channel: string;
+  readonly ts: string;
+}
 /** One message of ours in Slack for one request. */
 export interface CardRef {
   readonly requestId: string;
@@ -18,15 +23,28 @@ export interface CardRef {
   readonly escalationPosted: boolean;
   /** States that the requester's owner was told in a direct message. */
   readonly told: readonly RequestState[];
+  /** A second copy of it (an ambiguous post) that somebody tapped. */
+  readonly stray: Place | null;
 }
 /** Outbox: rows are written by store in the transaction that changes a request. */
 export interface Outbox {
   /** Requests whose card is behind (request version > card version), oldest first. */
   behind(limit: number): Promise<readonly { readonly requestId: string; readonly version: number }[]>;
   card(requestId: string): Promise<CardRef | null>;
-  saveCard(card: CardRef): Promise<void>;
+  /** Changes these fields, of a card that is made where there is none. */
+  patchCard(requestId: string, change: Partial<Omit<CardRef, 'requestId'>>): Promise<void>;
+  /** The card is to be rendered again though its version has not changed, and that copy of it, by whoever has the turn. */
+  ask(requestId: string, stray: Place | null): Promise<void>;
   /** The card has been rendered at `version`: rows up to it are done. */
   done(requestId: string, version: number): Promise<void>;
+}
+
+/** Port: what one of several processes on a store does at a time. */
+export interface Turns {
+  /** This process has that turn for so many milliseconds from now; false: another has it. */
+  take(name: string, ms: number): Promise<boolean>;
+  /** Given back, another need not wait until it ends. */
+  give(name: string): Promise<void>;
 }
 
 /** An approver as the bot knows one: identity's ApproverRecord. */
@@ -109,10 +127,19 @@ export interface Alert {
   readonly shown: boolean;
   readonly suspendedBy: string | null;
 }
-/** Port: alerts survive a restart, and are told once however many processes count. */
+/** Port: attempts and alerts survive a restart, and are counted and told once however many processes there are. */
 export interface AlertStore {
-  /** false: the same burst is told already, there is one of that key since then. */
-  open(alert: Alert, quietSince: number): Promise<boolean>;
+  /**
+   * Counts an attempt. So many within so long are a burst: `told` with the first of them, `known` from then on, until it has been
+   * quiet for as long.
+   */
+  attempt(
+    attempt: Pick<Alert, 'key' | 'requester' | 'channel' | 'at'> & {
+      readonly id: string;
+      readonly line: string;
+    },
+    burst: { readonly count: number; readonly withinMs: number; readonly lines: number },
+  ): Promise<'counted' | 'told' | 'known'>;
   get(id: string): Promise<Alert | null>;
   /** Ids of those that Slack does not show as they are, oldest first. */
   unsent(): Promise<readonly string[]>;
@@ -196,6 +223,7 @@ export interface BotDeps {
   readonly config: BotConfig;
   readonly desk: Desk;
   readonly outbox: Outbox;
+  readonly turns: Turns;
   readonly approvers: Approvers;
   readonly sessions: Sessions;
   /** null: nobody can count; there is no button then. */

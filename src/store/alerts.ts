@@ -22,16 +22,37 @@ const told = z.object({
 /** Alerts that were sent to Slack, or still are to be. */
 export function alertStore(client: Client): AlertStore {
   return {
-    open: (alert, quietSince) =>
-      client.atomically('keep an alert', async (transaction) => {
-        const key = storable(alert.key);
+    attempt: (tried, burst) =>
+      client.atomically('count an attempt', async (transaction) => {
+        const key = storable(tried.key);
         await transaction.$executeRaw`SELECT pg_advisory_xact_lock(${LOCK_ALERT}::int, hashtext(${key}))`;
-        const recent = await transaction.alert.findFirst({ where: { key, at: { gt: date(quietSince) } } });
-        if (recent !== null) return false;
-        const { id, requester, count, since, lines, channel } = alert;
-        const told = json({ requester, count, since, lines });
-        await transaction.alert.create({ data: { id, key, told, channel, at: date(alert.at) } });
-        return true;
+        const at = date(tried.at);
+        const within = date(tried.at - burst.withinMs);
+        const known = await transaction.alert.updateMany({
+          where: { key, seenAt: { gte: within } },
+          data: { seenAt: at },
+        });
+        if (known.count > 0) return 'known';
+        await transaction.attempt.deleteMany({ where: { at: { lt: within } } });
+        await transaction.attempt.create({ data: { key, line: storable(tried.line), at } });
+        const recent = await transaction.attempt.findMany({
+          where: { key },
+          orderBy: { id: 'desc' },
+          take: burst.count,
+        });
+        const first = recent.at(-1);
+        if (recent.length < burst.count || first === undefined) return 'counted';
+        await transaction.attempt.deleteMany({ where: { key } });
+        const { id, requester, channel } = tried;
+        const lines = recent.slice(0, burst.lines).map(({ line }) => line);
+        const told = json({
+          requester,
+          count: recent.length,
+          since: first.at.getTime(),
+          lines: lines.reverse(),
+        });
+        await transaction.alert.create({ data: { id, key, told, channel, at, seenAt: at } });
+        return 'told';
       }),
 
     get: (id) =>

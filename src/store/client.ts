@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { PrismaPg } from '@prisma/adapter-pg';
 import PQueue from 'p-queue';
 import { type Prisma, PrismaClient } from '../generated/prisma/client.ts';
@@ -23,6 +24,8 @@ export type Transaction = Prisma.TransactionClient;
 /** Prisma on one bounded pool; every call has an end. The pool reconnects by itself when the database is back. */
 export interface Client {
   readonly prisma: PrismaClient;
+  /** Names this process to others on the store. */
+  readonly name: string;
   /** One operation outside a transaction. */
   run<T>(operation: string, work: (prisma: PrismaClient) => Promise<T>): Promise<T>;
   /** All of it or nothing. */
@@ -62,6 +65,7 @@ export function connect(url: string, log: StoreLog): Client {
   const limits = { maxWait: CONNECT_MS, timeout: OPERATION_MS };
   return {
     prisma,
+    name: randomUUID(),
     run: (operation, work) => inTurn(operation, () => work(prisma)),
     atomically: (operation, work) =>
       inTurn(operation, () => prisma.$transaction((transaction) => work(transaction), limits)),

@@ -1,5 +1,6 @@
 import type { ApprovalRequest, Decision, DeskStore, RequestPatch, RequestState } from '../approvals/types.ts';
 import { type Client, date, storable, storableOrNull, type Transaction } from './client.ts';
+import { CHANNEL } from './listen.ts';
 import { changesOf, newRow, ownerKeyOf, requestOf, WITH_DECISIONS } from './rows.ts';
 
 const BATCH = 500;
@@ -23,7 +24,7 @@ export function requestStore(client: Client): DeskStore {
           select: { id: true },
         });
         for (const { id } of stale) {
-          await change(transaction, id, ['pending'], {
+          await change(transaction, client.name, id, ['pending'], {
             state: 'expired',
             endedAt: limits.now,
             waiterLive: false,
@@ -62,7 +63,7 @@ export function requestStore(client: Client): DeskStore {
         });
         if (count === 0) return { kind: 'id-taken' as const };
         if (parts.length > 0) await transaction.request.createMany({ data: parts.map(newRow) });
-        await transaction.outboxRow.create({ data: { requestId: request.id, version: 1 } });
+        await tell(transaction, client.name, { id: request.id, version: 1 });
         const row = await transaction.request.findUniqueOrThrow({
           where: { id: request.id },
           include: WITH_DECISIONS,
@@ -71,7 +72,9 @@ export function requestStore(client: Client): DeskStore {
       }),
 
     transition: (id, from, patch, guard) =>
-      client.atomically('change a request', (transaction) => change(transaction, id, from, patch, guard)),
+      client.atomically('change a request', (transaction) =>
+        change(transaction, client.name, id, from, patch, guard),
+      ),
 
     get: (id) =>
       client.run('read a request', async (prisma) => {
@@ -172,6 +175,7 @@ export function requestStore(client: Client): DeskStore {
 /** One conditional UPDATE decides (invariant I5); decision and outbox row follow in the same transaction. */
 async function change(
   transaction: Transaction,
+  by: string,
   id: string,
   from: readonly RequestState[],
   patch: RequestPatch,
@@ -191,13 +195,23 @@ async function change(
   if (patch.decision !== undefined) await record(transaction, changed.id, patch.decision);
   if (FOLLOWED.has(patch.state)) await follow(transaction, changed.id, patch);
   // A part has no card: its lead's tells of it.
-  if (changed.bundleLead === null)
-    await transaction.outboxRow.create({ data: { requestId: changed.id, version: changed.version } });
+  if (changed.bundleLead === null) await tell(transaction, by, changed);
   const row = await transaction.request.findUniqueOrThrow({
     where: { id: changed.id },
     include: WITH_DECISIONS,
   });
   return requestOf(row);
+}
+
+/** Slack, by the outbox; other processes, as soon as it is committed. */
+async function tell(
+  transaction: Transaction,
+  by: string,
+  { id, version }: { readonly id: string; readonly version: number },
+): Promise<void> {
+  await transaction.$executeRaw`
+    WITH told AS (INSERT INTO outbox (request_id, version) VALUES (${id}, ${version}))
+    SELECT pg_notify(${CHANNEL}, ${`${by} ${id}`})`;
 }
 
 /** What becomes of a lead becomes of its parts, in the same transaction. */

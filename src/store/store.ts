@@ -7,11 +7,13 @@ import { connect, type StoreLog } from './client.ts';
 import { credentialStore } from './credentials.ts';
 import { codeOf, StoreFailure } from './failure.ts';
 import { type LinkStore, linkStore } from './links.ts';
+import { type Ear, listen } from './listen.ts';
 import { type MetaStore, metaStore } from './meta.ts';
 import { MigrationRefused, migrate } from './migrate.ts';
 import { outbox } from './outbox.ts';
 import { requestStore } from './requests.ts';
 import { sessionIndex } from './sessions.ts';
+import { type TurnStore, turnStore } from './turns.ts';
 
 export type { StoreLog } from './client.ts';
 export { StoreFailure } from './failure.ts';
@@ -30,6 +32,8 @@ export interface Store {
   readonly credentials: CredentialStore;
   readonly sessions: SessionIndex;
   readonly meta: MetaStore;
+  readonly turns: TurnStore;
+  readonly elsewhere: Pick<Ear, 'onChange'>;
   ping(): Promise<void>;
   close(): Promise<void>;
 }
@@ -41,6 +45,7 @@ export async function openStore(options: { readonly url: string; readonly log: S
   });
   for (const name of applied) options.log.info({ migration: name }, 'the store was migrated');
   const client = connect(options.url, options.log);
+  const ear = listen(options.url, client, options.log);
   return {
     requests: requestStore(client),
     outbox: outbox(client),
@@ -49,10 +54,15 @@ export async function openStore(options: { readonly url: string; readonly log: S
     credentials: credentialStore(client),
     sessions: sessionIndex(client),
     meta: metaStore(client),
+    turns: turnStore(client),
+    elsewhere: ear,
     ping: () =>
       client.run('be reached', async (prisma) => {
         await prisma.$queryRaw`SELECT 1`;
       }),
-    close: () => client.close(),
+    close: async () => {
+      await ear.close();
+      await client.close();
+    },
   };
 }

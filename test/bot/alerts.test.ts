@@ -1,24 +1,8 @@
 /** Bursts of destructive statements, told once, and the button that suspends. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createBursts } from '../../src/bot/bursts.ts';
 import type { Attempt } from '../../src/bot/types.ts';
 import { type SentMessage, type SlackStandIn, startSlack } from '../support/slack/index.ts';
 import { makeAlerts, makeRequest, people, type Rig, startRig } from './support.ts';
-
-describe('a burst', () => {
-  it('is so many within so long, told once until it was quiet for as long', () => {
-    const clock = { now: 0 };
-    const bursts = createBursts({ count: 3, withinMs: 1000, now: () => clock.now });
-    const at = (now: number, key = 'a') => {
-      clock.now = now;
-      return bursts.note(key);
-    };
-    expect([at(0), at(400), at(1100), at(1200)]).toEqual([null, null, null, { count: 3, since: 400 }]);
-    expect([at(1300), at(2200), at(3100), at(3200), at(3300)]).toEqual([null, null, null, null, null]);
-    expect([at(4400), at(4500), at(4600)]).toEqual([null, null, { count: 3, since: 4400 }]);
-    expect(at(4700, 'b')).toBeNull();
-  });
-});
 
 describe('an alert', () => {
   let slack: SlackStandIn;

@@ -9,7 +9,7 @@ import { createPace, type Pace } from '../../src/bot/pace.ts';
 import { createSlackApi } from '../../src/bot/slack-api.ts';
 import { createTapper } from '../../src/bot/tapper.ts';
 import type { ApproverLike, BotConfig } from '../../src/bot/types.ts';
-import { linksOf, makeDesk, makeLog, makeRequest, NOW, type TestDesk } from './support.ts';
+import { linksOf, MINE, makeDesk, makeLog, makeRequest, NOW, type TestDesk } from './support.ts';
 
 const config: BotConfig = {
   botToken: 'xoxb-secret',
@@ -42,6 +42,7 @@ beforeEach(() => {
     outbox: desk.outbox,
     owners,
     pace,
+    turn: MINE,
     log,
     now,
   });
@@ -115,6 +116,7 @@ describe('requests to Slack', () => {
       reminderPosted: false,
       escalationPosted: false,
       told: ['denied'],
+      stray: null,
     });
   });
 

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createDelivery } from '../../src/bot/delivery.ts';
 import { createPace } from '../../src/bot/pace.ts';
 import { type SlackApi, SlackFailure } from '../../src/bot/slack-api.ts';
-import { makeDesk, makeLog, makeRequest, NOW, type TestDesk } from './support.ts';
+import { MINE, makeDesk, makeLog, makeRequest, NOW, type TestDesk } from './support.ts';
 
 interface Call {
   readonly method: string;
@@ -57,6 +57,7 @@ beforeEach(() => {
     outbox: desk.outbox,
     owners: { userOf: async () => null },
     pace,
+    turn: MINE,
     log: makeLog(),
     now: Date.now,
   });

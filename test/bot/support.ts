@@ -8,6 +8,7 @@ import type {
   RequestStatement,
 } from '../../src/approvals/types.ts';
 import { createBot } from '../../src/bot/index.ts';
+import type { Turn } from '../../src/bot/turn.ts';
 import type {
   Alert,
   AlertStore,
@@ -21,6 +22,7 @@ import type {
   Outbox,
   PolicySummary,
   SessionRow,
+  Turns,
 } from '../../src/bot/types.ts';
 import { draftOf, requestOf } from '../support/request.ts';
 import { APP_TOKEN, BOT_TOKEN, SIGNING_SECRET, type SlackStandIn } from '../support/slack/index.ts';
@@ -142,13 +144,41 @@ export function makeDesk(): TestDesk {
       behind: async (limit) =>
         [...rows].slice(0, limit).map(([requestId, version]) => ({ requestId, version })),
       card: async (id) => cards.get(id) ?? null,
-      saveCard: async (card) => void cards.set(card.requestId, card),
+      patchCard: async (id, change) => void cards.set(id, { ...(cards.get(id) ?? blank(id)), ...change }),
+      ask: async (id, stray) => {
+        const card = cards.get(id);
+        if (card !== undefined) cards.set(id, { ...card, version: 0, stray: stray ?? card.stray });
+        rows.set(id, requests.get(id)?.version ?? 0);
+      },
       done: async (id, version) => {
         if ((rows.get(id) ?? 0) <= version) rows.delete(id);
       },
     },
   };
 }
+
+const blank = (requestId: string): CardRef => ({
+  requestId,
+  channel: '',
+  ts: null,
+  version: 0,
+  postingSince: null,
+  threadPosted: false,
+  outcomePosted: false,
+  reminderPosted: false,
+  escalationPosted: false,
+  told: [],
+  stray: null,
+});
+
+/** Of a process that is alone. */
+export const ALONE: Turns = { take: async () => true, give: async () => undefined };
+export const MINE: Turn = {
+  mine: () => true,
+  guard: (api) => api,
+  start: async () => undefined,
+  stop: async () => undefined,
+};
 
 export interface Logged {
   readonly level: string;
@@ -195,6 +225,7 @@ export async function startRig(
     readonly config?: Partial<BotConfig>;
     readonly counter?: BotDeps['counter'];
     readonly alerts?: AlertStore;
+    readonly turns?: Turns;
     readonly links?: Readonly<Record<string, string>>;
   } = {},
 ): Promise<Rig> {
@@ -217,6 +248,7 @@ export async function startRig(
     },
     desk,
     outbox: desk.outbox,
+    turns: options.turns ?? ALONE,
     counter: options.counter ?? null,
     links: linksOf(options.links),
     linking: {
@@ -274,15 +306,20 @@ const POLICY: PolicySummary = {
 
 export function makeAlerts(): AlertStore {
   const all = new Map<string, Alert>();
+  const attempts = new Map<string, readonly string[]>();
   const change = (id: string, patch: Partial<Alert>): void => {
     const old = all.get(id);
     if (old !== undefined) all.set(id, { ...old, ...patch });
   };
   return {
-    open: async (alert, since) => {
-      if ([...all.values()].some((one) => one.key === alert.key && one.at > since)) return false;
-      all.set(alert.id, alert);
-      return true;
+    attempt: async ({ line, ...tried }, { count, lines }) => {
+      if ([...all.values()].some(({ key }) => key === tried.key)) return 'known';
+      const sofar = [...(attempts.get(tried.key) ?? []), line];
+      attempts.set(tried.key, sofar);
+      if (sofar.length < count) return 'counted';
+      const shown = { lines: sofar.slice(-lines), ts: null, shown: false, suspendedBy: null };
+      all.set(tried.id, { ...tried, ...shown, count, since: tried.at });
+      return 'told';
     },
     get: async (id) => all.get(id) ?? null,
     unsent: async () => [...all.values()].filter((one) => !one.shown).map((one) => one.id),

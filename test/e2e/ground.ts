@@ -1,6 +1,7 @@
 /** One target that counts what runs, the Slack stand-in, and the started product between them; for tests that race or kill it. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import pg from 'pg';
 import { type TestPostgres, testPostgres } from '../support/postgres.ts';
 import { type Product, scratch, startProduct } from '../support/product.ts';
 import {
@@ -35,6 +36,8 @@ export interface Ground {
   mint(product: Product, approver: Approver): Promise<string>;
   /** How often this ran. */
   ran(what: string): Promise<number>;
+  /** It was sent to the target, and waits there for a lock. */
+  waits(what: string): Promise<boolean>;
   stop(): Promise<void>;
 }
 
@@ -93,6 +96,10 @@ ${approvers.map((name) => `    - { name: ${name}, email: ${name.toLowerCase()}@e
       ]); // prettier-ignore
       return Number(rows[0]?.n);
     },
+    async waits(what) {
+      const sql = "SELECT FROM pg_stat_activity WHERE query = $1 AND wait_event_type = 'Lock'";
+      return (await postgres.query('shop', sql, [insert(what)])).rowCount === 1;
+    },
     async stop() {
       await slack.stop();
       await proxy.close();
@@ -101,10 +108,19 @@ ${approvers.map((name) => `    - { name: ${name}, email: ${name.toLowerCase()}@e
   };
 }
 
+/** Another session, until it ends, holds what makes `slow…` wait in the target. */
+export async function blocking({ postgres }: Ground): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString: postgres.url('shop') });
+  client.on('error', () => undefined);
+  await client.connect();
+  await client.query('SELECT pg_advisory_lock(7)');
+  return client;
+}
+
 // ── what a card is ─────────────────────────────────────────────────────────────────────────────────────────────────
 export const body = (message: Pick<SentMessage, 'blocks'> | undefined): string =>
   JSON.stringify(message?.blocks ?? []);
-export const cardsOf = (state: SlackState, text: string): readonly SentMessage[] =>
+export const cardsOf = (state: Pick<SlackState, 'messages'>, text: string): readonly SentMessage[] =>
   state.messages.filter((each) => each.thread_ts === undefined && body(each).includes(text));
 export const buttonsOf = (message: SentMessage): readonly unknown[] =>
   message.blocks

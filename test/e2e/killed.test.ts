@@ -2,12 +2,11 @@
  * kill -9 with a request at every step between the question and the outcome. The steps are made from outside: the proxy swallows what goes to the
  * target or comes back, a lock keeps a statement running, Slack does what it is asked and loses the answer, or never answers.
  */
-import pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { ApprovalRequest } from '../../src/approvals/types.ts';
 import type { Product } from '../support/product.ts';
 import type { SentMessage, SlackState } from '../support/slack/index.ts';
-import { body, buttonsOf, cardsOf, type Ground, ground, insert } from './ground.ts';
+import { blocking, body, buttonsOf, cardsOf, type Ground, ground, insert } from './ground.ts';
 import { type Agent, agentAt, approver } from './support.ts';
 
 let here: Ground;
@@ -34,18 +33,6 @@ async function started(options: Parameters<Ground['start']>[0] = {}): Promise<Pr
   products.push(product);
   return product;
 }
-/** Another session holds what makes `slow…` wait in the target. */
-async function blocked(): Promise<pg.Client> {
-  const client = new pg.Client({ connectionString: here.postgres.url('shop') });
-  client.on('error', () => undefined);
-  await client.connect();
-  await client.query('SELECT pg_advisory_lock(7)');
-  return client;
-}
-const runsInShop = async (what: string): Promise<boolean> => {
-  const sql = "SELECT FROM pg_stat_activity WHERE query = $1 AND wait_event_type = 'Lock'";
-  return (await here.postgres.query('shop', sql, [insert(what)])).rowCount === 1;
-};
 const portOf = (product: Product): string => /gateway 127\.0\.0\.1:(\d+)/.exec(product.output())?.[1] ?? '';
 const cards = (state: SlackState, id: string): readonly SentMessage[] => cardsOf(state, id);
 const shows = (id: string, text: string): Promise<SentMessage> =>
@@ -75,10 +62,10 @@ it('killed with a request at every step: nothing runs twice or unapproved, every
   await approve('all of it');
   await shows(idOf('all of it'), 'Executed: 1 row in ');
   // It runs in the target.
-  const blocker = await blocked();
+  const blocker = await blocking(here);
   await ask('slow');
   await approve('slow');
-  await expect.poll(() => runsInShop('slow')).toBe(true);
+  await expect.poll(() => here.waits('slow')).toBe(true);
   // It ran, and the answer is on its way.
   here.proxy.mute("'no answer'");
   await ask('no answer');

@@ -85,42 +85,94 @@ describe('a request', () => {
       reminderPosted: true,
       escalationPosted: false,
       told: ['granted' as const],
+      stray: null,
     };
-    await store.outbox.saveCard(card);
-    await store.outbox.saveCard({ ...card, ts: '1.2', version: 2, postingSince: null });
-    expect(await store.outbox.card('HP-O1')).toEqual({ ...card, ts: '1.2', version: 2, postingSince: null });
+    const { outbox } = store;
+    await outbox.patchCard('HP-O1', card);
+    const posted = { ts: '1.2', version: 2, postingSince: null };
+    await outbox.patchCard('HP-O1', posted);
+    expect(await outbox.card('HP-O1')).toEqual({ ...card, ...posted });
+    await outbox.done('HP-O1', 9);
+    const stray = { channel: 'C1', ts: '1.1' };
+    for (const seen of [stray, null]) await outbox.ask('HP-O1', seen);
+    expect(await outbox.card('HP-O1')).toEqual({ ...card, ...posted, version: 0, stray });
+    expect(await outbox.behind(9)).toContainEqual({ requestId: 'HP-O1', version: 2 });
   });
 });
 
-it('an alert is kept once a burst, and is unsent until Slack shows it as it is', async () => {
+it('destructive statements are counted together, told once a burst, and the alert is unsent until Slack shows it as it is', async () => {
   const { alerts } = store;
   const requester = { ...draft('fp-alert').requester, ownerName: 'Alice\u0000' };
-  const alert = {
-    ...{
-      id: 'AL-1',
-      key: 'alice',
-      requester,
-      count: 5,
-      since: T,
-      at: T + 9,
-      lines: ['DELETE'],
-      channel: '#db',
-    },
-    ...{ ts: null, shown: false, suspendedBy: null },
+  let made = 0;
+  const at = (ms: number, key = 'alice') => {
+    made += 1;
+    const tried = { id: `AL-${made}`, key, requester, channel: '#db', at: T + ms, line: `DELETE ${ms}` };
+    return alerts.attempt(tried, { count: 3, withinMs: 1000, lines: 2 });
   };
-  const opened = await Promise.all(['AL-1', 'AL-2'].map((id) => alerts.open({ ...alert, id }, T)));
-  expect(opened.filter(Boolean).length).toBe(1);
-  const [id = ''] = await alerts.unsent();
-  expect(await alerts.get(id)).toMatchObject({ count: 5, lines: ['DELETE'], requester: { agent: 'Cursor' } });
+  expect([await at(0), await at(400), await at(1100), await at(1200, 'bob')]).toEqual(
+    Array(4).fill('counted'),
+  );
+  expect((await Promise.all([at(1200), at(1200), at(1200)])).sort()).toEqual(['known', 'known', 'told']);
+  expect([await at(2200), await at(3100)]).toEqual(['known', 'known']);
+  // Quiet for as long: another burst.
+  expect([await at(4200), await at(4300), await at(4400)]).toEqual(['counted', 'counted', 'told']);
+
+  const [id = '', ...others] = await alerts.unsent();
+  expect(others).toHaveLength(1);
+  expect(await alerts.get(id)).toMatchObject({
+    ...{ count: 3, since: T + 400, at: T + 1200, lines: ['DELETE 1100', 'DELETE 1200'] },
+    requester: { agent: 'Cursor' },
+  });
   const place = { channel: 'C1', ts: '1.1' };
   await alerts.suspended(id, 'Dana');
   await alerts.sent(id, { ...place, suspendedBy: null });
-  expect(await alerts.unsent()).toEqual([id]);
+  expect(await alerts.unsent()).toContain(id);
   await alerts.sent(id, { ...place, suspendedBy: 'Dana' });
   await alerts.suspended(id, 'Erin');
   expect(await alerts.get(id)).toMatchObject({ ...place, shown: true, suspendedBy: 'Dana' });
-  expect(await alerts.unsent()).toEqual([]);
-  expect(await alerts.open({ ...alert, id: 'AL-3' }, T + 9)).toBe(true);
+  expect(await alerts.unsent()).toEqual(others);
+});
+
+describe('two processes on one store', () => {
+  let other: Store;
+  beforeAll(async () => {
+    other = await openStore({ url: postgres.url('store'), log: quiet });
+  });
+  afterAll(() => other.close());
+
+  it('hear of each other’s changes, not of their own, and again after the connection was lost', async () => {
+    const heard: string[] = [];
+    store.elsewhere.onChange((id) => heard.push(id));
+    const own = () => store.requests.openOrJoin(request(`HP-E${heard.length}`), limits);
+    const theirs = (id: string) => other.requests.openOrJoin(request(id), limits);
+    await own();
+    await expect
+      .poll(async () => {
+        await theirs(`HP-F${performance.now()}`);
+        return heard.length;
+      })
+      .toBeGreaterThan(0);
+    expect(heard.every((id) => id.startsWith('HP-F'))).toBe(true);
+    const listens = "FROM pg_stat_activity WHERE application_name = 'holdpoint-listen'";
+    await postgres.query('postgres', `SELECT pg_terminate_backend(pid) ${listens}`);
+    const before = heard.length;
+    await expect
+      .poll(async () => {
+        await theirs(`HP-F${performance.now()}`);
+        return heard.length;
+      })
+      .toBeGreaterThan(before);
+  });
+
+  it('take turns: one has it until it ends or is given back', async () => {
+    expect(await store.turns.take('t', 60_000)).toBe(true);
+    expect([await other.turns.take('t', 60_000), await store.turns.take('t', 1)]).toEqual([false, true]);
+    await expect.poll(() => other.turns.take('t', 60_000)).toBe(true);
+    await store.turns.give('t');
+    expect(await store.turns.take('t', 60_000)).toBe(false);
+    await other.turns.give('t');
+    expect(await store.turns.take('t', 60_000)).toBe(true);
+  });
 });
 
 it('a Slack account and an owner are linked to each other and to nobody else', async () => {
