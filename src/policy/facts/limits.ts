@@ -91,11 +91,9 @@ function chooses({ node: value, sense }: Literal, reach: Reach): boolean {
   // `tableoid` is the same for all.
   if ([...inputs.row].every((column) => column === 'tableoid')) return false;
   switch (kind) {
-    case 'CurrentOfExpr':
     case 'ColumnRef':
     case 'A_Indirection':
     case 'JsonIsPredicate':
-    case 'SubLink':
       return true;
     case 'NullTest':
       return sense ? nullByRow(node['arg']) : mayHide(node['arg'], inputs, reach);
@@ -304,7 +302,6 @@ function boundOf({ node: value, sense }: Literal, reach: Reach): Bound | null {
     inclusive: !sense,
   };
   if (name === '=') return { ...base, kind: sense ? 'is' : 'is not' };
-  if (node['kind'] !== 'AEXPR_OP') return null;
   if (name === '<') return { ...base, kind: sense ? 'below' : 'above' };
   if (name === '>') return { ...base, kind: sense ? 'above' : 'below' };
   return null;

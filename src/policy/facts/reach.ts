@@ -128,7 +128,6 @@ function within(base: Reach, from: unknown, where: unknown, restricts: Restricts
   for (const item of asList(from)) collect(item, base, conditions, found, restricts);
   // A copy that something leaves rows out of is no copy.
   const open = (source: Source): boolean => {
-    if (source.columns?.every(({ repeats }) => repeats === null) ?? true) return true;
     const alone: Target = { ...base.of, alias: source.alias, columns: source.columns };
     const others = found.filter((other) => other !== source);
     const row = base.target === null ? [] : [copyOf(base.target)];
@@ -261,7 +260,6 @@ function ranged(name: RelationName, base: Reach, restricts: Restricts): Source {
 
 function definitionOf(view: CatalogRelation, base: Reach, restricts: Restricts): Source['columns'] {
   const context = { ...base.context, resolution: ANYWHERE };
-  spend(base);
   const parsed = view.definition === null ? null : parse(view.definition);
   const statement = parsed?.kind === 'parsed' ? parsed.statements[0] : undefined;
   if (statement === undefined) return null;
@@ -361,10 +359,14 @@ export function answer(value: unknown, outer: Reach, restricts: Restricts): read
     }
     found.push({ name: asText(target?.['name']) || (fields.at(-1) ?? ''), inputs });
   }
-  for (const list of asList(query['valuesLists']).slice(0, 1))
-    asList(nodeOf(list, 'List')?.['items']).forEach((one, i) => {
-      found.push({ name: `column${i + 1}`, inputs: inputsOf(one, reach, restricts) });
-    });
+  const lists = asList(query['valuesLists']).map((list) => asList(nodeOf(list, 'List')?.['items']));
+  lists[0]?.forEach((one, i) => {
+    const inputs = inputsOf(one, reach, restricts);
+    // Which of them is met cannot be told.
+    if (lists.slice(1).some((list) => own(inputsOf([one, list[i]], reach, restricts)).size > 0))
+      throw new Undecided();
+    found.push({ name: `column${i + 1}`, inputs });
+  });
   return cut ? found.map(mark) : found;
 }
 
