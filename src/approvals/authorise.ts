@@ -88,6 +88,26 @@ export function authorise(
   return { kind: 'counts', missing: seatsOf(request, approverGroups).length - filled };
 }
 
+/**
+ * Why they could not approve it whatever others do; null: they could. What approvers alone may ask of a request (an exact count says something
+ * of the data) is not for its owner either.
+ */
+export function barred(
+  request: ApprovalRequest,
+  approver: Approver,
+  approverGroups: readonly string[] = [],
+): RefusedWhy | null {
+  const { surfaces: _, ticketRequired: __, ...terms } = request.terms;
+  const bare = {
+    ...request,
+    state: 'pending',
+    decisions: [],
+    terms: { ...terms, reasonRequired: false },
+  } as const;
+  const answer = authorise(bare, approver, 'approve', approverGroups);
+  return answer.kind === 'refused' ? answer.why : null;
+}
+
 /** Nobody approves it before its requester has said what the rule asks for. */
 export function lacksReason({ terms, purpose }: Pick<ApprovalRequest, 'terms' | 'purpose'>): boolean {
   if (terms.ticketRequired === true && !TICKET.test(purpose ?? '')) return true;

@@ -1,5 +1,7 @@
 /** Taps: acknowledge, find out who it is now, let the desk decide, tell the loser why, refresh the card (SLACK.md "A tap"). */
+import { barred } from '../approvals/authorise.ts';
 import type { ApprovalRequest } from '../approvals/types.ts';
+import { refusalSentence } from '../approvals/words.ts';
 import { deciders } from './access.ts';
 import { type Answer, type Listener, record, text } from './answers.ts';
 import { needsFullView } from './cards.ts';
@@ -109,6 +111,9 @@ export function createActions(
     const wanted = request === null || request === 'unavailable' ? [] : deciders(request);
     const who = await tapper.approver(tap.listener.userId, tap.teamId, wanted);
     if (who.kind === 'refused') return await refuse(tap, who.sentence);
+    if (request === 'unavailable') return await refuse(tap, STORE_DOWN);
+    const why = request === null ? 'no-such-request' : barred(request, who.approver);
+    if (why !== null) return await refuse(tap, refusalSentence(why, request, now()));
     if (counter === null || counting.has(id))
       return await answer(tap.listener, `${id} is being counted already. The card will show it.`);
     counting.add(id);

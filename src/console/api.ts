@@ -139,7 +139,13 @@ export function createApi(
     const id = (c.req.param('id') ?? '').toUpperCase();
     const known = REQUEST_ID.test(id) ? await desk.get(id) : null;
     if (known === null) return fail(c, 404, 'There is no such request; `holdpoint pending` lists them.');
-    const { status, sentence, request } = await countOf(counter, id);
+    const { status, sentence, request } = await countOf(
+      counter,
+      callerOf(c).person,
+      callerOf(c).via === 'session' ? 'console' : 'api',
+      known,
+      now(),
+    );
     return c.json({ sentence, request, ...(status === 200 ? {} : { error: sentence }) }, status);
   });
 

@@ -1,4 +1,5 @@
 /** The only place of the console that decides; it goes through the desk (DESIGN.md 13). */
+import { barred } from '../approvals/authorise.ts';
 import type {
   ApprovalRequest,
   Counter,
@@ -9,7 +10,7 @@ import type {
   RequestState,
   Surface,
 } from '../approvals/types.ts';
-import { DENY_REASONS } from '../approvals/words.ts';
+import { DENY_REASONS, refusalSentence } from '../approvals/words.ts';
 import type { Person } from '../identity/roles.ts';
 
 export const REQUEST_ID = /^HP-[0-9A-Z]{4,12}$/;
@@ -27,9 +28,22 @@ function asDesk({ id, name, email, slackId, subject, groups }: Person, surface: 
   return { id, name, email, slackId, subject, groups, surface };
 }
 
-/** The owner takes it back, or says why they ask. */
 /** Exactly what it would touch, as an approver's "Count now" in Slack. */
-export async function countOf(counter: Counter, id: string) {
+export async function countOf(
+  counter: Counter,
+  person: Person,
+  surface: Surface,
+  known: ApprovalRequest,
+  now: number,
+) {
+  const { id } = known;
+  const why = barred(known, asDesk(person, surface));
+  if (why !== null)
+    return {
+      status: REFUSED_STATUS[why],
+      sentence: refusalSentence(why, known, now),
+      request: null,
+    } as const;
   const result = await counter.count(id).catch(
     (): CountResult => ({
       kind: 'not-counted',
@@ -43,6 +57,7 @@ export async function countOf(counter: Counter, id: string) {
   return { status: 200, sentence, request: result.request } as const;
 }
 
+/** The owner takes it back, or says why they ask. */
 export function withdrawAs(desk: Desk, person: Person, surface: Surface, id: string, note: string | null) {
   return desk.withdraw({ id, by: asDesk(person, surface), note });
 }

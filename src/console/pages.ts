@@ -179,8 +179,9 @@ export function createPages(
 
   on('POST /requests/:id/count', async (c) => {
     const id = c.req.param('id') ?? '';
-    if (!REQUEST_ID.test(id) || (await desk.get(id)) === null) return missing(c, 'request', home);
-    const { status, sentence } = await countOf(counter, id);
+    const known = REQUEST_ID.test(id) ? await desk.get(id) : null;
+    if (known === null) return missing(c, 'request', home);
+    const { status, sentence } = await countOf(counter, callerOf(c).person, 'console', known, now());
     flashes.put(callerOf(c), { tone: status === 200 ? 'good' : 'bad', text: sentence });
     return c.redirect(`/requests/${id}`, 303);
   });

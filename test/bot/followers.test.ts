@@ -111,6 +111,28 @@ describe('a card', () => {
     expect(counted.text).toBe('DELETE shop/orders · 12,412 rows · Cursor for Alice · HP-N001');
   });
 
+  it('is not counted for its own owner: a count says something of the data', async () => {
+    const desk = makeDesk();
+    const counted: string[] = [];
+    await start({
+      desk,
+      counter: {
+        count: async (id) => {
+          counted.push(id);
+          return { kind: 'not-counted', sentence: 'Too slow.' };
+        },
+      },
+    });
+    const { requester } = makeRequest();
+    desk.put(makeRequest({ id: 'HP-N002', requester: { ...requester, ownerId: 'dana@example.com' } }));
+    const { ts } = await card('HP-N002', 'hp_count');
+    await slack.tap({ ts, action: 'hp_count', user: 'UDANA' });
+    await slack.until(({ ephemerals }) =>
+      ephemerals.some((one) => one.text.startsWith('HP-N002 is your own request')),
+    );
+    expect(counted).toEqual([]);
+  });
+
   it('may be decided by members of a user group only where the configuration says so', async () => {
     const { desk } = await start({ config: { userGroups: true } });
     desk.put(makeRequest({ id: 'HP-G001' }));

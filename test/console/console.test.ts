@@ -92,6 +92,34 @@ describe('who gets in', () => {
     await counting.server.close();
   });
 
+  test('nobody has their own request counted: a count says something of the data', async () => {
+    const own = aRequest();
+    const counted: string[] = [];
+    const counting = await startConsole(
+      {
+        counter: {
+          count: async (id) => {
+            counted.push(id);
+            return { kind: 'not-counted', sentence: 'Too slow.' };
+          },
+        },
+      },
+      {},
+      memoryDesk([{ ...own, requester: { ...own.requester, ownerId: 'Dana@Example.com' } }]),
+    );
+    const refused = 'HP-7Q2F is your own request (Cursor for Alice). Somebody else must decide it.';
+    expect(await counting.api('/requests/HP-7Q2F/count', await counting.token(), {})).toMatchObject({
+      status: 403,
+      body: { error: refused },
+    });
+    const { cookie, csrf } = await counting.signIn();
+    await counting.form('/requests/HP-7Q2F/count', { csrf }, { cookie });
+    const page = await (await fetch(`${counting.base}/requests/HP-7Q2F`, { headers: { cookie } })).text();
+    expect(page).toContain(refused);
+    expect(counted).toEqual([]);
+    await counting.server.close();
+  });
+
   test('no agent credential decides, in whatever form it is presented', async () => {
     const path = '/requests/HP-7Q2F/decision';
     for (const secret of [
