@@ -1,7 +1,7 @@
 /** Taps: acknowledge, find out who it is now, let the desk decide, tell the loser why, refresh the card (SLACK.md "A tap"). */
 import { barred } from '../approvals/authorise.ts';
 import type { ApprovalRequest } from '../approvals/types.ts';
-import { refusalSentence } from '../approvals/words.ts';
+import { confirmSentence, needsConfirm, refusalSentence } from '../approvals/words.ts';
 import { deciders } from './access.ts';
 import { type Answer, type Listener, record, text } from './answers.ts';
 import { needsFullView } from './cards.ts';
@@ -153,8 +153,17 @@ export function createActions(
       );
     }
   }
-  function memory(tap: Tap): ModalMemory {
-    return { value: tap.value, channel: tap.listener.channel ?? '', ts: tap.place?.ts ?? null };
+  /** It turned out only after the card, or the window, was made: nobody has been asked about it yet. */
+  async function unasked(tap: Tap): Promise<boolean> {
+    const request = await find(tap.value.id);
+    if (request === null || request === 'unavailable' || tap.value.sure === true) return false;
+    if (request.state !== 'pending' || !needsConfirm(request)) return false;
+    await refuse(tap, `${confirmSentence(request)} That was not known before. Look at the card again.`);
+    return true;
+  }
+  function memory({ listener, place, value: { id, version } }: Tap, request: ApprovalRequest): ModalMemory {
+    const value = { id, version, sure: needsConfirm(request) };
+    return { value, channel: listener.channel ?? '', ts: place?.ts ?? null };
   }
 
   return {
@@ -167,21 +176,22 @@ export function createActions(
       // Cards over budget have no such button: SQL that nobody saw is approved from the modal alone.
       if (request !== null && request !== 'unavailable' && needsFullView(request))
         return await refuse(tap, `Open "View full SQL" on ${request.id} and approve there.`);
-      await decide(tap, 'approve', null);
+      if (!(await unasked(tap))) await decide(tap, 'approve', null);
     },
     async deny(body) {
       const choice = decodeChoice(text(action(body), 'selected_option', 'value'));
       const tap = cardTap(body, choice?.value ?? null);
       if (tap === null || choice === null) return await answer(listener(body), NOT_OURS);
       const reason = DENY_REASONS.find((each) => each.code === choice.code)?.reason ?? null;
-      if (reason === null) return await open(body, tap, (request) => denyModal(request, memory(tap)));
+      if (reason === null)
+        return await open(body, tap, (request) => denyModal(request, memory(tap, request)));
       await decide(tap, 'deny', reason);
     },
     async view(body) {
       const tap = cardTap(body, decodeValue(text(action(body), 'value')));
       if (tap === null) return await answer(listener(body), NOT_OURS);
       await open(body, tap, (request) =>
-        fullSqlModal(request, memory(tap), { publicUrl: config.publicUrl, now: now() }),
+        fullSqlModal(request, memory(tap, request), { publicUrl: config.publicUrl, now: now() }),
       );
     },
     async count(body) {
@@ -203,7 +213,7 @@ export function createActions(
     },
     async approveFromModal(body) {
       const tap = modalTap(body);
-      if (tap !== null) await decide(tap, 'approve', null);
+      if (tap !== null && !(await unasked(tap))) await decide(tap, 'approve', null);
     },
   };
 }

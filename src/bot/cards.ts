@@ -151,8 +151,9 @@ function actions(
       action_id: ACTION.approve,
       style: 'primary',
       text: plain('Approve', 75),
-      value,
-      ...(needsConfirm(request) ? { confirm: confirmation(request) } : {}),
+      ...(needsConfirm(request)
+        ? { value: encodeValue({ ...request, sure: true }), confirm: confirmation(request) }
+        : { value }),
     });
   elements.push({
     type: 'static_select',

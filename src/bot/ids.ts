@@ -20,10 +20,12 @@ export const REASON_INPUT = 'hp_reason_text';
 export interface CardValue {
   readonly id: string;
   readonly version: number;
+  /** Of an Approve behind which stands a second question. */
+  readonly sure?: boolean;
 }
 
 const ID = /^HP-[0-9A-Z]{3,16}$/;
-const VALUE = /^(HP-[0-9A-Z]{3,16}):([0-9]{1,9})$/;
+const VALUE = /^(HP-[0-9A-Z]{3,16}):([0-9]{1,9})(:sure)?$/;
 const CHOICE = /^(HP-[0-9A-Z]{3,16}:[0-9]{1,9}):([a-z-]{1,20})$/;
 
 /** `hp-7q2f` and `7Q2F` are what people type. null: not an id. */
@@ -34,12 +36,13 @@ export function parseRequestId(text: string): string | null {
 }
 
 export function encodeValue(value: CardValue): string {
-  return `${value.id}:${value.version}`;
+  return `${value.id}:${value.version}${value.sure === true ? ':sure' : ''}`;
 }
 export function decodeValue(text: unknown): CardValue | null {
   const match = typeof text === 'string' ? VALUE.exec(text) : null;
-  const [, id, version] = match ?? [];
-  return id === undefined || version === undefined ? null : { id, version: Number(version) };
+  const [, id, version, sure] = match ?? [];
+  if (id === undefined || version === undefined) return null;
+  return { id, version: Number(version), ...(sure === undefined ? {} : { sure: true }) };
 }
 
 export function encodeChoice(value: CardValue, code: DenyCode): string {

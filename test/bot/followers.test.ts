@@ -133,6 +133,21 @@ describe('a card', () => {
     expect(counted).toEqual([]);
   });
 
+  it('is not approved in one tap when what it would touch became known only after the card', async () => {
+    const { desk } = await start();
+    desk.put(makeRequest({ id: 'HP-M001' }));
+    const { ts } = await card('HP-M001', 'hp_approve');
+    desk.change('HP-M001', { state: 'pending', impact: { ...IMPACT, rows: 50_000 } });
+    await card('HP-M001', '~50,000 rows', '"confirm"');
+    await slack.tap({ ts, action: 'hp_approve', user: 'UDANA', seen: 0 });
+    await slack.until(({ ephemerals }) =>
+      ephemerals.some((one) => one.text.includes('touches ~50,000 rows')),
+    );
+    expect(desk.decided).toEqual([]);
+    await slack.tap({ ts, action: 'hp_approve', user: 'UDANA' });
+    await expect.poll(() => desk.decided.length).toBe(1);
+  });
+
   it('may be decided by members of a user group only where the configuration says so', async () => {
     const { desk } = await start({ config: { userGroups: true } });
     desk.put(makeRequest({ id: 'HP-G001' }));
