@@ -45,7 +45,7 @@ function notes(request: ApprovalRequest): readonly string[] {
   }
   if (statement.transaction === 'open') all.push('Inside an open transaction');
   if (statement.snapshotPredates) all.push('Its snapshot is older than your approval will be');
-  if (hasUnseen(statement.sql)) all.push('Invisible or reordering characters, written as ⟨U+…⟩');
+  if (hasUnseen(statement.sql)) all.push('Invisible, reordering or disguised characters, written as ⟨U+…⟩');
   const { bundle } = request;
   if (state === 'pending' && isLead(request))
     all.push(

@@ -29,11 +29,10 @@ export function createHttpLink(
     endpoints: [PATH],
     logger: slackLogger(log),
   });
-  const server = createServer((request, response) => {
+  const limits = { headersTimeout: 10_000, requestTimeout: 15_000, connectionsCheckingInterval: 2_000 };
+  const server = createServer(limits, (request, response) => {
     front(receiver, request, response, now()).catch(() => refuse(response, 400));
   });
-  server.headersTimeout = 10_000;
-  server.requestTimeout = 15_000;
   server.maxConnections = 200;
   const { port = 3000 } = config;
   const listen = typeof port === 'number' ? { host: '127.0.0.1', port } : port;

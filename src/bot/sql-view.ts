@@ -24,21 +24,26 @@ export type SqlView =
     };
 
 export function sqlView(statement: RequestStatement): SqlView {
-  const sql = visible(statement.sql);
   const binds = bindLines(statement);
-  if (fits(sql, SQL_BUDGET, SQL_LINES) && (binds === null || fits(binds, BINDS_BUDGET, 30)))
+  // What is longer than any card is not looked through for its beginning and end. CRLF may halve it.
+  const long = statement.sql.length > 2 * SQL_BUDGET;
+  const sql = visible(long ? statement.sql.slice(0, 2 * HEAD) : statement.sql);
+  if (!long && fits(sql, SQL_BUDGET, SQL_LINES) && (binds === null || fits(binds, BINDS_BUDGET, 30)))
     return { kind: 'whole', sql, binds };
-  const short = sql.length <= HEAD + TAIL && sql.split('\n').length <= HEAD_LINES;
+  const short = !long && sql.length <= HEAD + TAIL && sql.split('\n').length <= HEAD_LINES;
   return {
     kind: 'cut',
     head: lines(head(sql, short ? sql.length : HEAD), HEAD_LINES, 'first'),
-    tail: short ? '' : lines(tail(sql, TAIL), TAIL_LINES, 'last'),
+    tail: short
+      ? ''
+      : lines(tail(long ? visible(statement.sql.slice(-2 * TAIL)) : sql, TAIL), TAIL_LINES, 'last'),
     binds: binds === null ? null : lines(head(binds, BINDS_BUDGET), 30, 'first'),
   };
 }
 
 /** The whole text in blocks of the modal; null when even that cannot show it, and then nothing is approved there. */
 export function modalTexts(statement: RequestStatement): readonly string[] | null {
+  if (statement.sql.length > 2 * MODAL_BUDGET) return null;
   const binds = bindLines(statement);
   const all = visible(statement.sql) + (binds === null ? '' : `\n\n-- bind values\n${binds}`);
   if (all.length > MODAL_BUDGET) return null;
@@ -54,7 +59,10 @@ export function modalTexts(statement: RequestStatement): readonly string[] | nul
 function bindLines(statement: RequestStatement): string | null {
   if (statement.binds.length === 0) return null;
   return statement.binds
-    .map((value, index) => `$${index + 1} = ${value === null ? 'NULL' : visible(value)}`)
+    .map(
+      (value, index) =>
+        `$${index + 1} = ${value === null ? 'NULL' : visible(value.slice(0, 2 * MODAL_BUDGET))}`,
+    )
     .join('\n');
 }
 

@@ -3,7 +3,7 @@ import type { RecordedEvent, SessionSummary } from '../recordings/types.ts';
 import { connect } from './client.ts';
 import type { Cli } from './context.ts';
 import { whoOf } from './sessions.ts';
-import { clock, count, indented, oneLine, safe, table } from './text.ts';
+import { clock, count, flat, indented, oneLine, safe, table } from './text.ts';
 
 const EFFECTS = { allow: 'allowed', hold: 'held', deny: 'denied', probe: 'probed' } as const;
 
@@ -44,7 +44,7 @@ function eventText(event: RecordedEvent): string {
       const would =
         observed === undefined ? '' : `\n   would ${observed.effect}: ${safe(observed.rules.join(', '))}`;
       const binds = event.binds.map(
-        (value, i) => `\n    $${i + 1} = ${value === null ? 'NULL' : safe(value)}`,
+        (value, i) => `\n    $${i + 1} = ${value === null ? 'NULL' : flat(value)}`,
       );
       return `\n${event.n}. ${clock(event.t)}  ${EFFECTS[event.effect]}${safe(rules)}${would}\n${indented(event.sql)}${binds.join('')}`;
     }
@@ -85,7 +85,7 @@ function resultText(event: Extract<RecordedEvent, { readonly kind: 'result' }>):
   if (event.withheld && rows !== null && rows > 0)
     lines.push('   rows not kept: a column holds personal data');
   else if (event.truncated) lines.push('   more rows than are kept');
-  if (error !== null) lines.push(`   ERROR ${safe(error.code)}: ${safe(error.message)}`);
+  if (error !== null) lines.push(`   ERROR ${safe(error.code)}: ${flat(error.message)}`);
   const summary = [
     safe(tag ?? ''),
     // `SELECT 3` says it already.

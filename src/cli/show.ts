@@ -3,7 +3,10 @@ import type { ApprovalRequest } from '../approvals/types.ts';
 import { by, clientSays, impactLines, stateSentence, who } from '../approvals/words.ts';
 import { connect } from './client.ts';
 import type { Cli } from './context.ts';
-import { clock, indented, safe, what } from './text.ts';
+import { clock, flat, indented, oneLine, what } from './text.ts';
+
+/** A name with a line break in it must not look like a fact. */
+const line = (text: string): string => oneLine(text, 2000);
 
 export async function show(cli: Cli, id: string): Promise<void> {
   const { request } = await connect(cli).get<{ request: ApprovalRequest }>(
@@ -41,18 +44,18 @@ export function describe(request: ApprovalRequest, now: number): string {
     ['client says', clientSays(request) ?? ''],
   ];
   const lines = [
-    `${request.id}  ${safe(what(request))}`,
-    safe(stateSentence(request, now)),
+    `${request.id}  ${line(what(request))}`,
+    line(stateSentence(request, now)),
     '',
     indented(statement.sql),
     '',
-    ...statement.binds.map((value, i) => `    $${i + 1} = ${value === null ? 'NULL' : safe(value)}`),
+    ...statement.binds.map((value, i) => `    $${i + 1} = ${value === null ? 'NULL' : flat(value)}`),
     ...(statement.binds.length > 0 ? [''] : []),
-    ...facts.filter(([, value]) => value !== '').map(([name, value]) => `${name.padEnd(14)}${safe(value)}`),
+    ...facts.filter(([, value]) => value !== '').map(([name, value]) => `${name.padEnd(14)}${line(value)}`),
     ...request.decisions.map(
       (decision) =>
-        `${decision.effect === 'approve' ? 'approved' : 'denied'}${decision.effect === 'approve' ? '      ' : '        '}${safe(by(decision, now))}${
-          decision.reason === null ? '' : `: ${safe(decision.reason)}`
+        `${decision.effect === 'approve' ? 'approved' : 'denied'}${decision.effect === 'approve' ? '      ' : '        '}${line(by(decision, now))}${
+          decision.reason === null ? '' : `: ${line(decision.reason)}`
         }`,
     ),
   ];

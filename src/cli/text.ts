@@ -1,4 +1,5 @@
 /** Text for a terminal. What others wrote (SQL, reasons, data) must not move the cursor, colour or disguise itself. */
+import { visible } from '../approvals/text.ts';
 import type { ApprovalRequest } from '../approvals/types.ts';
 
 const UNSAFE = /[\p{Cf}\p{Zl}\p{Zp}]|(?![\n\t])\p{Cc}/gu;
@@ -8,12 +9,17 @@ const code = (char: string): string => `\\u{${(char.codePointAt(0) ?? 0).toStrin
 export function safe(text: string): string {
   return text.replace(/\r\n/g, '\n').replace(UNSAFE, code);
 }
+/** As `safe`, and letters that pass for others are shown by their codes as well. */
+export const exact = (text: string): string => visible(text, code);
+/** The same on one line: what a client chose must not begin a line of its own. */
+export const flat = (text: string): string => exact(text).replaceAll('\n', '↵');
 export function oneLine(text: string, most = 70): string {
   const line = safe(text).replace(/\s+/g, ' ').trim();
   return [...line].length > most ? `${[...line].slice(0, most - 1).join('')}…` : line;
 }
+/** SQL and what else is to be read exactly. */
 export function indented(text: string, by = '    '): string {
-  return safe(text)
+  return exact(text)
     .split('\n')
     .map((line) => `${by}${line}`)
     .join('\n');

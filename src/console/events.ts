@@ -6,7 +6,9 @@ import type { Access } from '../identity/access.ts';
 import { type Caller, type Env, sourceOf } from './guard.ts';
 import { seesRequest } from './scope.ts';
 
-const MAX_STREAMS = 64;
+const MAX_STREAMS = 256;
+/** Of one person: nobody takes the live view from all others. */
+const MAX_OWN = 8;
 const BEAT_MS = 15_000;
 
 export interface Live {
@@ -15,10 +17,11 @@ export interface Live {
 }
 
 export function createLive(desk: Desk, access: Access): Live {
-  const streams = new Set<() => void>();
+  const streams = new Map<() => void, string>();
   return {
     stream(c, caller) {
-      if (streams.size >= MAX_STREAMS) {
+      const own = [...streams.values()].filter((id) => id === caller.person.id).length;
+      if (streams.size >= MAX_STREAMS || own >= MAX_OWN) {
         return c.json({ error: 'Too many live views are open; close one and reload.' }, 503);
       }
       const source = sourceOf(c);
@@ -34,7 +37,7 @@ export function createLive(desk: Desk, access: Access): Live {
           open = false;
           wake();
         };
-        streams.add(stop);
+        streams.set(stop, caller.person.id);
         let { person } = caller;
         const off = desk.onChange((request) => {
           if (!seesRequest(person, request)) return;
@@ -73,7 +76,7 @@ export function createLive(desk: Desk, access: Access): Live {
       });
     },
     close() {
-      for (const stop of streams) stop();
+      for (const stop of streams.keys()) stop();
     },
   };
 }

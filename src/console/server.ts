@@ -107,7 +107,13 @@ export function createConsole(options: ConsoleOptions): Console {
 
   const server = createAdaptorServer({
     fetch: app.fetch,
-    serverOptions: { requestTimeout: 30_000, headersTimeout: 10_000, maxHeaderSize: 16 * 1024 },
+    serverOptions: {
+      requestTimeout: 30_000,
+      headersTimeout: 10_000,
+      // Looked at so often: else whoever says nothing keeps a place for half a minute more.
+      connectionsCheckingInterval: 2_000,
+      maxHeaderSize: 16 * 1024,
+    },
   }) as Server;
   server.maxConnections = 512;
 

@@ -127,7 +127,7 @@ describe('a pending card', () => {
     const sql = 'DELETE FROM orders\u202e WHERE id\u200b = 7 -- \u0007';
     const text = shown(makeRequest({ statement: { sql } }));
     expect(text).toContain('orders⟨U+202E⟩ WHERE id⟨U+200B⟩ = 7 -- ⟨U+0007⟩');
-    expect(text).toContain('Invisible or reordering characters');
+    expect(text).toContain('Invisible, reordering or disguised characters');
   });
 
   it('shows bind values, and what the client says as such', () => {

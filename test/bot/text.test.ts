@@ -27,8 +27,16 @@ describe('text for cards', () => {
     ['\u{e0041}', '⟨U+E0041⟩'],
     ['\ud800', '⟨U+D800⟩'],
     ['א', '⟨U+05D0⟩'],
+    ['о', '⟨U+043E⟩'],
+    ['ο', '⟨U+03BF⟩'],
+    ['＇', '⟨U+FF07⟩'],
+    ['𝐚', '⟨U+1D41A⟩'],
   ])('spells out %j', (character, spelling) => {
     expect(visible(`a${character}b`)).toBe(`a${spelling}b`);
+  });
+  it('leaves letters of other scripts in words of their own', () => {
+    for (const sql of ["SELECT 'Привет', 'Ωμέγα'", 'SELECT имя FROM "заказы"'])
+      expect(visible(sql)).toBe(sql);
   });
   it('escapes without splitting an entity, within the limit', () => {
     expect(escaped('<!channel> & co', 100)).toBe('&lt;!channel&gt; &amp; co');

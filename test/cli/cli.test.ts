@@ -155,6 +155,15 @@ describe('deciding', () => {
     }
   });
 
+  test('what a client chose begins no line of its own, and no letter passes for another', async () => {
+    const own = aRequest({}, "DELETE FROM t WHERE state = 'оpen'");
+    const fake = 'x\nwhy           harmless';
+    h.desk.put({ ...own, statement: { ...own.statement, binds: [fake], relations: [fake], verb: fake } });
+    const { out } = await holdpoint(['show', 'HP-7Q2F']);
+    expect(out).not.toMatch(/^\s*why {11}harmless/m);
+    expect(out).toContain('\\u{43e}pen');
+  });
+
   test('sessions, session and verify print what the record has', async () => {
     expect((await holdpoint(['sessions', '@alice', '--since', '7d'])).out).toContain('ses_1');
     expect((await holdpoint(['sessions', 'bob'])).out).toBe('No sessions.\n');

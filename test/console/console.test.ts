@@ -397,6 +397,26 @@ describe('what is shown', () => {
   });
 });
 
+test('one person cannot take the live view from the others', async () => {
+  const erin = { ...DANA, id: 'erin@example.com', email: 'erin@example.com', name: 'Erin' };
+  const two = await startConsole({}, {}, undefined, { approvers: [DANA, erin] });
+  const over = new AbortController();
+  const status = async (token: string) =>
+    (
+      await fetch(`${two.base}/api/events`, {
+        headers: { authorization: `Bearer ${token}` },
+        signal: over.signal,
+      })
+    ).status;
+  const dana = await two.token();
+  for (let i = 0; i < 8; i += 1) expect(await status(dana)).toBe(200);
+  expect(await status(dana)).toBe(503);
+  const other = await two.access.redeemLink(await two.access.mintLink(erin.id), 'token');
+  expect(await status(other?.secret ?? '')).toBe(200);
+  over.abort();
+  await two.server.close();
+});
+
 describe('credentials and policy', () => {
   test('a minted credential always has an owner: the one named, else the approver', async () => {
     const token = await h.token();

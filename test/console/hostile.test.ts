@@ -35,6 +35,20 @@ afterEach(async () => {
   await h?.server.close();
 });
 
+test('letters and values that pass for others are spelled out', async () => {
+  const own = aRequest({}, "DELETE FROM t WHERE state = 'оpen' OR note = '\u05d0'");
+  h = await startConsole(
+    {},
+    {},
+    memoryDesk([{ ...own, statement: { ...own.statement, binds: ['оne\u00a0'] } }]),
+  );
+  const { cookie } = await h.signIn();
+  const page = await (await fetch(`${h.base}/requests/HP-7Q2F`, { headers: { cookie } })).text();
+  for (const code of ['43E', '5D0', '0A0'])
+    expect(page).toMatch(new RegExp(`class="ctl"[^>]*>U\\+0?0?${code}<`));
+  expect(page).not.toMatch(/[\u043e\u05d0\u00a0]/);
+});
+
 test('hostile text in every field of every page stays text', async () => {
   const decision = {
     approverId: 'x',

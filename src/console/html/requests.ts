@@ -14,7 +14,7 @@ import { MAX_REASON } from '../deciding.ts';
 import type { Caller } from '../guard.ts';
 import { owns } from '../scope.ts';
 import { ago, count, moment, size, span, stateBadge, what, work } from './format.ts';
-import { bare, type Html, plain, sqlBlock } from './sql.ts';
+import { bare, type Html, plain, value as shownValue, sqlBlock } from './sql.ts';
 
 const chips = (items: readonly string[], kind = ''): Html[] =>
   items.map((item) => html`<span class="chip ${kind}">${plain(item)}</span>`);
@@ -125,7 +125,7 @@ function binds(request: ApprovalRequest): Html | string {
   const values = request.statement.binds;
   if (values.length === 0) return '';
   return html`<ol class="binds" aria-label="Bind values">${values.map(
-    (value, i) => html`<li><b>$${i + 1}</b> ${value === null ? html`<i>NULL</i>` : plain(value)}</li>`,
+    (value, i) => html`<li><b>$${i + 1}</b> ${value === null ? html`<i>NULL</i>` : shownValue(value)}</li>`,
   )}</ol>`;
 }
 

@@ -4,6 +4,7 @@
  */
 import { html, raw } from 'hono/html';
 import type { HtmlEscapedString } from 'hono/utils/html';
+import { visible } from '../../approvals/text.ts';
 
 export type Html = HtmlEscapedString | Promise<HtmlEscapedString>;
 
@@ -33,7 +34,7 @@ const TOKEN = new RegExp(
   'g',
 );
 const PLACEHOLDER = /&lt;[a-z]{1,20}:[a-z0-9_ .-]{1,60}&gt;/g;
-const DECEPTIVE = /[\p{Cf}\p{Zl}\p{Zp}\u3164\u115f\u1160\uffa0]|(?![\n\t])\p{Cc}/gu;
+const DECEPTIVE = /[\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800]|(?![\n\t])\p{Cc}/gu;
 
 const ESCAPES: Readonly<Record<string, string>> = {
   '&': '&amp;',
@@ -46,12 +47,19 @@ const escaped = (text: string): string => text.replace(/[&<>"']/g, (char) => ESC
 const point = (char: string): string =>
   `U+${(char.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}`;
 
+const marked = (char: string): string =>
+  `<span class="ctl" title="not what it looks like">${point(char)}</span>`;
+
+/** SQL and values, as approvals/text.ts has them everywhere. */
+const exact = (text: string): string => visible(text, marked, escaped);
+export const value = (text: string): Html => raw(exact(text));
+
 /** Escaped, with deceptive characters made visible. `\r\n` counts as a line end. */
 function shown(text: string): string {
   let out = '';
   let last = 0;
   for (const match of text.matchAll(DECEPTIVE)) {
-    out += `${escaped(text.slice(last, match.index))}<span class="ctl" title="invisible character">${point(match[0])}</span>`;
+    out += escaped(text.slice(last, match.index)) + marked(match[0]);
     last = match.index + match[0].length;
   }
   return out + escaped(text.slice(last));
@@ -70,12 +78,12 @@ const COLOUR_LIMIT = 100_000;
 
 export function highlight(text: string): string {
   const sql = text.replace(/\r\n/g, '\n');
-  if (sql.length > COLOUR_LIMIT) return shown(sql);
+  if (sql.length > COLOUR_LIMIT) return exact(sql);
   let out = '';
   let last = 0;
   for (const match of sql.matchAll(TOKEN)) {
     const word = match[0];
-    out += shown(sql.slice(last, match.index));
+    out += exact(sql.slice(last, match.index));
     last = match.index + word.length;
     const groups = match.groups ?? {};
     let kind: string | null = null;
@@ -89,10 +97,10 @@ export function highlight(text: string): string {
     else if (KEYWORDS.has(word.toUpperCase())) kind = 'k';
     // What stands for personal data is to be seen in a literal too.
     const inner =
-      kind === 's' ? shown(word).replace(PLACEHOLDER, '<span class="t-p">$&</span>') : shown(word);
+      kind === 's' ? exact(word).replace(PLACEHOLDER, '<span class="t-p">$&</span>') : exact(word);
     out += kind === null ? inner : `<span class="t-${kind}">${inner}</span>`;
   }
-  return out + shown(sql.slice(last));
+  return out + exact(sql.slice(last));
 }
 
 export function sqlBlock(sql: string, label = 'SQL'): Html {
