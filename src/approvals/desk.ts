@@ -34,12 +34,15 @@ export interface DeskLog {
 export interface DeskLimits {
   readonly perSession: number;
   readonly perOwner: number;
+  /** Requests of one owner taken back within ten minutes. */
+  readonly withdrawn: number;
   readonly requestMs: number;
   readonly grantMs: number;
 }
 const LIMITS: DeskLimits = {
   perSession: 3,
   perOwner: 10,
+  withdrawn: 20,
   requestMs: 8 * 60 * 60_000,
   grantMs: 15 * 60_000,
 };
@@ -70,6 +73,7 @@ export interface RunningDesk extends Desk {
   readonly name: string;
 }
 
+const WITHDRAWN_MS = 10 * 60_000;
 const BEAT_MS = 5_000;
 const END_OF_TIME = 8.64e15;
 
@@ -246,7 +250,11 @@ export function createDesk(options: DeskOptions): RunningDesk {
     return { kind: 'unavailable' };
   }
 
-  const limitsNow = () => ({ perSession: limits.perSession, perOwner: limits.perOwner, now: now() });
+  const limitsNow = () => {
+    const at = now();
+    const withdrawn = { most: limits.withdrawn, since: at - WITHDRAWN_MS };
+    return { perSession: limits.perSession, perOwner: limits.perOwner, withdrawn, now: at };
+  };
 
   async function ask(draft: HoldDraft, parts: readonly BundleDraft[]): Promise<AskResult> {
     if (closed) return { kind: 'unavailable' };

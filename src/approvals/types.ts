@@ -253,7 +253,7 @@ export type HoldResult =
       readonly joined: boolean;
       readonly ticket: Ticket;
     }
-  /** Limits of DESIGN.md 8: no request was made. */
+  /** Limits of DESIGN.md 8: no request was made. None open: too many were taken back. */
   | { readonly kind: 'too-many'; readonly open: readonly string[] }
   /** The store could not be asked: fail closed. */
   | { readonly kind: 'unavailable' };
@@ -356,7 +356,13 @@ export interface RequestStore {
   /** Creates, or returns the live (pending | granted, not expired) request of the same fingerprint. Unique per fingerprint while live. */
   openOrJoin(
     request: ApprovalRequest,
-    limits: { readonly perSession: number; readonly perOwner: number; readonly now: number },
+    limits: {
+      readonly perSession: number;
+      readonly perOwner: number;
+      /** Of an owner, taken back since then: a card that comes and goes calls people for nothing. */
+      readonly withdrawn?: { readonly most: number; readonly since: number };
+      readonly now: number;
+    },
     more?: {
       /** A grant of this fingerprint is as good. */
       readonly loose?: string;

@@ -138,6 +138,11 @@ export function toReport(failure: Failure): Report {
       return error('42501', withReason(head, failure.verdict.reason, STOP));
     }
     case 'too-many':
+      if (failure.open.length === 0)
+        return error(
+          '42501',
+          'Too many requests were made and taken back in the last ten minutes. Not run, no request made. Wait ten minutes before you ask again; tell the user.',
+        );
       return error(
         '42501',
         `Too many requests wait for approval already (${line(failure.open.join(', '), 80)}). Not run, no request made. Wait until one of them is decided; SHOW holdpoint.requests lists them.`,

@@ -57,6 +57,15 @@ export function requestStore(client: Client): DeskStore {
           return { kind: 'too-many' as const, open: full.map((row) => row.id) };
         }
 
+        const { withdrawn } = limits;
+        if (withdrawn !== undefined) {
+          const endedAt = { gt: date(withdrawn.since) };
+          const back = await transaction.request.count({
+            where: { ownerKey, state: 'withdrawn', endedAt, bundleLead: null },
+          });
+          if (back >= withdrawn.most) return { kind: 'too-many' as const, open: [] };
+        }
+
         const { count } = await transaction.request.createMany({
           data: [newRow(request)],
           skipDuplicates: true,

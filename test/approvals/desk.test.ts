@@ -459,6 +459,22 @@ describe('a wait', () => {
     expect(last?.kind === 'too-many' && last.open).toHaveLength(10);
     desk.close();
   });
+
+  it('is not offered to who asks and takes back over and over, for ten minutes', async () => {
+    const clock = testClock();
+    const desk = testDesk(store.requests, clock.now);
+    const base = own();
+    const ask = (index: number) => desk.hold({ ...base, fingerprint: `churn-${count}-${index}` });
+    for (let index = 0; index < 20; index += 1) {
+      const asked = await ask(index);
+      if (asked.kind !== 'waiting') throw new Error(asked.kind);
+      await asked.ticket.withdraw('cancelled by the client');
+    }
+    expect(await ask(99)).toEqual({ kind: 'too-many', open: [] });
+    clock.pass(10 * 60_000 + 1);
+    expect(await ask(99)).toMatchObject({ kind: 'waiting' });
+    desk.close();
+  });
 });
 
 describe('a restart', () => {

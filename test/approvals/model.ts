@@ -236,7 +236,7 @@ export class World {
     };
     const made = testDesk(store, this.#clock.now, {
       approverGroups: ['dba', 'sre'],
-      limits: { perSession: 50, perOwner: 50 },
+      limits: { perSession: 50, perOwner: 50, withdrawn: 100_000 },
       pollMs: 10,
     });
     const cell: Cell = { desk: made, fault: null, dead: false };

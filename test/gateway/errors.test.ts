@@ -74,6 +74,7 @@ const failures = (text: string): Failure[] => [
   { kind: 'withdrawn', request: request(text) },
   { kind: 'blocked', verdict: { effect: 'deny', rules: [text], reason: text, terms }, what: text },
   { kind: 'too-many', open: [text, text] },
+  { kind: 'too-many', open: [] },
   { kind: 'reason-needed', request: request(text) },
   { kind: 'setting', name: text, why: 'may not be changed behind Holdpoint' },
   { kind: 'function-call' },

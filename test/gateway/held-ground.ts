@@ -76,7 +76,7 @@ export async function ground(schema = '', settings: Record<string, string> = {})
   const store = await openStore({ url: server.url('desk'), log: quiet });
   let passed = 0;
   const desk = testDesk(store.requests, () => Date.now() + passed, {
-    limits: { perSession: 10_000, perOwner: 100_000 },
+    limits: { perSession: 10_000, perOwner: 100_000, withdrawn: 100_000 },
   });
   const seen = new Map<string, ApprovalRequest>();
   let watchers: (() => void)[] = [];
