@@ -420,3 +420,9 @@ it('a schema is made with what its elements do', () => {
 it('a foreign table is a definition', () => {
   expect(statement('CREATE FOREIGN TABLE made (id int) SERVER s', {}).class).toBe('ddl');
 });
+
+it('COPY FROM … WHERE runs what its condition calls', () => {
+  expect(statement('COPY customers FROM STDIN WHERE elsewhere(id)', {}).unknowns).toContain(
+    'function elsewhere',
+  );
+});

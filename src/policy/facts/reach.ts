@@ -437,10 +437,6 @@ function below(query: Tree, reach: Reach, restricts: Restricts, into: Inputs): v
   const columns = answer({ SelectStmt: query }, reach, restricts);
   if (columns === null) into.other = true;
   for (const { inputs } of columns ?? []) merge(into, inputs);
-  if (query['op'] !== 'SETOP_NONE') {
-    into.other = true;
-    return;
-  }
   const { reach: inner, conditions } = queryReach(query, reach, restricts);
   // What it is chosen by counts as looked at.
   for (const condition of conditions)
