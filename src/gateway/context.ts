@@ -1,5 +1,6 @@
 /** Where names resolve now, and the settings that give the same text another meaning (DESIGN.md 8, 15, 16). */
 import { randomUUID } from 'node:crypto';
+import { schemasAfter } from '../policy/facts/path.ts';
 import type { ResolutionContext, StatementFacts } from '../policy/types.ts';
 import { outerStatements, type Plan, statementsOf } from './plan.ts';
 import { changesContext, changesMeaning, MEANING, SettingValues } from './settings.ts';
@@ -9,6 +10,7 @@ const OPAQUE: ReadonlySet<string> = new Set(['call', 'do', 'unknown', 'admin']);
 /** They make or change nothing that runs code of its own; what is in them counts as unknown where it does. */
 const PLAIN =
   /^(?:CREATE TABLE(?: AS)?|SELECT INTO|SELECT|CREATE INDEX|DROP TABLE|DROP INDEX|COMMENT|INSERT|UPDATE|DELETE)$/;
+const ENDS: ReadonlySet<string> = new Set(['commit', 'rollback', 'rollback-to']);
 const WEAK_SNAPSHOT = /\b(repeatable\s+read|serializable)\b/i;
 
 /** While such a statement is unacknowledged, what follows cannot be judged. */
@@ -32,6 +34,8 @@ export class SessionContext {
   readonly reported: Map<string, string>;
   readonly role: string;
   #searchPath: readonly string[];
+  /** While stale: schemas that the path has nevertheless; null: any. */
+  #among: readonly string[] | null = null;
   #temps: readonly string[] = [];
   /** Found before those of pg_catalog: a domain may check anything. */
   #tempTypes: readonly string[] = [];
@@ -85,9 +89,9 @@ export class SessionContext {
       for (const change of one.settings) {
         this.settings.apply(change);
         this.#meant ||= changesMeaning(change);
-        if (changesContext(change)) this.#touch();
       }
-      if (OPAQUE.has(one.class)) this.#touch();
+      if (one.settings.some(changesContext)) this.#touch(schemasAfter(one, this.#schemas()));
+      if (OPAQUE.has(one.class)) this.#touch(null);
       // Among what it made there may be temporary types.
       if (one.changes?.includes('*')) this.#unlisted = true;
       if (one.changes !== undefined) {
@@ -99,9 +103,11 @@ export class SessionContext {
       if (one.class === 'transaction' && WEAK_SNAPSHOT.test(it.sql)) this.#snapshot = true;
       for (const effect of one.effects) {
         if (effect.kind === 'rollback' || effect.kind === 'rollback-to') this.#doubtMeaning();
+        // What was set for the transaction alone, or since the savepoint, is gone.
+        if (this.#stale && ENDS.has(effect.kind)) this.#touch(null);
         if (effect.kind === 'temp-relation') {
           if (this.#temps.length < 1000) this.#temps = [...this.#temps, effect.name];
-          this.#touch();
+          this.#touch(this.#schemas());
         } else if (effect.kind === 'discard') this.#forgetTemps();
         else if (effect.kind === 'rollback-to' && this.#changedInTransaction) {
           this.#plain = new Set();
@@ -148,7 +154,8 @@ export class SessionContext {
   transactionEnded(committed: boolean): boolean {
     const changed = this.#changed.length > 0;
     this.#changed = [];
-    if (changed) this.#resolution = this.#resolve();
+    if (this.#stale) this.#among = null;
+    if (changed || this.#stale) this.#resolution = this.#resolve();
     if (!committed && this.#changedInTransaction) {
       this.#plain = new Set();
       this.#forgetTemps();
@@ -213,7 +220,12 @@ export class SessionContext {
     if (this.#meant) this.#doubt ??= randomUUID();
   }
 
-  #touch(): void {
+  #schemas(): readonly string[] | null {
+    return this.#stale ? this.#among : this.#searchPath;
+  }
+
+  #touch(among: readonly string[] | null): void {
+    this.#among = among;
     this.#stale = true;
     this.#changedInTransaction = true;
     this.#resolution = this.#resolve();
@@ -222,12 +234,13 @@ export class SessionContext {
   /** A name that was a temporary relation may be a permanent one again. */
   #forgetTemps(): void {
     this.#tempsUnknown = true;
-    this.#touch();
+    this.#touch(null);
   }
 
   #resolve(): ResolutionContext {
     return {
       searchPath: this.#stale ? null : this.#searchPath,
+      ...(this.#stale && this.#among !== null ? { among: this.#among } : {}),
       tempRelations: this.#tempsUnknown ? [] : this.#temps,
       changed: [
         ...this.#changed,

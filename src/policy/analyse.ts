@@ -5,10 +5,11 @@
 import { changesOf, relyOn } from './facts/changes.ts';
 import { Collector, moreRestrictive } from './facts/collector.ts';
 import { locksOf } from './facts/locks.ts';
+import { schemasAfter } from './facts/path.ts';
 import { rowsChanged } from './facts/rows.ts';
 import type { Context } from './lineage/context.ts';
 import { MAX_WORK, TooComplex } from './lineage/context.ts';
-import { envOf } from './lineage/env.ts';
+import { envOf, schemasOf } from './lineage/env.ts';
 import { bodyText } from './parse/body.ts';
 import { digestOf, treeDigest } from './parse/digest.ts';
 import type { Parsed, RawStatement } from './parse/parser.ts';
@@ -119,15 +120,19 @@ function spansOf(sql: string, statements: readonly RawStatement[]): readonly (re
 
 /** Later statements of one string are parsed now but run after the earlier ones: their names may mean something else by then. */
 function after(resolution: ResolutionContext, facts: StatementFacts): ResolutionContext {
-  let { searchPath, tempRelations } = resolution;
+  const { searchPath, among, ...rest } = resolution;
+  let { tempRelations } = rest;
+  const before = schemasOf(resolution);
+  let schemas = schemasAfter(facts, before);
   const changed = [...(resolution.changed ?? []), ...(facts.changes ?? [])];
-  if (facts.settings.some(({ name }) => name === 'search_path' || name === '*' || name === 'role'))
-    searchPath = null;
   for (const effect of facts.effects) {
     if (effect.kind === 'temp-relation') tempRelations = [...tempRelations, effect.name];
-    if (effect.kind === 'rollback' || effect.kind === 'rollback-to') searchPath = null;
+    if (effect.kind === 'rollback' || effect.kind === 'rollback-to') schemas = null;
+    // What was set for the transaction alone ends with it.
+    if (effect.kind === 'commit' && searchPath === null) schemas = null;
   }
-  return { searchPath, tempRelations, changed };
+  if (schemas === before && searchPath !== null) return { searchPath, tempRelations, changed };
+  return { searchPath: null, ...(schemas === null ? {} : { among: schemas }), tempRelations, changed };
 }
 
 function named(sql: string, statement: RawStatement, out: Collector): void {

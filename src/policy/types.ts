@@ -176,6 +176,8 @@ export type Analysis = Facts | SyntaxFault | Unjudgeable;
 export interface ResolutionContext {
   /** Effective schemas in order, `$user` already resolved; pg_catalog implicit first. null: unknown (every candidate counts). */
   readonly searchPath: readonly string[] | null;
+  /** With an unknown searchPath: schemas that it has, in an order and with gaps that are not known. Absent: it may have any. */
+  readonly among?: readonly string[];
   /** Lower-case names of temporary relations this session made. */
   readonly tempRelations: readonly string[];
   /** Names whose definitions this transaction changed and did not commit: the catalog does not show them. `*`: any name. */

@@ -47,7 +47,10 @@ export function verb(kind: string, node: Tree): string {
     case 'VariableShowStmt':
       return 'SHOW';
     case 'TransactionStmt':
-      return asText(node['kind']).replace('TRANS_STMT_', '').replaceAll('_', ' ');
+      return asText(node['kind'])
+        .replace('TRANS_STMT_', '')
+        .replaceAll('_', ' ')
+        .replace(/^PREPARE$/, 'PREPARE TRANSACTION');
     case 'VacuumStmt':
       return node['is_vacuumcmd'] === true ? 'VACUUM' : 'ANALYZE';
     case 'DeclareCursorStmt':

@@ -290,6 +290,48 @@ describe('the wire', () => {
     expect((await client.ready(2)).slice(-2)).toEqual(['C:SELECT 1', 'Z:I']);
   });
 
+  it.each([
+    // In vault orders has a tagged column, in public it has none.
+    ['what it is set to counts', ['begin', 'set local search_path = public'], true],
+    ['the last counts', ['begin', 'set local search_path = vault', 'set search_path = public'], true],
+    ['what it is set to counts', ['begin', 'set local search_path = vault'], false],
+    ['each of them counts', ['begin', 'set local search_path = public, vault'], false],
+    ['a temporary table moves nothing', ['begin', 'create temp table orders_2 (id int)'], true],
+    [
+      'any counts once it may be gone',
+      ['begin', 'savepoint a', 'set local search_path = public', 'rollback to a'],
+      false,
+    ],
+    [
+      'in a query it may not have been set',
+      [
+        'begin',
+        'set local search_path = vault',
+        "select set_config('search_path', 'public', true) where false",
+      ],
+      false,
+    ],
+    [
+      'any counts behind what cannot be read',
+      ['begin', 'set local search_path = public', 'do $$ begin end $$'],
+      false,
+    ],
+    ['it ends with the transaction', ['begin', 'set local search_path = vault', 'commit', 'begin'], true],
+    ['it ends with the transaction', ['begin', 'set search_path = vault', 'rollback', 'begin'], true],
+    ['it lasts', ['begin', 'set search_path = vault', 'commit', 'begin'], false],
+    ['outside of one it does nothing', ['set local search_path = vault'], true],
+  ])('search_path in a transaction: %s', async (_what, before, reads) => {
+    const client = await connect();
+    it_.desk.auto = 'approve';
+    for (const text of before) {
+      client.send(query(text));
+      await client.ready();
+    }
+    it_.desk.auto = 'deny';
+    client.send(query('select * from orders limit 0'));
+    expect((await client.ready()).includes('C:SELECT 0')).toBe(reads);
+  });
+
   it('judges a prepared statement anew where its names have moved', async () => {
     const client = await connect();
     client.send(parse({ name: 's', text: 'select * from orders' }), sync());

@@ -12,6 +12,7 @@ let g: Ground;
 let shop: Bench;
 let elsewhere: Bench;
 let asRole: Bench;
+let asAdmin: Bench;
 const open: WireClient[] = [];
 beforeAll(async () => {
   g = await ground('', { max_prepared_transactions: '5' });
@@ -19,6 +20,10 @@ beforeAll(async () => {
   elsewhere = await g.gateway({ target: { name: 'elsewhere' } });
   asRole = await g.gateway({
     target: { logins: { 'read-write': { user: 'app2', password: 'app-secret' } } },
+  });
+  asAdmin = await g.gateway({
+    levelFor: () => 'admin',
+    target: { logins: { admin: { user: 'app', password: 'app-secret' } } },
   });
 });
 afterEach(() => {
@@ -230,7 +235,7 @@ describe('an approval', () => {
   it('is spent, its outcome unknown, when its transaction is prepared', async () => {
     const n = fresh();
     const id = await granted(into(n));
-    const client = await asking();
+    const client = await asking('cred_cursor', asAdmin);
     say(client, 'Q begin', into(n), `Q prepare transaction 'g${n}'`);
     await client.ready(3);
     expect(await g.state(id, 'unknown')).toMatchObject({ note: expect.stringContaining('prepared') });

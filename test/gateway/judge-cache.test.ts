@@ -127,6 +127,7 @@ const where: {
   readonly [K in keyof Required<ResolutionContext>]: fc.Arbitrary<Required<ResolutionContext>[K]>;
 } = {
   searchPath: fc.constantFrom(['public'], ['other', 'public'], [], null),
+  among: fc.constantFrom([], ['other'], ['public', 'other']),
   tempRelations: fc.constantFrom([], ['orders'], ['customers', 'plain']),
   changed: fc.constantFrom([], ['plain'], ['*']),
 };

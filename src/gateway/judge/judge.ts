@@ -345,8 +345,8 @@ const anyTagged = memo((reading: CatalogReading) =>
   ),
 );
 
-const resolutionKey = memo(({ searchPath, tempRelations, changed }: ResolutionContext) =>
-  JSON.stringify([searchPath, tempRelations, changed ?? []]),
+const resolutionKey = memo(({ searchPath, among, tempRelations, changed }: ResolutionContext) =>
+  JSON.stringify([searchPath, among ?? null, tempRelations, changed ?? []]),
 );
 
 const policyKey = memo((context: JudgeContext['policy']) =>

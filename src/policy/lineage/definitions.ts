@@ -134,9 +134,11 @@ function pathOf(fn: CatalogFunction, caller: ResolutionContext): ResolutionConte
     .slice(own.indexOf('=') + 1)
     .split(',')
     .map((part) => part.trim().replace(/^"(.*)"$/, '$1'));
-  return schemas.includes('$user')
-    ? { ...caller, searchPath: null }
-    : { ...caller, searchPath: schemas.filter(Boolean) };
+  const { among: _, ...rest } = caller;
+  const named = schemas.filter(Boolean);
+  if (named.includes('$user')) return { ...rest, searchPath: null };
+  // Those that the role may not use are left out.
+  return named.length > 1 ? { ...rest, searchPath: null, among: named } : { ...rest, searchPath: named };
 }
 
 /** `prosrc` is a list of statements; an SQL-standard body (BEGIN ATOMIC, RETURN) parses only inside its CREATE FUNCTION. */

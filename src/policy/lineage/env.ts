@@ -84,10 +84,10 @@ export class Env {
     { schema, name }: Pick<RelationName, 'schema' | 'name'>,
     context: ResolutionContext,
   ): CatalogRelation | null {
-    const { searchPath, tempRelations, changed } = context;
+    const { tempRelations, changed } = context;
     if (tempRelations.length > 0 || (changed ?? []).length > 0) return null;
     const all = this.#byIndex.get(name) ?? [];
-    const [table, ...more] = inPath(all, schema === null ? searchPath : [schema]);
+    const [table, ...more] = inPath(all, schema === null ? context : { searchPath: [schema] });
     return table === undefined || more.length > 0 ? null : table;
   }
 
@@ -124,11 +124,11 @@ export class Env {
       return { relations, system, temporary };
     }
     const temporary = hasTemporary(context, name.name);
-    const relations = inPath(all, context.searchPath);
+    const relations = inPath(all, context);
     const own = all.filter((r) => isTemporary(r.schema) && !relations.includes(r));
     const system = name.name.startsWith('pg_')
       ? { schema: 'pg_catalog', name: name.name }
-      : relations.length === 0 && (context.searchPath?.includes('information_schema') ?? false)
+      : relations.length === 0 && (schemasOf(context)?.includes('information_schema') ?? false)
         ? { schema: 'information_schema', name: name.name }
         : null;
     return {
@@ -149,7 +149,7 @@ export class Env {
     if (schema !== null) {
       return all.filter((f) => f.schema === schema || (schema === 'pg_temp' && isTemporary(f.schema)));
     }
-    const path = context.searchPath;
+    const path = schemasOf(context);
     return path === null ? all : all.filter((f) => path.includes(f.schema));
   }
 
@@ -162,7 +162,7 @@ export class Env {
     const all = this.#operators.get(name);
     if (all === undefined) return [];
     if (schema !== null) return all.filter((operator) => operator.schema === schema);
-    const path = context.searchPath;
+    const path = schemasOf(context);
     return path === null ? all : all.filter((o) => o.schema === 'pg_catalog' || path.includes(o.schema));
   }
 
@@ -275,13 +275,21 @@ export function isSystemSchema(schema: string): boolean {
   return schema === 'pg_catalog' || schema === 'information_schema' || schema === 'pg_toast';
 }
 
+type Where = Pick<ResolutionContext, 'searchPath' | 'among'>;
+
 function hasTemporary(context: ResolutionContext, name: string): boolean {
   return context.tempRelations.includes(name.toLowerCase()) || context.tempRelations.includes(name);
 }
 
-function inPath(all: readonly CatalogRelation[], path: readonly string[] | null): readonly CatalogRelation[] {
-  if (path === null) return all;
-  for (const schema of path) {
+/** Null: any. */
+export const schemasOf = ({ searchPath, among }: Where): readonly string[] | null =>
+  searchPath ?? among ?? null;
+
+function inPath(all: readonly CatalogRelation[], where: Where): readonly CatalogRelation[] {
+  const { searchPath, among } = where;
+  if (searchPath === null)
+    return among === undefined ? all : all.filter(({ schema }) => among.includes(schema));
+  for (const schema of searchPath) {
     const found = all.filter((r) => r.schema === schema);
     if (found.length > 0) return found;
   }

@@ -8,7 +8,7 @@ import { MAX_DEFINITION_DEPTH } from './context.ts';
 import { ANYWHERE, viewSummary } from './definitions.ts';
 import type { Column, Deps, Shape, Tagged } from './deps.ts';
 import { adding, either, NONE, union, whole } from './deps.ts';
-import type { Env } from './env.ts';
+import { type Env, schemasOf } from './env.ts';
 import { expression } from './expression.ts';
 import { scopeOf } from './scope.ts';
 import { reveals, SYSTEM_COLUMNS } from './system.ts';
@@ -154,7 +154,7 @@ function systemShape(schema: string, name: string, env: Env): Shape {
 function unresolvedShape(name: RelationName, context: Context): Shape {
   const { env, resolution } = context;
   const schemas =
-    name.schema !== null ? [name.schema] : [...new Set([...(resolution.searchPath ?? []), 'public'])];
+    name.schema !== null ? [name.schema] : [...new Set([...(schemasOf(resolution) ?? []), 'public'])];
   return {
     columns: [],
     open: (column) => {

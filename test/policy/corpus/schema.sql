@@ -233,4 +233,7 @@ CREATE FUNCTION pick_name(customers, text) RETURNS text LANGUAGE sql STABLE AS '
 CREATE FUNCTION mixed_up(customers) RETURNS text LANGUAGE sql STABLE AS 'SELECT $1.name'; CREATE FUNCTION mixed_up(suppliers) RETURNS text LANGUAGE sql STABLE AS 'SELECT $1::text';
 CREATE VIEW row_view AS SELECT c AS whole, id FROM customers c; CREATE VIEW row_view_again AS SELECT whole AS w FROM row_view;
 CREATE VIEW row_renamed AS SELECT x AS whole FROM noisy AS x(email, id, label);
-
+-- Of the same name in another schema, and not tagged there.
+CREATE TABLE other.events (id int, actor text, note text); INSERT INTO other.events VALUES (1, 'nobody', 'n');
+CREATE FUNCTION other.who() RETURNS SETOF text LANGUAGE sql SET search_path = other AS 'SELECT actor FROM events';
+CREATE FUNCTION other.who_else() RETURNS SETOF text LANGUAGE sql SET search_path = other, public AS 'SELECT actor FROM events';

@@ -1,0 +1,33 @@
+/** What a statement does to where names resolve, as far as its text tells. */
+import type { SettingChange, StatementFacts } from '../types.ts';
+
+const RESOLVING: ReadonlySet<string> = new Set(['search_path', 'role', 'session_authorization', '*']);
+
+/** Schemas that names may resolve in, once it is done, `before` being those until then; null: any. */
+export function schemasAfter(
+  { settings, verb }: Pick<StatementFacts, 'settings' | 'verb'>,
+  before: readonly string[] | null,
+): readonly string[] | null {
+  let schemas = before;
+  for (const change of settings) {
+    if (!RESOLVING.has(change.name.toLowerCase())) continue;
+    const listed = listedIn(change);
+    // set_config runs as often as its query has rows: perhaps never.
+    if (listed === null || verb === 'SET') schemas = listed;
+    else schemas &&= [...new Set([...schemas, ...listed])];
+  }
+  return schemas;
+}
+
+const ELEMENT = /^(?:[a-z_][a-z0-9_$]{0,62}|"[a-z_][a-z0-9_$]{0,62}")$/i;
+
+/** The server leaves out what the role may not use or what is not there, so that it may be any of them. `$user` depends on the role. */
+function listedIn({ name, value, form }: SettingChange): readonly string[] | null {
+  if (name.toLowerCase() !== 'search_path' || (form !== 'set' && form !== 'set_config')) return null;
+  if (value === null) return null;
+  if (value.trim() === '') return [];
+  const elements = value.split(',').map((element) => element.trim());
+  if (!elements.every((element) => ELEMENT.test(element))) return null;
+  // SET keeps the case of what was in quotes, set_config folds what is in none.
+  return [...new Set(elements.map((e) => e.replaceAll('"', '')).flatMap((e) => [e, e.toLowerCase()]))];
+}
