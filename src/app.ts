@@ -39,7 +39,7 @@ import { keptSecret, makeDirectory, readPrivate, secretText, writePrivate } from
 import { slackBot } from './slack.ts';
 import { openStore } from './store/store.ts';
 
-/** What `holdpoint start` prints. `agentUrl` holds the demo agent's credential, `link` a one-time console link. */
+/** What `holdpoint start` prints. `agentUrl` holds the demo agent's credential, links are one-time links to the console. */
 export interface Running {
   readonly gateway: { readonly host: string; readonly port: number };
   readonly console: { readonly host: string; readonly port: number; readonly url: string };
@@ -49,8 +49,8 @@ export interface Running {
   readonly demo: boolean;
   /** One that has an access level, to mint a first credential with. */
   readonly group: string | null;
-  readonly approver: string;
-  readonly link: string;
+  /** The first who is named, and a link of theirs; null: approvers log in. */
+  readonly approver: { readonly name: string; readonly link: string } | null;
   /** Links of the other approvers: nobody who may decide may make one for somebody else, the operator hands them out. */
   readonly otherLinks: readonly { readonly approver: string; readonly link: string }[];
   /** Sentences the user must see: moved ports, default policies, one login for every level. */
@@ -80,6 +80,7 @@ async function compose(
   stop: () => Promise<void>,
 ): Promise<Running> {
   const notices: string[] = [];
+  const approvers = approversOf(config);
   makeDirectory(config.dataDir);
   const held = lock(config.dataDir);
   stops.push(() => held.release());
@@ -108,7 +109,6 @@ async function compose(
   stops.push(() => store.close());
 
   const targets = config.demo ? [await demoTarget(config.dataDir, log, progress, stops)] : config.targets;
-  const approvers = config.approvers.length > 0 ? config.approvers : [DEMO_APPROVER];
   if (!config.demo) notices.push(...targetNotices(config.targets), ...identityNotices(config));
 
   const recorder = await createRecorder({
@@ -163,7 +163,7 @@ async function compose(
   }
   const first = placed[0];
   const approver = approvers[0];
-  if (first === undefined || approver === undefined)
+  if (first === undefined)
     throw new Error('There is no target. Name one in holdpoint.yaml or with --target.');
 
   const suspend = async (id: string, by: string): Promise<boolean> => {
@@ -335,14 +335,23 @@ async function compose(
     target: first.target.name,
     demo: config.demo,
     group: levels.keys().next().value ?? null,
-    approver: approver.name,
-    link: await linkFor(approver),
+    approver: approver === undefined ? null : { name: approver.name, link: await linkFor(approver) },
     otherLinks: await Promise.all(
       approvers.slice(1).map(async (one) => ({ approver: one.name, link: await linkFor(one) })),
     ),
     notices,
     stop,
   };
+}
+
+/** Nobody decides whom nobody named: the demo's approver is for the demo alone, and not where people log in. */
+function approversOf({ approvers, console, demo, slack }: Config): readonly ApproverRecord[] {
+  if (approvers.length > 0) return approvers;
+  if (console.oidc !== null || slack?.userGroups === true) return [];
+  if (demo) return [DEMO_APPROVER];
+  throw new Error(
+    'Nobody may decide: name approvers in holdpoint.yaml (identity.approvers) or in HOLDPOINT_APPROVERS=you@example.com, or let people log in (console.oidc).',
+  );
 }
 
 function inUrl(host: string): string {

@@ -1,6 +1,5 @@
 /** Sentences that the user must see at start: what moved, what is missing, what is weaker than it looks. */
 import type { Config, TargetSettings } from './config.ts';
-import { DEMO_APPROVER } from './demo.ts';
 import { probeTarget } from './gateway/upstream/probe.ts';
 import { levelsOf } from './levels.ts';
 
@@ -12,10 +11,10 @@ export function moved(name: string, wanted: Config['gateway'] | Config['console'
 export function identityNotices(config: Config): string[] {
   const [level] = config.levels.size > 0 ? [] : levelsOf(config);
   return [
-    ...(config.approvers.length > 0
+    ...(config.approvers.length > 0 || config.console.roles.approver !== undefined || config.slack?.userGroups
       ? []
       : [
-          `No approver is named, so the demo's decides (${DEMO_APPROVER.name}). Name yours in holdpoint.yaml (identity.approvers) or HOLDPOINT_APPROVERS.`,
+          'No approver is named and no group approves: nobody can. Name them in holdpoint.yaml (identity.approvers, console.roles.approver).',
         ]),
     ...(config.levels.size > 0
       ? []

@@ -53,7 +53,11 @@ export async function slackBot(
       },
       isSuspended,
     },
-    policies: { targets, describe: (target) => summaryOf(target, policyOf(target)) },
+    policies: {
+      targets,
+      describe: (target) => summaryOf(target, policyOf(target)),
+      deciders: () => [...new Set(targets.flatMap((target) => decidersOf(policyOf(target)?.held)))].sort(),
+    },
     linking: {
       begin: (account) =>
         config.publicUrl === null ? null : `${config.publicUrl}/slack/link/${linking.begin(account)}`,
@@ -65,6 +69,16 @@ export async function slackBot(
       },
     },
   });
+}
+
+function decidersOf(held: HeldPolicy | undefined): readonly string[] {
+  if (held === undefined) return [];
+  const { policy } = held;
+  return [policy.terms, ...policy.rules.map(({ terms }) => terms)].flatMap(({ groups, each, escalation }) => [
+    ...groups,
+    ...each,
+    ...(escalation?.groups ?? []),
+  ]);
 }
 
 function summaryOf(target: string, found: ReturnType<SlackParts['policyOf']>): PolicySummary | null {

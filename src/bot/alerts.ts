@@ -44,7 +44,7 @@ const KEYS = 2000;
 const ID = /^AL-[0-9a-f]{16}$/;
 
 export function createAlerts(
-  deps: Pick<BotDeps, 'alerts' | 'config' | 'desk' | 'log' | 'now' | 'suspend'> & {
+  deps: Pick<BotDeps, 'alerts' | 'config' | 'desk' | 'log' | 'now' | 'policies' | 'suspend'> & {
     readonly api: SlackApi;
     readonly answer: Answer;
     readonly groups: Groups;
@@ -53,7 +53,7 @@ export function createAlerts(
     readonly turn: Turn;
   },
 ): Alerts {
-  const { alerts: store, answer, config, desk, groups, log, now, pace, tapper, turn } = deps;
+  const { alerts: store, answer, config, desk, groups, log, now, pace, policies, tapper, turn } = deps;
   const api = turn.guard(deps.api);
   const settings = config.alerts ?? null;
   /** Until when what these send is not counted. */
@@ -158,7 +158,7 @@ export function createAlerts(
     },
     denied: (attempt) => note(attempt, 'denied'),
     async suspend(value, to) {
-      const caller = await tapper.approver(to.userId, to.teamId);
+      const caller = await tapper.approver(to.userId, to.teamId, policies.deciders());
       if (caller.kind === 'refused') return await answer(to, caller.sentence);
       const alert = value !== null && ID.test(value) ? await store.get(value) : null;
       if (alert === null) return await answer(to, 'There is no such alert any more. Nothing was done.');

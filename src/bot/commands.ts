@@ -149,7 +149,7 @@ export function createCommands(
   }
 
   async function policy(call: Call): Promise<void> {
-    const who = await approver(call);
+    const who = await tapper.approver(call.to.userId, call.teamId, policies.deciders());
     if (who.kind === 'refused') return await answer(call.to, who.sentence);
     const [named] = call.words;
     const wanted = named === undefined ? policies.targets : [named];

@@ -89,6 +89,8 @@ export interface Linking {
 export interface Policies {
   readonly targets: readonly string[];
   describe(target: string): PolicySummary | null;
+  /** Groups that some rule in force has decide. */
+  deciders(): readonly string[];
 }
 export interface PolicySummary {
   readonly target: string;

@@ -61,6 +61,10 @@ function eventText(event: RecordedEvent): string {
       return `   notice: ${oneLine(event.text, 300)}`;
     case 'policy':
       return `\n${clock(event.t)}  policy ${safe(event.version.slice(0, 12))}: ${safe(event.note)}`;
+    case 'access': {
+      const by = event.by === null ? '' : ` by ${safe(event.by)}`;
+      return `\n${clock(event.t)}  access ${event.standing}${by}`;
+    }
     case 'end':
       return `\n${clock(event.t)}  ended: ${safe(event.why)}`;
   }

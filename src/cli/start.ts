@@ -53,7 +53,8 @@ function fail(text: string): never {
 
 /** In this order: the statement to try, psql, DATABASE_URL, the approver's link, what to try. */
 export function banner(running: Running, ms: number): string {
-  const { gateway, console, agentUrl } = running;
+  const { gateway, console, agentUrl, approver } = running;
+  const login = approver === null ? console.url : approver.link;
   const decided = running.slack === null ? 'in the console' : `in Slack (${running.slack}) or the console`;
   const lines = [
     '',
@@ -74,10 +75,14 @@ export function banner(running: Running, ms: number): string {
     );
   }
   lines.push(
-    `As the approver (${running.approver}): decide ${decided}; this link signs in once, within 10 minutes:`,
-    '',
-    `  ${running.link}`,
-    '',
+    ...(approver === null
+      ? [`Approvers log in at ${console.url} and decide ${decided}.`, '']
+      : [
+          `As the approver (${approver.name}): decide ${decided}; this link signs in once, within 10 minutes:`,
+          '',
+          `  ${approver.link}`,
+          '',
+        ]),
     ...running.otherLinks.flatMap(({ approver, link }) => [`For ${approver}:`, '', `  ${link}`, '']),
   );
   if (agentUrl !== null) {
@@ -86,13 +91,13 @@ export function banner(running: Running, ms: number): string {
       '  npx holdpoint sql "SELECT id, status FROM orders LIMIT 3"    passes at once',
       '  npx holdpoint sql "SELECT email FROM customer_contacts"      held: PII through a view',
       '  npx holdpoint sql "DROP TABLE orders"                        held: DDL',
-      `  npx holdpoint login ${running.link}`,
+      `  npx holdpoint login ${login}`,
       '    and then, instead of the browser: npx holdpoint pending | show | approve | deny, sessions, session ID',
     );
   } else {
     lines.push(
       `Agents and people connect with credentials of their own to database "${running.target}":`,
-      `  npx holdpoint login ${running.link}`,
+      `  npx holdpoint login ${login}`,
       `  npx holdpoint credential mint --owner alice@example.com --agent Cursor --group ${running.group ?? 'GROUP'}`,
     );
   }

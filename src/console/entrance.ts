@@ -97,6 +97,11 @@ export function registerEntrance(
     return c.html(continuePage(to));
   });
 
+  /** The one place to which the provider sends back whoever signed out there. */
+  on('GET /login/ended', (c) =>
+    c.html(noticePage('Signed out', 'You are signed out of Holdpoint.', again('/'), null)),
+  );
+
   /** Shows a button only: what previews the link does not spend it. Says nothing about whether it is good. */
   on('GET /login/:link', (c) => c.html(loginPage((c.req.param('link') ?? '').slice(0, 100))));
   on('POST /login', async (c) => {

@@ -107,10 +107,13 @@ export function createPages(
   registerEntrance(on, options, places, url);
 
   on('POST /logout', async (c) => {
-    await access.end(callerOf(c).secret);
+    const { secret, person } = callerOf(c);
+    await access.end(secret);
     const name = cookieName(c, places());
     deleteCookie(c, name, { path: '/', secure: name.startsWith('__Host-') });
-    return c.redirect('/', 303);
+    // Whoever came in by a link has no session there. Not a redirect: a form's may not lead to another site (form-action).
+    const there = person.subject === null ? null : await options.signIn?.leave(url('/login/ended'));
+    return there ? c.html(continuePage(there)) : c.redirect('/', 303);
   });
 
   on('GET /', async (c) => {

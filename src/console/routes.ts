@@ -16,6 +16,7 @@ const STAFF = ['approver', 'auditor', 'admin'] as const;
 export const ROUTES = {
   'GET /login': 'nobody',
   'GET /login/callback': 'nobody',
+  'GET /login/ended': 'nobody',
   'GET /login/:link': 'nobody',
   'POST /login': 'nobody',
   'POST /logout': EVERYONE,

@@ -37,7 +37,7 @@ export type Failure =
 
 /** Ends the connection, hence FATAL. */
 export type Ending =
-  | { readonly kind: 'identity'; readonly standing: string }
+  | { readonly kind: 'identity'; readonly standing: 'expired' | 'revoked' | 'suspended' }
   | { readonly kind: 'protocol'; readonly code: string; readonly message: string }
   | { readonly kind: 'login-failed' }
   /** The store, or what else a login needs, failed: says nothing about the credential. */

@@ -87,7 +87,7 @@ class Listener implements Gateway {
     return [...this.#sessions.values()].map((session) => session.view());
   }
 
-  endIdentity(credentialId: string, why: string): void {
+  endIdentity(credentialId: string, why: 'revoked' | 'suspended'): void {
     for (const session of this.#sessions.values())
       if (session.identity.credentialId === credentialId) session.end({ kind: 'identity', standing: why });
     this.#deps.desk

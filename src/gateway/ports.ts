@@ -13,6 +13,8 @@ export interface IdentityPort {
   verifyToken(token: string): Promise<Identity | { readonly refused: string }>;
   /** Asked before every statement: must not block. */
   standing(identity: Identity): Standing;
+  /** Who suspended it; null: nobody, or that is not known. */
+  suspendedBy(identity: Identity): string | null;
 }
 export type Standing = 'live' | 'expired' | 'revoked' | 'suspended';
 
@@ -109,5 +111,5 @@ export interface Gateway {
   close(): Promise<void>;
   sessions(): readonly SessionView[];
   /** The identity was revoked or suspended: its sessions end, its requests are withdrawn, its grants void. */
-  endIdentity(credentialId: string, why: string): void;
+  endIdentity(credentialId: string, why: 'revoked' | 'suspended'): void;
 }

@@ -119,6 +119,11 @@ export class SessionRecord {
     this.flush();
   }
 
+  /** The access behind the session has ended. */
+  access(standing: 'expired' | 'revoked' | 'suspended', by: string | null): void {
+    this.#later({ kind: 'access', t: this.#now(), standing, by });
+  }
+
   /** Written in batches: at the end of a read, and before the next statement. false: the recording takes nothing now. */
   flush(): boolean {
     return this.#write([]);

@@ -403,7 +403,7 @@ export class Session {
     if (standing !== 'live' && !running && !this.#over) void this.#endIdentity(standing);
   }
 
-  async #endIdentity(standing: string): Promise<void> {
+  async #endIdentity(standing: Extract<Ending, { kind: 'identity' }>['standing']): Promise<void> {
     this.end({ kind: 'identity', standing });
     try {
       await this.#o.deps.desk.endIdentity(
@@ -417,6 +417,10 @@ export class Session {
 
   /** Tells the client why, and closes both sides. */
   end(ending: Ending): void {
+    if (ending.kind === 'identity' && !this.#over) {
+      const by = ending.standing === 'suspended' ? this.#o.deps.identity.suspendedBy(this.identity) : null;
+      this.#core.record.access(ending.standing, by);
+    }
     const report = toEnding(ending);
     this.#finish(report.message, errorResponse(report));
   }

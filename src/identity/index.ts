@@ -44,6 +44,8 @@ export interface IdentityService {
   verifyToken(token: string): Promise<Identity | { readonly refused: string }>;
   /** Synchronous, from memory: asked before each statement. Revocations arrive within about a second. */
   standing(identity: Identity): Standing;
+  /** Who suspended it; null: nobody, or that is not known. */
+  suspendedBy(identity: Identity): string | null;
   mint(input: MintInput): Promise<Minted>;
   /** A `cred_…` or `jwt:…` id. false: there is no such credential, or it was revoked before. */
   revoke(id: string): Promise<boolean>;
@@ -172,6 +174,7 @@ export function createIdentity(options: IdentityOptions): IdentityService {
   return {
     identityOf,
     standing,
+    suspendedBy: ({ owner }) => (owner === null ? null : suspensions.by([owner.id, owner.email])),
 
     async findCredential(id) {
       if (!CREDENTIAL_ID.test(id)) return null;

@@ -37,6 +37,11 @@ export interface SignIn {
   ): Promise<{ readonly url: string; readonly sealed: string } | null>;
   /** Never rejects. `sealed` null: the browser had no cookie. */
   finish(parameters: URLSearchParams, sealed: string | null, redirectUri: string): Promise<SignInEnd>;
+  /**
+   * Where the browser ends its session at the provider (OpenID Connect RP-Initiated Logout 1.0), to come back to `returnUri`; null: the
+   * provider publishes no such place, or cannot be asked. Never rejects. No ID token is kept that could be shown there as a hint.
+   */
+  leave(returnUri: string): Promise<string | null>;
 }
 
 export interface SignInLog {
@@ -180,6 +185,19 @@ export function createSignIn(options: {
       }
     },
 
+    async leave(returnUri) {
+      try {
+        const { endSession } = await serverOf(issuer);
+        if (endSession === null) return null;
+        endSession.searchParams.set('client_id', config.clientId);
+        endSession.searchParams.set('post_logout_redirect_uri', returnUri);
+        return endSession.href;
+      } catch (error) {
+        log.warn({ why: reasonOf(error) }, 'a session at the identity provider was not ended');
+        return null;
+      }
+    },
+
     async finish(parameters, sealed, redirectUri) {
       const memory = sealed === null ? null : await unseal(sealed);
       const refused = (sentence: string): SignInEnd => ({
@@ -218,10 +236,14 @@ async function serverOf(issuer: Issuer) {
     throw new SignInRefused(UNREACHABLE, { cause: error });
   }
   const insecure = issuer.config.issuer.startsWith('http:');
-  const endpoint = (name: string): string => {
+  const acceptable = (name: string): URL | null => {
     const value = document[name];
     const url = typeof value === 'string' ? trusted(value) : null;
-    if (url === null || (url.protocol === 'http:' && !insecure))
+    return url === null || (url.protocol === 'http:' && !insecure) ? null : url;
+  };
+  const endpoint = (name: string): string => {
+    const url = acceptable(name);
+    if (url === null)
       throw new SignInRefused(UNREACHABLE, { cause: new Error(`discovery has no acceptable ${name}`) });
     return url.href;
   };
@@ -240,7 +262,7 @@ async function serverOf(issuer: Issuer) {
     ...(methods === null ? {} : { token_endpoint_auth_methods_supported: methods }),
     ...(algorithms === null ? {} : { id_token_signing_alg_values_supported: algorithms }),
   };
-  return { metadata, insecure };
+  return { metadata, insecure, endSession: acceptable('end_session_endpoint') };
 }
 
 /** Discovery's default is client_secret_basic (OpenID Connect Discovery 1.0, section 3). */

@@ -9,6 +9,8 @@ export function suspensionKey(personId: string): string {
 export interface Suspensions {
   /** By any of a person's keys. */
   holds(keys: readonly (string | null)[]): boolean;
+  /** Who suspended them; null: they are not. */
+  by(keys: readonly (string | null)[]): string | null;
   refresh(): Promise<void>;
   /** false: suspended already. */
   suspend(personId: string, by: string): Promise<boolean>;
@@ -17,16 +19,18 @@ export interface Suspensions {
 }
 
 export function createSuspensions(credentials: CredentialStore, now: () => number): Suspensions {
-  let keys = new Set<string>();
+  /** Who suspended whom. */
+  let keys = new Map<string, string>();
   return {
     holds: (of) => keys.size > 0 && of.some((key) => key !== null && keys.has(suspensionKey(key))),
+    by: (of) => of.flatMap((key) => (key === null ? [] : (keys.get(suspensionKey(key)) ?? [])))[0] ?? null,
     async refresh() {
-      keys = new Set((await credentials.listSuspensions()).map((row) => row.personId));
+      keys = new Map((await credentials.listSuspensions()).map((row) => [row.personId, row.by]));
     },
     async suspend(personId, by) {
       const key = suspensionKey(personId);
       const done = await credentials.suspend({ personId: key, by, at: now() });
-      keys.add(key);
+      if (done || !keys.has(key)) keys.set(key, by);
       return done;
     },
     async lift(personId) {

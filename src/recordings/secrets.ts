@@ -80,6 +80,8 @@ function scrubEvent(event: RecordedEvent): RecordedEvent {
       return { ...event, text: scrubText(event.text) };
     case 'policy':
       return { ...event, note: scrubText(event.note) };
+    case 'access':
+      return event;
     case 'end':
       return { ...event, why: scrubText(event.why) };
   }

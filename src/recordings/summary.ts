@@ -39,6 +39,7 @@ export function count(counts: Counts, event: RecordedEvent): void {
     case 'session':
     case 'notice':
     case 'policy':
+    case 'access':
       return;
   }
 }

@@ -76,6 +76,13 @@ export type RecordedEvent =
       readonly previous?: string;
       readonly diff?: string;
     }
+  /** The access behind the session ended while it was open; `by` whom, where that is known. */
+  | {
+      readonly kind: 'access';
+      readonly t: number;
+      readonly standing: 'expired' | 'revoked' | 'suspended';
+      readonly by: string | null;
+    }
   | { readonly kind: 'end'; readonly t: number; readonly why: string };
 
 /** One session's recording. `append` hands the bytes to the operating system before it returns; it throws when it cannot (fail closed). */

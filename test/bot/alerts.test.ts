@@ -64,6 +64,19 @@ describe('an alert', () => {
     expect((await alerts()).length).toBe(2);
   });
 
+  it('lets a member of a user group that decides suspend, where the configuration says so', async () => {
+    await slack.group({ handle: 'dba', id: 'S0DBA0001', users: ['UMALLORY'] });
+    await rig.stop();
+    rig = await startRig(slack, { config: { ...config, userGroups: true }, alerts: store });
+    await slack.until((state) => state.sockets === 1);
+    const { ts } = await shown('Third for Alice');
+    await slack.tap({ ts, action: 'hp_suspend', user: 'UMALLORY' });
+    await shown('Suspended by umallory');
+    expect(rig.suspended).toEqual([['alice@example.com', 'mallory@example.com']]);
+    await rig.stop();
+    await start();
+  });
+
   it('lets an approver suspend, and nobody else; then it says who did', async () => {
     const { ts } = await shown('Cursor for Alice');
     const before = (await slack.state()).ephemerals.length;

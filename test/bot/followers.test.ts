@@ -156,6 +156,21 @@ describe('a card', () => {
     await card('HP-G001', 'Denied by umallory in Slack');
     expect(desk.decided).toMatchObject([{ approver: 'mallory@example.com' }]);
   });
+
+  it('the policy is shown to members of a user group that decides, where the configuration says so', async () => {
+    const said = async (words: string) => {
+      const before = (await slack.state()).ephemerals.length;
+      await slack.command({ text: 'policy', user: 'UMALLORY' });
+      await slack.until(({ ephemerals }) =>
+        ephemerals.slice(before).some((one) => body(one).includes(words) || one.text.includes(words)),
+      );
+    };
+    await start({ config: { userGroups: true } });
+    await said('guarded');
+    await rig?.stop();
+    await start({});
+    await said('not registered');
+  });
 });
 
 describe('the thread', () => {

@@ -257,6 +257,7 @@ export async function startRig(
     },
     policies: {
       targets: ['shop'],
+      deciders: () => ['dba'],
       describe: (target) => (target === 'shop' ? POLICY : null),
     },
     approvers: {

@@ -505,7 +505,11 @@ describe('listening', () => {
     for (const host of ['0.0.0.0', '::', '192.168.1.4', 'console.internal', '127.0.0.1.evil.example']) {
       expect(() => createConsole(options({ host })), host).toThrow(ConsoleListenError);
     }
-    const signIn = { start: async () => null, finish: () => Promise.reject(new Error()) };
+    const signIn = {
+      start: async () => null,
+      leave: async () => null,
+      finish: () => Promise.reject(new Error()),
+    };
     expect(() => createConsole({ ...options({ host: '0.0.0.0' }), signIn })).not.toThrow();
   });
 

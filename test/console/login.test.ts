@@ -86,6 +86,37 @@ describe('a login', () => {
     expect((await b.go(`${h.base}/`)).status).toBe(401);
   });
 
+  test('ends at the provider too, where that says how: sent back to one place of ours, and to no address that is not acceptable', async () => {
+    const b = browser();
+    const signOut = async () => {
+      expect((await b.follow(`${h.base}/login`)).answer.status).toBe(200);
+      const page = await (await b.go(`${h.base}/terminal`)).text();
+      const csrf = /name="csrf" value="([^"]+)"/.exec(page)?.[1] ?? '';
+      const answer = await b.go(`${h.base}/logout`, { method: 'POST', body: new URLSearchParams({ csrf }) });
+      expect((await b.go(`${h.base}/`)).status).toBe(401);
+      return answer;
+    };
+    const place = `${provider.issuer}/ends?tenant=1`;
+    for (const [published, status] of [
+      [place, 200],
+      ['http://elsewhere.example/ends', 303],
+      ['javascript:alert(1)', 303],
+    ] as const) {
+      await restart({});
+      provider.document = { end_session_endpoint: published };
+      const answer = await signOut();
+      expect(answer.status, published).toBe(status);
+      if (status === 303) continue;
+      const to = /<a href="([^"]+)">Continue/.exec(await answer.text())?.[1]?.replaceAll('&amp;', '&') ?? '';
+      expect(to.startsWith(place)).toBe(true);
+      const asked = new URL(to).searchParams;
+      expect(asked.get('client_id')).toBe(provider.clientId);
+      const back = asked.get('post_logout_redirect_uri') ?? '';
+      expect(back).toBe(`${h.base}/login/ended`);
+      expect(await (await b.go(back)).text()).toContain('You are signed out of Holdpoint.');
+    }
+  });
+
   test('of a public client goes by PKCE alone; an issuer that asks for an audience gets one', async () => {
     await provider.close();
     provider = await startProvider({ public: true });

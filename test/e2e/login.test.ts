@@ -8,7 +8,7 @@ import { type Approver, agentAt, approverOf } from './support.ts';
 
 let provider: TestProvider;
 let product: Product;
-/** The demo's approver, by the printed link: sees what there is. */
+/** A named approver, by the printed link: sees what there is. */
 let dana: Approver;
 
 beforeAll(async () => {
@@ -18,8 +18,9 @@ beforeAll(async () => {
   writeFileSync(
     config,
     `console:
-  oidc: { issuer: "${provider.issuer}", client_id: ${provider.clientId}, client_secret: "${provider.clientSecret}" }
+  oidc: ${oidc()}
   roles: { approver: [on-call], admin: [platform] }
+identity: { approvers: [{ name: Dana, email: dana@example.com }] }
 `,
   );
   product = await startProduct({ dataDir, args: ['--config', config] });
@@ -31,6 +32,10 @@ afterAll(async () => {
   product?.remove();
   await provider?.close();
 });
+
+const oidc = (): string =>
+  `{ issuer: "${provider.issuer}", client_id: ${provider.clientId}, client_secret: "${provider.clientSecret}" }`;
+const asDana = () => ({ HOLDPOINT_TOKEN: dana.token, HOLDPOINT_CONSOLE_URL: product.console });
 
 async function signIn(person: TestPerson) {
   provider.person = { email_verified: true, ...person };
@@ -88,4 +93,26 @@ test('from the provider to the outcome', async () => {
   expect(await holdpoint(product, ['pending'])).toMatchObject({ code: 1 });
   await expect(agentAt(product.agentUrl)).rejects.toThrow(/suspended/);
   await agent.end();
+  // On record, with who did it.
+  const session = last.sessionId;
+  await expect
+    .poll(
+      async () =>
+        (await holdpoint({ ...product, env: { ...product.env, ...asDana() } }, ['session', session])).out,
+    )
+    .toMatch(/access suspended by root@example\.com\n[\s\S]*ended: /);
 }, 120_000);
+
+test('the demo’s people decide nothing where people log in', async () => {
+  const config = join(product.dataDir, 'alone.yaml');
+  writeFileSync(config, `console:\n  oidc: ${oidc()}\n  roles: { approver: [on-call] }\n`);
+  const alone = await startProduct({ args: ['--config', config] });
+  try {
+    expect(alone.output()).toContain(`Approvers log in at ${alone.console}`);
+    expect(alone.output()).not.toContain('Dana');
+    expect(alone.link).toBe('');
+  } finally {
+    await alone.stop();
+    alone.remove();
+  }
+}, 60_000);

@@ -290,6 +290,14 @@ describe('what cannot work is refused before anything starts', () => {
     );
   });
 
+  it('targets for which nobody may decide', async () => {
+    const yaml =
+      'targets: { app: { url: "postgres://127.0.0.1:9/app", logins: { admin: { user: u, password: p } } } }\n';
+    expect(await refused({}, [], { 'holdpoint.yaml': yaml })).toMatch(
+      /does not start: Nobody may decide: name approvers/,
+    );
+  });
+
   it.skipIf(!LINUX)('a data directory that cannot be made', async () => {
     expect(await refused({}, ['--data', '/proc/nope'])).toMatch(
       /does not start: The directory \/proc\/nope cannot be used: nothing can be made there\. Name another one\.\n$/,
@@ -312,7 +320,9 @@ describe('what cannot work is refused before anything starts', () => {
       'policy.yaml': 'version: 1\ndefaults:\n  delete: perhaps\n',
       'holdpoint.yaml': 'policy: policy.yaml\ntargets: { app: { url: "postgres://u:p@127.0.0.1:1/app" } }\n',
     };
-    expect(await refused({}, [], files)).toMatch(/policy\.yaml:3:11/);
+    expect(await refused({ HOLDPOINT_APPROVERS: 'dana@example.com' }, [], files)).toMatch(
+      /policy\.yaml:3:11/,
+    );
   });
 });
 
@@ -346,7 +356,7 @@ describe('a target of one’s own, for an unprivileged user, next to busy defaul
     await target.stop();
     const policy = join(dataDir, 'policy.yaml');
     writeFileSync(policy, 'version: 1\n');
-    const yaml = `policy: policy.yaml\nidentity: { levels: { dev: admin } }\ntargets: { app: { url: "postgres://app:app@127.0.0.1:${port}/postgres" } }\n`;
+    const yaml = `policy: policy.yaml\nidentity: { levels: { dev: admin }, approvers: [{ name: Dana, email: dana@example.com }] }\ntargets: { app: { url: "postgres://app:app@127.0.0.1:${port}/postgres" } }\n`;
     writeFileSync(join(dataDir, 'holdpoint.yaml'), yaml);
     // Left by a demo on this data directory.
     mkdirSync(join(dataDir, 'data'));

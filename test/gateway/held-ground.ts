@@ -128,6 +128,7 @@ export async function ground(schema = '', settings: Record<string, string> = {})
         identity: {
           findCredential: async (id) => credentials.get(id) ?? null,
           verifyToken: async () => ({ refused: 'none here' }),
+          suspendedBy: () => null,
           standing: ({ credentialId }) => (revoked.has(credentialId) ? 'revoked' : 'live'),
         },
         holdTerms: { agentWaitMs: 30_000, personWaitMs: 30_000, maxWaitMs: 60_000, lockedWaitMs: 30_000 },

@@ -316,6 +316,7 @@ export async function bench(
     identity: {
       findCredential: async (id) => credentials.get(id) ?? null,
       verifyToken: async (token) => (token === 'good-token' ? tokenIdentity : { refused: 'bad token' }),
+      suspendedBy: () => null,
       standing: (identity) => (revoked.has(identity.credentialId) ? 'revoked' : 'live'),
     },
     holdTerms: { agentWaitMs: 5000, personWaitMs: 5000, maxWaitMs: 60_000, lockedWaitMs: 1000 },

@@ -53,6 +53,8 @@ describe('a minted credential', () => {
     expect(await service.suspend('Alice@Example.com ', DANA.id)).toBe(true);
     expect(service.isSuspended([ALICE.id])).toBe(true);
     expect(service.standing(who)).toBe('suspended');
+    expect(await service.suspend(ALICE.id, 'somebody else')).toBe(false);
+    expect(service.suspendedBy(who)).toBe(DANA.id);
     expect(await service.unsuspend(ALICE.id)).toBe(true);
     clock.now = minted.expiresAt;
     expect(service.standing(who)).toBe('expired');

@@ -168,6 +168,7 @@ export function sessionPage(
 ): Html {
   const steps = stepsOf(events);
   const policies = events.flatMap((event) => (event.kind === 'policy' ? [event.version.slice(0, 12)] : []));
+  const access = events.findLast((event) => event.kind === 'access');
   const pages = Math.max(1, Math.ceil(steps.length / PAGE));
   const here = Math.min(Math.max(1, page), pages);
   const shown = steps.slice((here - 1) * PAGE, here * PAGE);
@@ -190,6 +191,7 @@ export function sessionPage(
       ${fact('From', html`${plain(session.clientAddress)} <span class="dim">${plain(session.applicationName ?? '')}</span>`)}
       ${fact('Statements', html`${session.statements.toLocaleString('en')} ${tallies(session)}`)}
       ${policies.length === 0 ? '' : fact('Policy', html`<code>${plain(policies.join(' → '))}</code>`)}
+      ${access === undefined ? '' : fact('Access', html`${access.standing}${access.by === null ? '' : html` by ${plain(access.by)}`}, ${moment(access.t, now)}`)}
       ${fact('Ended', session.endedWhy === null ? '–' : plain(session.endedWhy))}
     </dl>
     ${pager}
