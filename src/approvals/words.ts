@@ -236,6 +236,10 @@ export const DENY_REASONS = [
 ] as const;
 export type DenyCode = (typeof DENY_REASONS)[number]['code'];
 
+/** What touches rows that can be counted beforehand. */
+export const isCountable = ({ statement }: Pick<ApprovalRequest, 'statement'>): boolean =>
+  ['read', 'insert', 'update', 'delete', 'merge', 'truncate'].includes(statement.class);
+
 /** DDL, whatever touches every row and what touches very many asks once more before it is approved. */
 export function needsConfirm(request: Pick<ApprovalRequest, 'statement' | 'impact'>): boolean {
   const { class: kind, missingWhere } = request.statement;

@@ -1,7 +1,7 @@
 /** The one renderer of a request for Slack: state in, message out, pure (DESIGN.md 13; SLACK.md "Card life"). */
 
 import type { ApprovalRequest } from '../approvals/types.ts';
-import { clientSays, confirmSentence, headline, needsConfirm } from '../approvals/words.ts';
+import { clientSays, confirmSentence, headline, isCountable, needsConfirm } from '../approvals/words.ts';
 import {
   type Block,
   context,
@@ -36,8 +36,6 @@ export interface RenderOptions {
 }
 
 const GRAVE: readonly string[] = ['ddl', 'dcl', 'admin', 'truncate', 'do', 'unknown'];
-/** What touches rows that can be counted beforehand. */
-const COUNTED: readonly string[] = ['read', 'insert', 'update', 'delete', 'merge'];
 const SERIOUS: readonly string[] = ['delete', 'update', 'merge', 'call', 'copy'];
 
 export function renderCard(request: ApprovalRequest, options: RenderOptions): Message {
@@ -165,7 +163,7 @@ function actions(
     })),
   });
   elements.push({ type: 'button', action_id: ACTION.view, text: plain('View full SQL', 75), value });
-  if (countable && COUNTED.includes(request.statement.class))
+  if (countable && isCountable(request))
     elements.push({
       type: 'button',
       action_id: ACTION.count,

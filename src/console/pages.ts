@@ -154,7 +154,11 @@ export function createPages(
     if (effect === 'approve' && form['confirmed'] !== id) {
       const request = await desk.get(id);
       if (request !== null && request.state === 'pending' && needsConfirm(request))
-        return show(c, { title: `Approve ${id}?`, tab: 'pending' }, confirmPage(request, caller, reason));
+        return show(
+          c,
+          { title: `Approve ${id}?`, tab: 'pending' },
+          confirmPage(request, caller, reason, now()),
+        );
     }
     const { status, sentence } = outcomeOf(
       await decideAs(desk, caller.person, 'console', { id, effect, reason }),

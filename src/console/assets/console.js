@@ -124,6 +124,10 @@ if (document.body.dataset.live === '1') {
   // Words such as "expires in 4 min" grow old.
   setInterval(refresh, 30_000);
 }
+// Come back to by the Back button, with what was sent from it still marked as sent.
+addEventListener('pageshow', (event) => {
+  if (event.persisted) location.reload();
+});
 document.addEventListener('submit', (event) => {
   // A double tap sends one decision.
   if (event.target.dataset.sent === '1') event.preventDefault();

@@ -33,7 +33,7 @@ export function peoplePage({ active, suspended }: PeopleView, caller: Caller, no
             <tbody>${active.map(
               (
                 one,
-              ) => html`<tr><td class="grow">${plain(one.name)} <span class="dim">${plain(one.personId)}</span></td>
+              ) => html`<tr><td class="grow">${plain(one.name)}${one.name === one.personId ? '' : html` <span class="dim">${plain(one.personId)}</span>`}</td>
                 <td>${THROUGH[one.kind][one.via]}</td><td class="dim">${ago(one.createdAt, now)}</td>
                 <td class="dim" data-label="left">${span(one.expiresAt - now)}</td>
                 <td class="act">${button(caller, 'logout', 'Log out', one.personId)}</td></tr>`,

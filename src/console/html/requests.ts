@@ -1,11 +1,13 @@
 /** Requests: the pending page with its cards, and one request in full. */
 import { html } from 'hono/html';
+import { rowsOf } from '../../approvals/impact.ts';
 import type { ApprovalRequest, Decision } from '../../approvals/types.ts';
 import {
   clientSays,
   confirmSentence,
   DENY_REASONS,
   impactLines,
+  isCountable,
   SURFACES,
   stateSentence,
   who,
@@ -40,7 +42,7 @@ function ownForm(request: ApprovalRequest, csrf: string): Html {
 }
 
 /** Approve and Deny as a plain form: it works without the script. Deny offers what Slack's menu does. */
-function decisionForm(request: ApprovalRequest, { person, csrf }: Caller): Html {
+function decisionForm(request: ApprovalRequest, { person, csrf }: Caller, long = false): Html {
   if (owns(person, request.requester.ownerId)) return ownForm(request, csrf);
   if (!person.roles.has('approver')) return html`<p class="dim small">It waits for an approver.</p>`;
   if (request.decisions.some((decision) => decision.approverId === person.id))
@@ -57,19 +59,42 @@ function decisionForm(request: ApprovalRequest, { person, csrf }: Caller): Html 
           ${quick.map(({ code, label }) => html`<button class="menu-item" type="submit" name="deny" value="${code}">${label}</button>`)}
           <button class="menu-item" type="submit" name="deny" value="other">Other: my own words</button>
         </div></details>
-      <button class="quiet" type="submit" formaction="/requests/${request.id}/count">Count now</button>
-      <button class="approve" type="submit" name="effect" value="approve">Approve</button>
+      ${isCountable(request) ? html`<button class="quiet" type="submit" formaction="/requests/${request.id}/count">Count now</button>` : ''}
+      ${
+        long
+          ? html`<a class="button approve" href="/requests/${request.id}">Read all of it</a>`
+          : html`<button class="approve" type="submit" name="effect" value="approve">Approve</button>`
+      }
     </div>
   </form>`;
 }
 
+/** In the list it would be approved with its end unseen: there it is only read on. */
+function isLong({ sql, binds }: ApprovalRequest['statement']): boolean {
+  const values = binds.reduce((sum, value) => sum + (value ?? 'NULL').length + 4, 0);
+  return sql.length > 2000 || sql.split('\n').length > 25 || values > 800;
+}
+
+/** What it would do, in the words of the card and the command line. */
+function effect(request: ApprovalRequest, now: number): Html | string {
+  const lines = impactLines(request, now);
+  if (lines.length === 0) return '';
+  return html`<ul class="effect ${rowsOf(request) === null ? '' : 'rows'}" aria-label="Effect">${lines.map((line) => html`<li>${plain(line)}</li>`)}</ul>`;
+}
+
 /** Asked once more, with the whole SQL: DDL, or no WHERE. */
-export function confirmPage(request: ApprovalRequest, { csrf }: Caller, reason: string | null): Html {
+export function confirmPage(
+  request: ApprovalRequest,
+  { csrf }: Caller,
+  reason: string | null,
+  now: number,
+): Html {
   return html`<p class="crumb"><a href="/">Requests</a> / <a class="id" href="/requests/${request.id}">${request.id}</a></p>
     <div class="head"><h1>Approve ${request.id}?</h1></div>
     <p class="lead">${plain(confirmSentence(request))}</p>
-    ${sqlBlock(request.statement.sql)}
-    ${binds(request)}
+    <div class="whole">${sqlBlock(request.statement.sql)}
+    ${binds(request)}</div>
+    ${effect(request, now)}
     <form class="confirm" method="post" action="/requests/${request.id}/decision">
       <input type="hidden" name="csrf" value="${csrf}"><input type="hidden" name="confirmed" value="${request.id}">
       <input type="hidden" name="reason" value="${bare(reason ?? '')}">
@@ -140,12 +165,13 @@ function card(request: ApprovalRequest, caller: Caller, now: number): Html {
       <span class="dim">· ${ago(request.createdAt, now)}</span></p>
     ${sqlBlock(statement.sql, `SQL of ${request.id}`)}
     ${binds(request)}
+    ${effect(request, now)}
     ${said(request)}
     <p class="chips">${warnings(request)} ${chips(request.rules, 'rule')}</p>
     <p class="why">${plain(request.reason)}</p>
     <footer>
       <p class="dim small">${waiting(request, now)}</p>
-      ${decisionForm(request, caller)}
+      ${decisionForm(request, caller, isLong(statement))}
     </footer>
   </article>`;
 }
@@ -202,7 +228,6 @@ function outcome(request: ApprovalRequest): Html | string {
 
 export function requestPage(request: ApprovalRequest, caller: Caller, openable: boolean, now: number): Html {
   const { statement, requester, target, terms } = request;
-  const effect = impactLines(request, now);
   const facts = [
     row(
       'Who',
@@ -222,9 +247,6 @@ export function requestPage(request: ApprovalRequest, caller: Caller, openable: 
       : []),
     ...(statement.taggedColumns.length > 0
       ? [row('Personal data', html`<span class="chips">${chips(statement.taggedColumns, 'pii')}</span>`)]
-      : []),
-    ...(effect.length > 0
-      ? [row('Effect', html`${effect.map((line) => html`<div>${plain(line)}</div>`)}`)]
       : []),
     row('Held by', html`<span class="chips">${chips(request.rules, 'rule')}</span>`),
     row('Why', plain(request.reason)),
@@ -257,8 +279,9 @@ export function requestPage(request: ApprovalRequest, caller: Caller, openable: 
     <div class="head"><h1>${plain(what(request))}</h1>${stateBadge(request)}</div>
     <p class="lead">${plain(stateSentence(request, now))}</p>
     <p class="chips">${warnings(request)}</p>
-    ${sqlBlock(statement.sql)}
-    ${binds(request)}
+    <div class="whole">${sqlBlock(statement.sql)}
+    ${binds(request)}</div>
+    ${effect(request, now)}
     ${said(request)}
     ${
       statement.tidied === null || statement.tidied === statement.sql
