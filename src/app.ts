@@ -37,7 +37,7 @@ import { loadSigningKey } from './recordings/keys.ts';
 import { createRecorder } from './recordings/recorder.ts';
 import { keptSecret, makeDirectory, readPrivate, secretText, writePrivate } from './secrets.ts';
 import { slackBot } from './slack.ts';
-import { openStore } from './store/store.ts';
+import { openStore, patiently } from './store/store.ts';
 
 /** What `holdpoint start` prints. `agentUrl` holds the demo agent's credential, links are one-time links to the console. */
 export interface Running {
@@ -100,13 +100,15 @@ async function compose(
   const probed = Promise.all(config.targets.map(faultNotices));
   const storeUrl = config.storeUrl ?? (await embeddedStore(file, log, progress, stops));
   progress('opening the store');
-  const store = await openStore({ url: storeUrl, log }).catch((error: Error) => {
+  const store = await sure(() => openStore({ url: storeUrl, log })).catch((error: Error) => {
     if (config.storeUrl === null) throw error;
     throw new Error(
       `${error.message} Check HOLDPOINT_STORE_URL (store.url), that its server runs and takes this login.`,
     );
   });
   stops.push(() => store.close());
+  const secret = async (name: string) =>
+    Buffer.from(await sure(() => store.meta.getOrCreate(name, () => secretText(32))), 'base64url');
 
   const targets = config.demo ? [await demoTarget(config.dataDir, log, progress, stops)] : config.targets;
   if (!config.demo) notices.push(...targetNotices(config.targets), ...identityNotices(config));
@@ -127,8 +129,8 @@ async function compose(
   stops.push(() => desk.close());
   // The embedded store is this process's alone; on a shared one the heartbeats tell who is gone.
   if (config.storeUrl === null) {
-    await desk.recover();
-    await store.turns.clear();
+    await sure(() => desk.recover());
+    await sure(() => store.turns.clear());
   }
   stops.push(store.elsewhere.onChange((id) => void desk.heard(id)));
   const sweeper = setInterval(() => void desk.sweep(), 1000);
@@ -149,7 +151,7 @@ async function compose(
       ? null
       : createSignIn({
           config: oidc,
-          key: Buffer.from(await store.meta.getOrCreate('sign-in-key', () => secretText(32)), 'base64url'),
+          key: await secret('sign-in-key'),
           now,
           log,
         });
@@ -176,10 +178,7 @@ async function compose(
     return done;
   };
 
-  const linking = createSlackLinking(
-    Buffer.from(await store.meta.getOrCreate('slack-link-key', () => secretText(32)), 'base64url'),
-    now,
-  );
+  const linking = createSlackLinking(await secret('slack-link-key'), now);
   const impact = createAppraiser({ desk, now, log });
   stops.push(() => impact.close());
   const bot =
@@ -223,10 +222,7 @@ async function compose(
     impact,
     tls: config.gateway.tls,
     limits: config.gateway.limits,
-    fingerprintKey: Buffer.from(
-      await store.meta.getOrCreate('fingerprint-key', () => secretText(32)),
-      'base64url',
-    ),
+    fingerprintKey: await secret('fingerprint-key'),
     levelFor: (groups) => highest(groups, levels),
     onBlocked: (blocked) => bot?.denied(blocked),
     log,
@@ -320,12 +316,12 @@ async function compose(
 
   const url = `http://${inUrl(served.host)}:${served.port}`;
   const linkFor = async ({ id }: ApproverRecord) =>
-    `${config.publicUrl ?? url}/login/${await access.mintLink(id)}`;
+    `${config.publicUrl ?? url}/login/${await sure(() => access.mintLink(id))}`;
   const at = { host: inUrl(config.gateway.host), port: listening.port };
   const agentUrl = config.demo
-    ? await demoAgent(config.dataDir, identity, { ...at, target: first.target.name }, now())
+    ? await sure(() => demoAgent(config.dataDir, identity, { ...at, target: first.target.name }, now()))
     : null;
-  if (!config.demo) await endDemoAgent(config.dataDir, identity);
+  if (!config.demo) await sure(() => endDemoAgent(config.dataDir, identity));
   writePrivate(file('run.json'), JSON.stringify({ pid: process.pid, console: url, gateway: at }));
   return {
     gateway: at,
@@ -343,6 +339,10 @@ async function compose(
     stop,
   };
 }
+
+/** A start does nothing that may not be done twice. */
+const sure = <T>(work: () => Promise<T>): Promise<T> => patiently(STORE_PATIENCE_MS, work);
+const STORE_PATIENCE_MS = 30_000;
 
 /** Nobody decides whom nobody named: the demo's approver is for the demo alone, and not where people log in. */
 function approversOf({ approvers, console, demo, slack }: Config): readonly ApproverRecord[] {

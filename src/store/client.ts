@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { PrismaPg } from '@prisma/adapter-pg';
 import PQueue from 'p-queue';
 import { type Prisma, PrismaClient } from '../generated/prisma/client.ts';
-import { codeOf, guarded, StoreFailure } from './failure.ts';
+import { codeOf, connected, guarded, StoreFailure } from './failure.ts';
 
 /** The part of the log that the store uses (pino's shape). */
 export interface StoreLog {
@@ -15,6 +15,8 @@ const CONNECT_MS = 2_000;
 const STATEMENT_MS = 4_000;
 const LOCK_MS = 2_000;
 const OPERATION_MS = 6_000;
+/** Until then a connection that could not be had is asked for again. */
+const AGAIN_MS = 4_000;
 /** For its turn on the pool. */
 const TURN_MS = 15_000;
 const CONNECTIONS = 10;
@@ -58,7 +60,7 @@ export function connect(url: string, log: StoreLog): Client {
     const timer = setTimeout(() => late.abort(new StoreFailure(operation, 'busy')), TURN_MS);
     const begin = (): Promise<T> => {
       clearTimeout(timer);
-      return guarded(operation, OPERATION_MS, work);
+      return guarded(operation, OPERATION_MS, () => connected(AGAIN_MS, work));
     };
     return turns.add(begin, { signal: late.signal });
   }

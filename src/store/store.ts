@@ -16,7 +16,7 @@ import { sessionIndex } from './sessions.ts';
 import { type TurnStore, turnStore } from './turns.ts';
 
 export type { StoreLog } from './client.ts';
-export { StoreFailure } from './failure.ts';
+export { patiently, StoreFailure } from './failure.ts';
 export type { MetaStore } from './meta.ts';
 export { MigrationRefused } from './migrate.ts';
 

@@ -3,7 +3,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ApprovalRequest } from '../../src/approvals/types.ts';
 import type { StoredCredential } from '../../src/identity/types.ts';
 import type { SessionSummary } from '../../src/recordings/types.ts';
-import { openStore, type Store, StoreFailure } from '../../src/store/store.ts';
+import { connect as connectStore } from '../../src/store/client.ts';
+import { codeOf } from '../../src/store/failure.ts';
+import { openStore, patiently, type Store, StoreFailure } from '../../src/store/store.ts';
 import { draft, quiet } from '../approvals/support.ts';
 import { type TestPostgres, testPostgres } from '../support/postgres.ts';
 import { requestOf } from '../support/request.ts';
@@ -131,6 +133,53 @@ it('destructive statements are counted together, told once a burst, and the aler
   await alerts.suspended(id, 'Erin');
   expect(await alerts.get(id)).toMatchObject({ ...place, shown: true, suspendedBy: 'Dana' });
   expect(await alerts.unsent()).toEqual(others);
+});
+
+it('an operation for which no connection can be had in time gets another one; what fails has a name', async () => {
+  // As on a busy machine: the first that comes is answered too late.
+  let mute = 1;
+  const server = createServer((client) => {
+    mute -= 1;
+    const upstream = mute >= 0 ? null : connect(postgres.port, '127.0.0.1');
+    const end = (): void => {
+      client.destroy();
+      upstream?.destroy();
+    };
+    if (upstream !== null) client.pipe(upstream).pipe(client);
+    for (const socket of [client, upstream]) socket?.on('error', end).on('close', end);
+  });
+  const port = await new Promise<number>((resolve) => {
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      resolve(typeof address === 'object' && address !== null ? address.port : 0);
+    });
+  });
+  const url = new URL(postgres.url('store'));
+  url.port = String(port);
+  const client = connectStore(url.href, quiet);
+  try {
+    expect(await client.run('ask', (prisma) => prisma.meta.count())).toBeGreaterThanOrEqual(0);
+    expect(mute).toBeLessThan(0);
+    const silent = codeOf(new Error('Connection terminated due to connection timeout'));
+    expect(silent).toBe('no_connection');
+  } finally {
+    await client.close();
+    server.close();
+  }
+});
+
+it('a start tries again what a store that comes back may still do, and not what it refuses', async () => {
+  const failing = (code: string, times: number) => {
+    let left = times;
+    return async () => {
+      left -= 1;
+      if (left >= 0) throw new StoreFailure('save an access', code);
+      return 'done';
+    };
+  };
+  expect(await patiently(10_000, failing('57P03', 3))).toBe('done');
+  await expect(patiently(10_000, failing('28P01', 1))).rejects.toMatchObject({ code: '28P01' });
+  await expect(patiently(250, failing('timeout', 99))).rejects.toMatchObject({ code: 'timeout' });
 });
 
 describe('two processes on one store', () => {
