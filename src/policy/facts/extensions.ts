@@ -17,6 +17,8 @@ const COMPUTING: ReadonlyMap<string, ReadonlySet<string>> = new Map(
     intarray: '',
     isn: '',
     ltree: '',
+    // Counters, and texts of other people's statements (lineage/system.ts).
+    pg_stat_statements: 'pg_stat_statements pg_stat_statements_info',
     pg_trgm:
       'show_limit similarity_op word_similarity_op word_similarity_commutator_op word_similarity_dist_op word_similarity_dist_commutator_op strict_word_similarity_op strict_word_similarity_commutator_op strict_word_similarity_dist_op strict_word_similarity_dist_commutator_op',
     pgcrypto:

@@ -1,5 +1,6 @@
 /** Calls of functions whose body can be read, by columns: what they put out, and what they read of rows they are given. */
 import { HARMLESS, HELD } from '../facts/builtins.ts';
+import { onlyComputes } from '../facts/extensions.ts';
 import type { Tree } from '../parse/node.ts';
 import { asList, asText, asTree, names, nodeOf, qualified, unwrap } from '../parse/node.ts';
 import type { CatalogFunction } from '../types.ts';
@@ -9,6 +10,7 @@ import type { Column, Deps, Shape } from './deps.ts';
 import { adding, NONE, union, whole } from './deps.ts';
 import { expression, rowValue } from './expression.ts';
 import type { Scope } from './scope.ts';
+import { isRevealing, reveals } from './system.ts';
 
 /** Functional notation for casts: `c.text` turns the whole row into text. */
 const CASTS: ReadonlySet<string> = new Set(['text', 'varchar', 'bpchar', 'name', 'char']);
@@ -22,6 +24,8 @@ export function resultRow(call: Tree, definition: unknown, scope: Scope, context
   const [fn, ...more] = context.env.functionsNamed(schema, name, context.resolution);
   if (fn === undefined || more.length > 0 || fn.kind !== 'f') return null;
   if ((schema === null || schema === 'pg_catalog') && (HARMLESS.has(name) || HELD.has(name))) return null;
+  if (isRevealing(fn.name) && onlyComputes(fn))
+    return revealed(fn, argumentDeps(call, scope, context), context);
   const wanted = outputNames(fn, definition, context);
   const summary = wanted === null ? null : functionSummary(fn, context);
   if (wanted === null || summary === null) return null;
@@ -31,6 +35,15 @@ export function resultRow(call: Tree, definition: unknown, scope: Scope, context
     columns: wanted.map((name, i) => adding({ ...(made[i] ?? { deps: whole(summary.shape) }), name }, given)),
     open: null,
   };
+}
+
+/** What an extension's view over other people's statements is made of. */
+function revealed(fn: CatalogFunction, given: Deps, { env }: Context): Shape {
+  const columns = (fn.outputs ?? []).map((name) => {
+    const shown = reveals(fn.name, name) ? env.everyTag(fn.schema, fn.name, name) : NONE;
+    return { name, deps: union(shown, given) };
+  });
+  return { columns, open: null };
 }
 
 function outputNames(fn: CatalogFunction, definition: unknown, { env }: Context): readonly string[] | null {

@@ -103,6 +103,7 @@ export const CARRYING_FUNCTIONS: ReadonlySet<string> = new Set([
 export const REVEALING_FUNCTIONS: ReadonlySet<string> = new Set([
   'pg_stat_get_activity',
   'pg_stat_get_backend_activity',
+  'pg_stat_statements',
   'pg_mcv_list_items',
   'lo_get',
   'loread',
