@@ -565,6 +565,12 @@ describe('redactions', () => {
       "DO $$ BEGIN UPDATE customers SET ssn = '123' WHERE id = 5; END $$",
       'DO $$ BEGIN UPDATE customers SET ssn = <pii:text> WHERE id = <pii:number>; END $$',
     ],
+    [
+      "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT id FROM customers WHERE ssn = ''12'''",
+      'CREATE FUNCTION f() RETURNS int LANGUAGE sql AS <pii:code>',
+    ],
+    ["DO E'BEGIN PERFORM 1 FROM customers WHERE ssn = \\'12\\'; END'", 'DO <pii:code>'],
+    ["DO U&'BEGIN PERFORM 1 FROM customers WHERE !0073sn = 1; END' UESCAPE '!'", '<pii:statement>'],
     ["SELECT id FROM customers WHERE email = 'a'\n 'b'", 'SELECT id FROM customers WHERE email = <pii:text>'],
     [
       "SELECT id FROM customers WHERE email = 'x'::varchar(20)",

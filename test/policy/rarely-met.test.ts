@@ -123,6 +123,16 @@ describe('the body of a trigger', () => {
     }
   });
 
+  it.each([
+    ['does not parse', 'BEGIN RETURN'],
+    ['says where another text may end', 'BEGIN RETURN NEW; END $holdpoint$ LANGUAGE plpgsql -- '],
+    ['is too long', `BEGIN RETURN NEW; END${' '.repeat(64 * 1024)}`],
+  ])('is unknown where it %s', (_why, body) => {
+    expect(statement(INSERT, withTrigger('public.made', body)).unknowns).toEqual([
+      'trigger function public.made',
+    ]);
+  });
+
   it('may write the table it hangs on', () => {
     const body = 'BEGIN UPDATE public.customers SET name = NEW.name WHERE id = NEW.id; RETURN NEW; END';
     expect(statement(INSERT, withTrigger('public.made', body)).unknowns).toEqual([]);

@@ -138,6 +138,48 @@ describe('rules', () => {
       ),
     ).toBe('hold');
   });
+  it.each(['unknown', 'do', 'call', 'admin', 'dcl'] as const)(
+    'allow lifts %s only where it names it',
+    (name) => {
+      const what = facts({ class: name, relations: [relation('t', 'delete')] });
+      expect(effect(rules('{ name: all, match: { relations: ["*.*"] }, effect: allow }'), what)).toBe('hold');
+      expect(
+        effect(
+          rules(`{ name: one, match: { classes: [${name}, delete], relations: ["*.*"] }, effect: allow }`),
+          what,
+        ),
+      ).toBe('allow');
+    },
+  );
+  it.each(['value', 'predicate', 'written'] as const)(
+    'allow lifts a tagged %s only where it names columns or tags',
+    (use) => {
+      const held = (match: string) =>
+        policy(`defaults: { pii_${use}: hold }\nrules:\n  - { name: a, match: { ${match} }, effect: allow }`);
+      const what = facts({ relations: [relation('customers')], columns: [column('customers.email', use)] });
+      expect(effect(held('relations: ["*.*"]'), what)).toBe('hold');
+      expect(effect(held('columns: ["customers.email"]'), what)).toBe('allow');
+      expect(effect(held('tags: [email]'), what)).toBe('allow');
+    },
+  );
+  it('what reads on the way is a read too', () => {
+    const cautious = policy('defaults: { read: hold }');
+    expect(effect(cautious, facts({ class: 'insert', relations: [relation('t', 'insert')] }))).toBe('allow');
+    expect(
+      effect(
+        cautious,
+        facts({ class: 'insert', relations: [relation('t', 'insert'), relation('u', 'read')] }),
+      ),
+    ).toBe('hold');
+  });
+  it('what does not parse is refused, or unknown where the target takes it so', () => {
+    const text = { kind: 'syntax', position: 3 } as const;
+    expect(evaluate(empty, text, context()).rules).toEqual(['error:syntax']);
+    expect(evaluate(empty, text, context(), 'unknown')).toMatchObject({
+      effect: 'hold',
+      rules: ['default:unknown'],
+    });
+  });
   it('allow never lifts a hold of another rule', () => {
     const two = rules(
       '{ name: a, match: { classes: [delete] }, effect: allow }',
