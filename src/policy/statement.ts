@@ -1,7 +1,7 @@
 /** One statement: its facts into the collector, its output columns back. The story of a statement on one screen. */
 import { callFunction, callOperators } from './facts/functions.ts';
 import { transaction, variableSet } from './facts/session.ts';
-import { cascadeTruncate, touch } from './facts/touch.ts';
+import { cascadeTruncate, type Given, touch } from './facts/touch.ts';
 import { analyses, UTILITIES, weightOf } from './facts/utility.ts';
 import type { Place } from './facts/walk.ts';
 import { createdBy, walk, walkFields, walkQuery } from './facts/walk.ts';
@@ -181,9 +181,17 @@ function copy(node: Tree, context: Context): void {
   if (onServer) out.raise('admin');
   else out.effects.push({ kind: incoming ? 'copy-in' : 'copy-out' });
   const relation = asTree(node['relation']);
-  if (relation !== null) touch(relationName(relation), incoming ? 'copy-in' : 'copy-out', context);
+  if (relation !== null)
+    touch(relationName(relation), incoming ? 'copy-in' : 'copy-out', context, null, copyGives(node));
   inner(node['query'], context);
   walk(node['whereClause'], place('read'), context);
+}
+
+/** `DEFAULT '…'` names what stands for the default in the data. */
+function copyGives(node: Tree): Given {
+  const options = asList(node['options']).map((item) => asText(nodeOf(item, 'DefElem')?.['defname']));
+  if (options.includes('default')) return null;
+  return node['attlist'] === undefined ? 'all' : new Set(names(node['attlist']).map((name) => name ?? ''));
 }
 
 const RELATION_TYPES = new Set([

@@ -199,6 +199,8 @@ export interface CatalogCall {
   readonly function: string;
   /** `write`: a default, CHECK, index, trigger condition or assignment cast. `any`: row security, a domain's CHECK, an implicit cast. */
   readonly on: 'any' | 'write';
+  /** It is the default of this column: it runs where the statement gives no value. */
+  readonly column?: string;
 }
 export type WriteEvent = 'insert' | 'update' | 'delete' | 'truncate';
 export interface CatalogTrigger {

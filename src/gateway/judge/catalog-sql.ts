@@ -160,24 +160,28 @@ const CHECKED = `part(whole, of) as (
  * at reads too: a literal beside its columns or rows becomes a value of that type.
  */
 const calls = (of: (column: string) => string) => `
-  with recursive ${CHECKED}, tree(relid, "on", node) as (
-    select d.adrelid, 'write', d.adbin::text from pg_attrdef d where d.adrelid >= 16384${of('d.adrelid')}
-    union all select k.conrelid, 'write', k.conbin::text from pg_constraint k where k.contype = 'c' and k.conrelid >= 16384${of('k.conrelid')}
-    union all select p.polrelid, 'any', pg_catalog.concat(p.polqual::text, p.polwithcheck::text) from pg_policy p where true${of('p.polrelid')}
-    union all select i.indrelid, 'write', pg_catalog.concat(i.indexprs::text, i.indpred::text) from pg_index i where i.indrelid >= 16384${of('i.indrelid')}
-    union all select p.partrelid, 'write', p.partexprs::text from pg_partitioned_table p where true${of('p.partrelid')}
-    union all select t.tgrelid, 'write', t.tgqual::text from pg_trigger t where not t.tgisinternal${of('t.tgrelid')}
-  ), called(relid, "on", fn) as (
-    select tree.relid, tree."on", m[1]::oid from tree,
+  with recursive ${CHECKED}, tree(relid, "on", node, "column") as (
+    select d.adrelid, 'write', d.adbin::text, case when a.attgenerated = '' then a.attname end from pg_attrdef d
+      join pg_attribute a on a.attrelid = d.adrelid and a.attnum = d.adnum where d.adrelid >= 16384${of('d.adrelid')}
+    union all select a.attrelid, 'write', t.typdefaultbin::text, a.attname from pg_attribute a join pg_type t on t.oid = a.atttypid
+      where t.typdefaultbin is not null and a.attnum > 0${of('a.attrelid')}
+    union all select k.conrelid, 'write', k.conbin::text, null from pg_constraint k where k.contype = 'c' and k.conrelid >= 16384${of('k.conrelid')}
+    union all select p.polrelid, 'any', pg_catalog.concat(p.polqual::text, p.polwithcheck::text), null from pg_policy p where true${of('p.polrelid')}
+    union all select i.indrelid, 'write', pg_catalog.concat(i.indexprs::text, i.indpred::text), null from pg_index i where i.indrelid >= 16384${of('i.indrelid')}
+    union all select p.partrelid, 'write', p.partexprs::text, null from pg_partitioned_table p where true${of('p.partrelid')}
+    union all select t.tgrelid, 'write', t.tgqual::text, null from pg_trigger t where not t.tgisinternal${of('t.tgrelid')}
+  ), called(relid, "on", fn, "column") as (
+    select tree.relid, tree."on", m[1]::oid, tree."column" from tree,
       pg_catalog.regexp_matches(tree.node, ':(?:funcid|opfuncid|aggfnoid) ([0-9]+)', 'g') m
-    union select a.attrelid, 'any', c.fn from pg_attribute a join checked c on c.type = a.atttypid
+    union select a.attrelid, 'any', c.fn, null from pg_attribute a join checked c on c.type = a.atttypid
       where a.attrelid >= 16384 and a.attnum > 0${of('a.attrelid')}
-    union select i.indrelid, 'any', c.fn from pg_index i join compares c on c.class = any (i.indclass) where i.indrelid >= 16384${of('i.indrelid')}
-    union select p.partrelid, 'any', c.fn from pg_partitioned_table p join compares c on c.class = any (p.partclass) where true${of('p.partrelid')}
-    union select a.attrelid, 'write', k.castfunc from pg_cast k join pg_attribute a on a.atttypid = k.casttarget
+    union select i.indrelid, 'any', c.fn, null from pg_index i join compares c on c.class = any (i.indclass) where i.indrelid >= 16384${of('i.indrelid')}
+    union select p.partrelid, 'any', c.fn, null from pg_partitioned_table p join compares c on c.class = any (p.partclass) where true${of('p.partrelid')}
+    union select a.attrelid, 'write', k.castfunc, null from pg_cast k join pg_attribute a on a.atttypid = k.casttarget
       where k.oid >= 16384 and k.castfunc <> 0 and k.castcontext = 'a' and a.attrelid >= 16384${of('a.attrelid')}
   )
-  select called.relid, pg_catalog.json_agg(distinct pg_catalog.jsonb_build_object('on', called."on", 'function', n.nspname || '.' || p.proname)) as calls
+  select called.relid, pg_catalog.json_agg(distinct pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('on', called."on",
+    'function', n.nspname || '.' || p.proname, 'column', called."column"))) as calls
   from called join pg_proc p on p.oid = called.fn join pg_namespace n on n.oid = p.pronamespace
   where p.oid >= 16384 or p.provolatile <> 'i' group by called.relid`;
 
@@ -251,7 +255,9 @@ export const relationShape = z.array(
     parents: z.array(z.number()),
     ofType: z.number().nullable(),
     triggers: z.array(z.object({ function: z.string(), on: z.array(eventShape), before: z.boolean() })),
-    calls: z.array(z.object({ function: z.string(), on: z.enum(['any', 'write']) })),
+    calls: z.array(
+      z.object({ function: z.string(), on: z.enum(['any', 'write']), column: z.string().exactOptional() }),
+    ),
   }),
 );
 

@@ -17,8 +17,16 @@ const EVENTS: Readonly<Partial<Record<Access, WriteEvent>>> = {
 };
 /** Columns that an UPDATE sets; null: any. */
 type Columns = ReadonlySet<string> | null;
+/** Columns that are given a value: by name, the first so many, all, or (null) perhaps none. The default of the others runs. */
+export type Given = ReadonlySet<string> | number | 'all' | null;
 
-export function touch(name: RelationName, access: Access, context: Context, set: Columns = null): void {
+export function touch(
+  name: RelationName,
+  access: Access,
+  context: Context,
+  set: Columns = null,
+  given: Given = null,
+): void {
   const { env, out } = context;
   const resolved = env.resolve(name, context.resolution);
   if (resolved.system !== null) {
@@ -35,7 +43,7 @@ export function touch(name: RelationName, access: Access, context: Context, set:
     out.relation({ schema: 'pg_temp', name: name.name, access, indirect: context.indirect, known: true });
   }
   for (const relation of resolved.relations)
-    touchRelation(relation, access, context, context.indirect, name.inherits, set);
+    touchRelation(relation, access, context, context.indirect, name.inherits, set, given);
   if (resolved.relations.length === 0 && resolved.system === null && !resolved.temporary) {
     out.relation({ schema: name.schema, name: name.name, access, indirect: context.indirect, known: false });
     // DDL makes names; everything else that means nothing here may mean anything there.
@@ -50,11 +58,13 @@ function touchRelation(
   indirect: boolean,
   inherits: boolean,
   set: Columns = null,
+  given: Given = null,
 ): void {
   const { out } = context;
   const { schema, name } = relation;
   out.relation({ schema, name, access, indirect, known: true });
-  const key = [relation.oid, access, inherits, ...(set === null ? ['*'] : set)].join('\0');
+  const values = given instanceof Set ? [...given] : [given];
+  const key = JSON.stringify([relation.oid, access, inherits, set === null ? '*' : [...set], values]);
   if (out.followed.has(key)) return;
   out.followed.add(key);
   const { env } = context;
@@ -66,12 +76,12 @@ function touchRelation(
   if (relation.relkind === 'f') foreign(relation, access, context);
 
   if (access === 'truncate') callTriggers(relation, 'truncate', context);
-  else if (access !== 'ddl' && access !== 'lock') hidden(relation, access, context);
+  else if (access !== 'ddl' && access !== 'lock') hidden(relation, access, context, given);
 
   const own = access === 'update' ? written(relation, set) : null;
   if (inherits || access === 'truncate') {
     for (const child of env.childrenOf(relation.oid)) {
-      touchRelation(child, access, context, true, inherits, own);
+      touchRelation(child, access, context, true, inherits, own, typeof given === 'number' ? null : given);
       if (access === 'update' && relation.relkind === 'p') moves(child, context);
     }
   }
@@ -83,7 +93,8 @@ function touchRelation(
       if (action === 'no action' || action === 'restrict') continue;
       if (own !== null && !keys.some((column) => own.has(column))) continue;
       const reached = action === 'cascade' ? access : 'update';
-      touchRelation(from, reached, context, true, true, new Set(columns));
+      const rest = action === 'set default' ? null : 'all';
+      touchRelation(from, reached, context, true, true, new Set(columns), rest);
     }
   }
 }
@@ -127,14 +138,22 @@ function rowTypes(relation: CatalogRelation, context: Context): void {
 }
 
 /** Functions that reading or writing its rows runs, named by nobody. */
-function hidden(relation: CatalogRelation, access: Access, context: Context): void {
+function hidden(relation: CatalogRelation, access: Access, context: Context, given: Given): void {
   const event = EVENTS[access];
-  for (const { function: called, on } of relation.calls) {
+  for (const { function: called, on, column } of relation.calls) {
+    if (column !== undefined && (event === 'delete' || isGiven(column, relation, given))) continue;
     // A default may put what it read into the row.
     if (on === 'any' || event !== undefined)
       callHidden(called, context, on === 'any' ? 'predicate' : 'value');
   }
   if (event !== undefined && relation.relkind !== 'v') callTriggers(relation, event, context);
+}
+
+function isGiven(column: string, { columns }: CatalogRelation, given: Given): boolean {
+  if (given === null || given === 'all') return given === 'all';
+  if (typeof given !== 'number') return given.has(column);
+  const at = columns.findIndex(({ name }) => name === column);
+  return at >= 0 && at < given;
 }
 
 /** TRUNCATE … CASCADE empties every table that refers to one of those, whatever its foreign key says. */

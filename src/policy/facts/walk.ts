@@ -20,7 +20,7 @@ import { callByAttribute, callFunction, callHidden, callOperators } from './func
 import { limits, overwritesAll } from './limits.ts';
 import type { Ctes } from './reach.ts';
 import { withSettingName } from './setting-row.ts';
-import { touch } from './touch.ts';
+import { type Given, touch } from './touch.ts';
 
 /** WITH names in reach, and how a relation named here is touched. */
 export interface Place {
@@ -149,6 +149,27 @@ const MERGED: Readonly<Record<string, RelationUse['access']>> = {
 const setColumns = (node: Tree | null): ReadonlySet<string> =>
   new Set(asList(node?.['targetList']).map((item) => asText(nodeOf(item, 'ResTarget')?.['name'])));
 
+/** Columns that an INSERT gives values, in every row. */
+function insertGives(node: Tree): Given {
+  const rows = asList(nodeOf(node['selectStmt'], 'SelectStmt')?.['valuesLists']).map((row) =>
+    asList(nodeOf(row, 'List')?.['items']),
+  );
+  const isDefault = (value: unknown): boolean => nodeOf(value, 'SetToDefault') !== null;
+  const named = asList(node['cols']).map((item) => nodeOf(item, 'ResTarget'));
+  if (named.length === 0) {
+    const first = rows.map((row) => (row.some(isDefault) ? row.findIndex(isDefault) : row.length));
+    return first.length === 0 ? null : Math.min(...first);
+  }
+  if (node['selectStmt'] === undefined) return null;
+  const whole = named.filter(
+    (column, i) => column?.['indirection'] === undefined && !rows.some((row) => isDefault(row[i])),
+  );
+  return new Set(whole.map((column) => asText(column?.['name'])));
+}
+/** Columns that are not set keep what they have. */
+const updateGives = (node: Tree | null): Given =>
+  JSON.stringify(node?.['targetList'] ?? null).includes('"SetToDefault"') ? null : 'all';
+
 const SELECT_APART = new Set(['withClause', 'intoClause', 'lockingClause']);
 const MODIFY_APART = new Set(['withClause', 'relation']);
 
@@ -169,16 +190,23 @@ function modify(
       const branch = nodeOf(item, 'MergeWhenClause');
       const action = asText(branch?.['commandType']);
       if (action === 'CMD_DELETE') out.raise('delete');
-      touch(name, MERGED[action] ?? 'insert', context, setColumns(branch));
+      const gives = action === 'CMD_UPDATE' ? updateGives(branch) : null;
+      touch(name, MERGED[action] ?? 'insert', context, setColumns(branch), gives);
     }
     return;
   }
-  touch(name, TARGETS[kind], context, setColumns(node));
+  touch(
+    name,
+    TARGETS[kind],
+    context,
+    setColumns(node),
+    kind === 'InsertStmt' ? insertGives(node) : updateGives(node),
+  );
   if (kind === 'InsertStmt') {
     const conflict = bare(node['onConflictClause'], 'OnConflictClause');
     if (conflict?.['action'] === 'ONCONFLICT_UPDATE') {
       out.raise('update');
-      touch(name, 'update', context, setColumns(conflict));
+      touch(name, 'update', context, setColumns(conflict), updateGives(conflict));
       if (overwritesAll(node, name, conflict, place.ctes, context)) out.missingWhere = true;
     }
     return;

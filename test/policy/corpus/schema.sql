@@ -237,3 +237,8 @@ CREATE VIEW row_renamed AS SELECT x AS whole FROM noisy AS x(email, id, label);
 CREATE TABLE other.events (id int, actor text, note text); INSERT INTO other.events VALUES (1, 'nobody', 'n');
 CREATE FUNCTION other.who() RETURNS SETOF text LANGUAGE sql SET search_path = other AS 'SELECT actor FROM events';
 CREATE FUNCTION other.who_else() RETURNS SETOF text LANGUAGE sql SET search_path = other, public AS 'SELECT actor FROM events';
+-- The default of a type; defaults of a partition, behind a view, of a key that is set to it.
+CREATE DOMAIN lazy AS int DEFAULT mystery(); CREATE DOMAIN lazier AS lazy; CREATE TABLE dom_default (id int PRIMARY KEY, l lazy, m lazier);
+CREATE TABLE def_parts (id int, v int DEFAULT mystery()) PARTITION BY LIST (id); CREATE TABLE def_part PARTITION OF def_parts (v DEFAULT mystery()) FOR VALUES IN (1);
+CREATE VIEW def_view AS SELECT id, label FROM def_purge; CREATE VIEW def_of_view AS SELECT id, label FROM plain; ALTER VIEW def_of_view ALTER id SET DEFAULT mystery();
+CREATE TABLE def_key (id int PRIMARY KEY); INSERT INTO def_key VALUES (1); CREATE TABLE def_referring (id int, k int DEFAULT mystery() REFERENCES def_key ON UPDATE SET DEFAULT); INSERT INTO def_referring VALUES (1, 1);
