@@ -1,6 +1,7 @@
 /** Administrators: who is logged in, ending that, and suspending people (DESIGN.md 17). */
 import type { Context } from 'hono';
 import { z } from 'zod';
+import { personKey } from '../approvals/authorise.ts';
 import { bodyOf, fail, formOf } from './body.ts';
 import type { Caller, Env } from './guard.ts';
 import { type PeopleView, peoplePage } from './html/people.ts';
@@ -63,7 +64,7 @@ export function registerPeopleApi(
       const read = await bodyOf(c, person);
       if (read instanceof Response) return read;
       const { id } = callerOf(c).person;
-      if (verb === 'suspend' && read.body.person.toLowerCase() === id.toLowerCase()) return fail(c, 409, OWN);
+      if (verb === 'suspend' && personKey(read.body.person) === personKey(id)) return fail(c, 409, OWN);
       const { done, sentence } = await act(options, verb, read.body.person, id);
       return done ? c.json({ sentence }) : fail(c, 404, sentence);
     });
@@ -83,8 +84,7 @@ export function registerPeoplePages(
       const { id } = callerOf(c).person;
       const read = person.safeParse({ person: (await formOf(c))['person'] });
       if (!read.success) flash(c, false, 'Name the person by e-mail.');
-      else if (verb === 'suspend' && read.data.person.toLowerCase() === id.toLowerCase())
-        flash(c, false, OWN);
+      else if (verb === 'suspend' && personKey(read.data.person) === personKey(id)) flash(c, false, OWN);
       else {
         const { done, sentence } = await act(options, verb, read.data.person, id);
         flash(c, done, sentence);

@@ -397,6 +397,13 @@ describe('what is shown', () => {
   });
 });
 
+test('nobody suspends themselves, however they spell it', async () => {
+  const token = await h.token();
+  for (const person of ['dana@example.com', 'DANA@example.com ', '\uff44ana@example.com'])
+    expect(await h.api('/people/suspend', token, { person })).toMatchObject({ status: 409 });
+  expect((await h.api('/me', token)).status).toBe(200);
+});
+
 test('one person cannot take the live view from the others', async () => {
   const erin = { ...DANA, id: 'erin@example.com', email: 'erin@example.com', name: 'Erin' };
   const two = await startConsole({}, {}, undefined, { approvers: [DANA, erin] });

@@ -23,6 +23,7 @@ const by = (name, effect, surface, reason = null) => ({
   effect,
   reason,
   at: T0 - 60_000,
+  groups: ['dba'],
 });
 const one = (id, patch, statement = {}, sql = undefined) => {
   const request = aRequest({ id, ...patch }, sql);

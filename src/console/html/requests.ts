@@ -8,6 +8,7 @@ import {
   DENY_REASONS,
   impactLines,
   isCountable,
+  progress,
   SURFACES,
   stateSentence,
   who,
@@ -132,18 +133,19 @@ function said(request: ApprovalRequest): Html | string {
 }
 
 function waiting(request: ApprovalRequest, now: number): Html {
-  const { waiterLive, expiresAt, terms, decisions } = request;
+  const { waiterLive, expiresAt, decisions } = request;
   const live = waiterLive
     ? 'the client is waiting on its connection'
     : 'nobody waits; an approval leaves one grant';
   const approved = decisions.filter(({ effect }) => effect === 'approve');
-  const progress =
-    terms.quorum > 1
-      ? html` · <strong>${approved.length} of ${terms.quorum} approvals</strong>${approved.map(
+  const owed = progress(request);
+  const made =
+    owed !== null
+      ? html` · <strong>${plain(owed)}</strong>${approved.map(
           ({ approverName }, i) => html`${i === 0 ? ': ' : ', '}${plain(approverName)}`,
         )}`
       : '';
-  return html`${live} · expires in <time data-until="${expiresAt}" datetime="${new Date(expiresAt).toISOString()}">${span(expiresAt - now)}</time>${progress}`;
+  return html`${live} · expires in <time data-until="${expiresAt}" datetime="${new Date(expiresAt).toISOString()}">${span(expiresAt - now)}</time>${made}`;
 }
 
 function binds(request: ApprovalRequest): Html | string {
