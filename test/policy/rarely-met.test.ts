@@ -402,6 +402,15 @@ it.each([
 });
 
 describe('the statements of one string', () => {
+  it('are prepared with their own texts', () => {
+    const analysis = analyse('SELECT 1 AS x; PREPARE p AS SELECT 2; DECLARE c CURSOR FOR SELECT 3', input);
+    const effects = analysis.kind === 'facts' ? analysis.statements.flatMap((one) => one.effects) : [];
+    expect(effects).toEqual([
+      { kind: 'prepare', name: 'p', sql: 'SELECT 2' },
+      { kind: 'declare', name: 'c', sql: 'SELECT 3' },
+    ]);
+  });
+
   const second = (sql: string): StatementFacts | undefined => {
     const analysis = analyse(sql, input);
     return analysis.kind === 'facts' ? analysis.statements[1] : undefined;
