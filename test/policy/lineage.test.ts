@@ -1,7 +1,7 @@
 /** Which tagged columns a statement puts out (v), compares (p) or writes (w). DESIGN.md 6; LANDSCAPE.md "Masking leaks". */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { analyse, loadParser } from '../../src/policy/analyse.ts';
-import type { Facts } from '../../src/policy/types.ts';
+import type { CatalogFunction, Facts } from '../../src/policy/types.ts';
 import { catalog, input } from './fixture.ts';
 
 beforeAll(loadParser);
@@ -334,12 +334,16 @@ describe('names that may mean several relations', () => {
     expect(uses('SELECT email FROM customers', { resolution: second })).toBe('v:email');
   });
   it('mean in a function what its own search path says', () => {
-    const functions = catalog.functions.map((f) =>
-      f.name === 'get_emails'
-        ? { ...f, body: 'SELECT email FROM customers', config: ['search_path="other", public'] }
-        : f,
-    );
-    expect(uses('SELECT get_emails()', { catalog: { ...catalog, functions } })).toBe('v:other.email');
+    const under = (path: string) => {
+      const body = 'SELECT email FROM customers';
+      const made = (f: CatalogFunction) => ({ ...f, body, config: [`search_path=${path}`] });
+      const functions = catalog.functions.map((f) => (f.name === 'get_emails' ? made(f) : f));
+      return uses('SELECT get_emails()', { catalog: { ...catalog, functions } });
+    };
+    expect(under('"other"')).toBe('v:other.email');
+    expect(under('nowhere, other')).toBe('v:other.email');
+    // Whose role may not use `other` comes to `public`.
+    expect(under('"other", public')).toBe('v:email v:other.email');
   });
   it('mean in an SQL-standard body what they mean there', () => {
     const functions = catalog.functions.map((f) =>
