@@ -19,14 +19,24 @@ const GAP = String.raw`(?:\s|--[^\n]{0,200}\n|\/\*(?:[^*]|\*(?!\/)){0,200}\*\/){
 const WORD =
   '(?:pass(?:word|wd)|pgpassword|client_secret|secret_?key|access_?token|refresh_?token|api_?key|secret)';
 
-const RULES: readonly (readonly [RegExp, string])[] = [
+const ASSIGNED = new RegExp(`(?<![$A-Za-z0-9_])(${WORD}=)(?![$<])[\\s\\S]+`, 'i');
+
+/** Each in one pass: where a text could begin a match again and again within itself, the whole run is matched and looked into once. */
+const RULES: readonly (readonly [RegExp, string | ((match: string, ...groups: string[]) => string)])[] = [
   // CREATE/ALTER ROLE … PASSWORD '…', user mappings' OPTIONS (password '…').
   [new RegExp(`(?<![$A-Za-z0-9_])(${WORD}"?${GAP}(?:=${GAP})?)${LITERAL}`, 'gi'), `$1'${SECRET}'`],
   // Inside connection strings and JSON: password=…, "client_secret": "…"
-  [new RegExp(`(?<![$A-Za-z0-9_])(${WORD}=)(?![$<])[^\\s'"&;,()]+(?=[\\s'"&;,)]|$)`, 'gi'), `$1${SECRET}`],
+  // A call is no value.
+  [/[^\s'"&;,()]+\(?/g, (run) => (run.endsWith('(') ? run : run.replace(ASSIGNED, `$1${SECRET}`))],
   [new RegExp(`("${WORD}"\\s{0,8}:\\s{0,8}")[^"]*`, 'gi'), `$1${SECRET}`],
   [/\b([a-z][a-z0-9+.-]{0,31}:\/\/[^\s/:@'"]{0,128}):[^\s@'"/]{1,256}@/gi, `$1:${SECRET}@`],
-  [/\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*/g, SECRET],
+  [
+    /(?<![A-Za-z0-9_-])([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*/g,
+    (run, head) => {
+      const at = head.search(/\beyJ[A-Za-z0-9_-]{8}/);
+      return at < 0 ? run : `${run.slice(0, at)}${SECRET}`;
+    },
+  ],
   [/\bBearer\s{1,8}[A-Za-z0-9._~+/=-]{8,}/gi, `Bearer ${SECRET}`],
   [/\b(?:xox[a-z]-|xapp-)[A-Za-z0-9-]{8,}/g, SECRET],
   [/\b(?:AKIA[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{20,})\b/g, SECRET],
@@ -41,7 +51,8 @@ export function scrubText(text: string): string {
   if (!HINT.test(text)) return text;
   let out = text;
   for (const [pattern, replacement] of RULES) {
-    out = out.replace(pattern, replacement);
+    out =
+      typeof replacement === 'string' ? out.replace(pattern, replacement) : out.replace(pattern, replacement);
   }
   return out;
 }

@@ -16,6 +16,8 @@ const SECRET_TEXTS: readonly string[] = [
   'xoxb-1234-hunter2hunter2',
   `SELECT 'hpc_hunter2${'A'.repeat(36)}'`,
   'SELECT \'{"client_secret": "hunter2hunter2"}\'::json',
+  "SELECT 'a?api_key=$x&token=<y>&password=hunter2hunter2'",
+  `token-${JWT.replace('c2ln', 'hunter2hunter2')}`,
   '-----BEGIN PRIVATE KEY-----\nhunter2hunter2\n-----END PRIVATE KEY-----',
 ];
 
@@ -78,6 +80,8 @@ test('no text makes the search slow', () => {
     '-----BEGIN '.repeat(30_000),
     'password$a$'.repeat(30_000),
     'secret="'.repeat(40_000),
+    'eyJaaaaaaaaa-'.repeat(20_000),
+    `${'password='.repeat(30_000)}(`,
   ]) {
     const start = performance.now();
     scrubText(text);
