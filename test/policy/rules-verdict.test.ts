@@ -173,7 +173,7 @@ describe('rules', () => {
     ).toBe('hold');
   });
   it('what does not parse is refused, or unknown where the target takes it so', () => {
-    const text = { kind: 'syntax', position: 3 } as const;
+    const text = { kind: 'syntax', position: 3, message: 'no' } as const;
     expect(evaluate(empty, text, context()).rules).toEqual(['error:syntax']);
     expect(evaluate(empty, text, context(), 'unknown')).toMatchObject({
       effect: 'hold',

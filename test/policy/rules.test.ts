@@ -187,6 +187,8 @@ describe('globs', () => {
     expect(splitGlob('a..b', 3)).toBeTypeOf('string');
     expect(splitGlob('"a', 3)).toBeTypeOf('string');
     expect(splitGlob('a.', 3)).toBeTypeOf('string');
+    expect(splitGlob('"a"b', 3)).toBeTypeOf('string');
+    expect(splitGlob('a.b.c', 2)).toBeTypeOf('string');
   });
 
   it('restrict without regard to case and with unresolved parts, permit only what is certain', () => {
@@ -194,6 +196,8 @@ describe('globs', () => {
     expect(matchesName(['public', 'orders'], [null, 'orders'], 'permit')).toBe(false);
     expect(matchesName(['public', 'orders'], ['public', 'Orders'], 'permit')).toBe(false);
     expect(matchesName(['orders'], ['any', 'orders'], 'permit')).toBe(true);
+    expect(matchesName(['orders'], [null, 'orders'], 'permit')).toBe(false);
+    expect(matchesName(['orders'], [null, 'orders'], 'restrict')).toBe(true);
   });
 });
 

@@ -68,12 +68,8 @@ export function matchesText(glob: string, text: string): boolean {
  */
 export type Leaning = 'restrict' | 'permit';
 
+/** A glob has at most as many parts as the name (`splitGlob`). */
 export function matchesName(glob: GlobParts, name: readonly (string | null)[], leaning: Leaning): boolean {
-  if (glob.length > name.length) {
-    // `public.f` against an unqualified `f`: it may be that one.
-    if (leaning === 'permit') return false;
-    return matchesName(glob.slice(glob.length - name.length), name, leaning);
-  }
   const offset = name.length - glob.length;
   if (leaning === 'permit' && name.some((part) => part === null)) return false;
   return glob.every((pattern, index) => {
