@@ -26,6 +26,7 @@ const UNITS = [
   'rules-time-mode',
   'analyse',
   'limits',
+  'match',
 ];
 const dist = join(root, 'dist/policy');
 /** All that decides; not what only tells (locks), and lists of names. */
