@@ -13,8 +13,7 @@ const PLAIN =
 const ENDS: ReadonlySet<string> = new Set(['commit', 'rollback', 'rollback-to']);
 const WEAK_SNAPSHOT = /\b(repeatable\s+read|serializable)\b/i;
 
-/** While such a statement is unacknowledged, what follows cannot be judged. */
-export function affectsContext(it: Plan): boolean {
+function affectsContext(it: Plan): boolean {
   return (
     it.judged.some(({ facts }) => facts === null) ||
     statementsOf(it).some(
@@ -70,6 +69,11 @@ export class SessionContext {
 
   get stale(): boolean {
     return this.#stale || this.#unlisted || this.#doubt !== null;
+  }
+  /** While it is unacknowledged, what follows cannot be judged: also not by a path that the end of the transaction may take back. */
+  affectedBy(it: Plan): boolean {
+    const ends = () => outerStatements(it).some(({ effects }) => effects.some(({ kind }) => ENDS.has(kind)));
+    return affectsContext(it) || (this.#stale && ends());
   }
   get resolution(): ResolutionContext {
     return this.#resolution;

@@ -5,7 +5,7 @@ import type { AccessLevel, Identity } from '../identity/types.ts';
 import type { SessionRecording } from '../recordings/types.ts';
 import { own, type Permit } from './clearance.ts';
 import type { ClientLink } from './client.ts';
-import { affectsContext, type SessionContext } from './context.ts';
+import type { SessionContext } from './context.ts';
 import type { Asking, Subject } from './draft.ts';
 import { type Failure, toReport } from './errors.ts';
 import type { Gate, GateHost } from './gate.ts';
@@ -156,7 +156,7 @@ export class Core {
   /** The statement's effects on the session count when the server says that it did it. */
   expectRun(kind: 'query' | 'call' | 'execute', run: Run): Expected {
     const { plan: it } = run;
-    const affects = affectsContext(it);
+    const affects = this.context.affectedBy(it);
     if (affects) this.unsettled += 1;
     if (takesLocks(it)) this.worked = true;
     const unnamed = kind === 'query' ? this.statements.closing('') : null;
