@@ -25,6 +25,7 @@ export function bundleOf(
       fingerprint,
       statement,
       // The lead speaks for all.
+      impact: null,
       remindAt: null,
       escalateAt: null,
       bundle: { ...bundle, index, loose, changes },

@@ -51,6 +51,12 @@ const STOPS: Readonly<Record<string, string>> = {
   'ACCESS EXCLUSIVE': 'nobody can read or write it meanwhile',
 };
 
+const REWRITES: Readonly<Record<string, string>> = {
+  true: 'Writes the whole table anew',
+  false: 'Does not write the table anew',
+  maybe: 'May write the whole table anew',
+};
+
 /** What it would do, a line each, the weightiest first; plain text, names and numbers alone. */
 export function impactLines(request: ApprovalRequest, now: number = request.createdAt): readonly string[] {
   const { impact, statement } = request;
@@ -66,8 +72,19 @@ export function impactLines(request: ApprovalRequest, now: number = request.crea
     say(
       `${rowsWord(counted.rows)}, counted at ${clock(counted.at, now)} in ${counted.ms} ms${estimate}${tagged}`,
     );
-  } else if (rows !== null) say(`About ${rowsWord(about(rows))}, as the planner expects${tagged}`);
-  else if (impact.why !== null) say(`Rows not estimated: ${impact.why}`);
+  } else if (rows !== null)
+    say(`About ${rowsWord(about(rows))}${impact.parts ? ' in all' : ''}, as the planner expects${tagged}`);
+  else if (impact.why !== null && !impact.parts) say(`Rows not estimated: ${impact.why}`);
+  for (const one of impact.parts?.lines ?? []) {
+    const count =
+      one.rows === null
+        ? `not estimated, because ${one.why ?? 'it is not known why'}`
+        : `about ${rowsWord(about(one.rows))}`;
+    say(
+      `${one.what}: ${count}${one.approximate && one.rows !== null ? ' (approximate: earlier statements change the data)' : ''}`,
+    );
+  }
+  if (impact.parts && impact.parts.more > 0) say(`and ${impact.parts.more} more statements`);
   if (typeof impact.grewFrom === 'number')
     say(
       `It was approved at ${rowsWord(impact.grewFrom)}; there are more than twice as many by now, so it asks anew`,
@@ -82,8 +99,7 @@ export function impactLines(request: ApprovalRequest, now: number = request.crea
     if (facts.length > 0) say(`Table ${named(name, '?', 80)}: ${facts.join(', ')}`);
   }
   if (impact.tables.length > MORE) say(`and ${impact.tables.length - MORE} more tables`);
-  if (impact.rewrites !== null)
-    say(impact.rewrites ? 'Writes the whole table anew' : 'Does not write the table anew');
+  if (impact.rewrites !== null) say(REWRITES[String(impact.rewrites)] ?? 'May write the whole table anew');
   const stops = lock === null ? undefined : STOPS[lock.mode];
   if (lock !== null && stops !== undefined) say(`Locks ${listed(lock.relations)} (${lock.mode}): ${stops}`);
   if (impact.cascades.length > 0) say(`Goes on to ${listed(impact.cascades)}`);

@@ -90,13 +90,23 @@ export interface Impact {
   readonly cascades: readonly string[];
   readonly triggers: readonly string[];
   /** DDL: is the table written anew? null: no DDL, or it cannot be told. */
-  readonly rewrites: boolean | null;
+  readonly rewrites: boolean | 'maybe' | null;
   /** What depends on what it changes or drops. */
   readonly dependents: readonly string[];
   /** How long the transaction has been open when it was asked, ms; null: none. */
   readonly transactionMs: number | null;
   /** It was approved at so many rows, and asks anew since there are more than twice as many by now. */
   readonly grewFrom?: number | null;
+  /** Of several statements in one string: the first few of those that weigh, and how many more there are. */
+  readonly parts?: {
+    readonly lines: readonly {
+      readonly what: string;
+      readonly rows: number | null;
+      readonly why: string | null;
+      readonly approximate: boolean;
+    }[];
+    readonly more: number;
+  } | null;
 }
 
 export interface Approver {

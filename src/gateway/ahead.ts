@@ -52,9 +52,12 @@ export async function askAhead(core: Core, it: Plan): Promise<Asked> {
   if (parts.length > MOST_PARTS) return refused({ kind: 'ahead-too-long', most: MOST_PARTS });
   const whole = simple(it);
   const script = await draft(whole, asking, tidy);
-  const asked = await deps.desk.ask({ ...script, fingerprint: `ahead:${script.fingerprint}` }, parts);
+  const seen = core.seen(whole);
+  const impact = deps.impact.known(whole, seen);
+  const asked = await deps.desk.ask({ ...script, impact, fingerprint: `ahead:${script.fingerprint}` }, parts);
   if (asked.kind === 'unavailable') return refused({ kind: 'desk-unavailable' });
   if (asked.kind === 'too-many') return refused({ kind: 'too-many', open: asked.open });
+  if (asked.request.state === 'pending') void deps.impact.appraise(asked.request, whole, seen);
   deps.log.info(
     {
       session: core.o.id,

@@ -2,6 +2,7 @@
 import type { Tree } from './parse/node.ts';
 import { asList, asText, asTree, names, nodeOf, qualified, unwrap } from './parse/node.ts';
 import { parse } from './parse/parser.ts';
+import { type Retype, retypeOf } from './retype.ts';
 
 /** null: no DDL of a table, or it cannot be told. Never throws; needs `loadParser()` first. */
 export function rewritesTable(sql: string): boolean | null {
@@ -9,6 +10,28 @@ export function rewritesTable(sql: string): boolean | null {
     const parsed = parse(sql);
     if (parsed.kind !== 'parsed') return null;
     return any(parsed.statements.map(({ kind, node }) => ofStatement(kind, node)));
+  } catch {
+    return null;
+  }
+}
+
+const MOST = 50;
+/** Columns that get another type, where one table alone is altered; null: more than that. What becomes of those is not in `rewritesTable`. */
+export function retypesOf(sql: string): readonly Retype[] | null {
+  try {
+    const parsed = parse(sql);
+    if (parsed.kind !== 'parsed') return null;
+    const found = parsed.statements
+      .filter(({ kind, node }) => kind === 'AlterTableStmt' && node['objtype'] === 'OBJECT_TABLE')
+      .map(({ node }) =>
+        asList(node['cmds'])
+          .map((item) => nodeOf(item, 'AlterTableCmd') ?? {})
+          .filter(({ subtype }) => subtype === 'AT_AlterColumnType')
+          .map(retypeOf),
+      )
+      .filter((some) => some.length > 0);
+    const [only = [], ...others] = found;
+    return others.length > 0 || only.length > MOST ? null : only;
   } catch {
     return null;
   }
@@ -50,7 +73,6 @@ function ofStatement(kind: string, node: Tree): boolean | null | undefined {
 }
 
 const ANEW = new Set([
-  'AT_AlterColumnType',
   'AT_SetTableSpace',
   'AT_SetLogged',
   'AT_SetUnLogged',

@@ -25,6 +25,8 @@ export type RowsQuery =
   | { readonly kind: 'fixed'; readonly rows: number }
   /** Every row of the tables that it names; `only`: none of those that inherit from them. */
   | { readonly kind: 'tables'; readonly only: boolean }
+  /** EXECUTE: what was prepared, with these values; null: they are worked out when it runs. */
+  | { readonly kind: 'execute'; readonly values: readonly (string | null)[] | null }
   | { readonly kind: 'none'; readonly why: string };
 
 const none = (why: string): RowsQuery => ({ kind: 'none', why });
@@ -55,7 +57,7 @@ function ofStatement(sql: string, statement: RawStatement): RowsQuery {
   if (text === null) return UNREADABLE;
   switch (kind) {
     case 'SelectStmt':
-      if (node['intoClause'] !== undefined) return none('it makes a table');
+      if (node['intoClause'] !== undefined) return into(text, node);
       return rows(text.slice(0, text.end), false, (select) => same(select, node));
     case 'DeleteStmt':
       return changed(text, node, 'delete', node['usingClause'], ['using']);
@@ -67,6 +69,14 @@ function ofStatement(sql: string, statement: RawStatement): RowsQuery {
       return merged(text, node);
     case 'CopyStmt':
       return copied(text, node);
+    case 'CreateTableAsStmt':
+      return made_as(text, node);
+    case 'DeclareCursorStmt':
+      return rows(after(text, 'for', [text.end]), false, (select) =>
+        same(select, nodeOf(node['query'], 'SelectStmt')),
+      );
+    case 'ExecuteStmt':
+      return { kind: 'execute', values: constants(node['params']) };
     default:
       return none('the planner does not look at statements of its kind');
   }
@@ -138,6 +148,7 @@ function rows(
     const tree = selectOf(select);
     if (tree === null || !proven(tree)) continue;
     const found = look(tree);
+    if (found.makes) return none('it makes a table inside of another query');
     if (found.modifies) return none('it changes rows inside of its WITH');
     if (found.cursor) return none('it changes the row that a cursor is at');
     const count = `SELECT count(*) FROM (\n${select}) AS holdpoint`;
@@ -161,19 +172,28 @@ function rows(
 interface Found {
   readonly params: Set<number>;
   modifies: boolean;
+  makes: boolean;
   locks: boolean;
   samples: boolean;
   cursor: boolean;
 }
 
 function look(tree: Tree): Found {
-  const found: Found = { params: new Set(), modifies: false, locks: false, samples: false, cursor: false };
+  const found: Found = {
+    params: new Set(),
+    modifies: false,
+    makes: false,
+    locks: false,
+    samples: false,
+    cursor: false,
+  };
   const left: unknown[] = [tree];
   while (left.length > 0) {
     const value = left.pop();
     if (typeof value !== 'object' || value === null) continue;
     const kind = unwrap(value)?.kind ?? '';
     if (MODIFIES.has(kind)) found.modifies = true;
+    if ('intoClause' in value) found.makes = true;
     if (kind === 'LockingClause') found.locks = true;
     if (kind === 'RangeTableSample') found.samples = true;
     if (kind === 'CurrentOfExpr') found.cursor = true;
@@ -298,8 +318,59 @@ function merged(text: Cutter, node: Tree): RowsQuery {
   }
 }
 
+// ── statements that have another one inside ───────────────────────────────────────────────────────────────────────
+function* after(text: Cutter, word: string, ends: readonly number[]): Iterable<string> {
+  for (const start of text.at(word))
+    for (const end of ends) if (end > start) yield text.slice(start + 1, end);
+}
+
+function made_as(text: Cutter, node: Tree): RowsQuery {
+  const query = nodeOf(node['query'], 'SelectStmt');
+  if (query === null) return none('it runs what was prepared before');
+  if (nodeOf({ IntoClause: node['into'] }, 'IntoClause')?.['skipData'] === true)
+    return { kind: 'fixed', rows: 0 };
+  return rows(after(text, 'as', [text.end, ...text.at('with').toReversed()]), false, (select) =>
+    same(select, query),
+  );
+}
+
+/** SELECT … INTO a table: the same without that. */
+function into(text: Cutter, { intoClause: _, ...query }: Tree): RowsQuery {
+  return rows(texts(), false, (select) => same(select, query));
+
+  function* texts(): Iterable<string> {
+    for (const start of text.at('into'))
+      for (let end = start + 2; end <= Math.min(start + 8, text.end); end += 1)
+        yield `${text.slice(0, start)}${end < text.end ? text.slice(end, text.end) : ''}`;
+  }
+}
+
+/** Not written in the tree. */
+const ZERO: Readonly<Record<string, unknown>> = { ival: 0, boolval: false };
+
+/** Values as text, where all of them are constants. */
+function constants(list: unknown): readonly (string | null)[] | null {
+  const found: (string | null)[] = [];
+  for (const item of asList(list)) {
+    const constant = nodeOf(item, 'A_Const');
+    if (constant === null) return null;
+    const value = ['ival', 'fval', 'sval', 'boolval'].flatMap((kind) => {
+      const held = asTree(constant[kind]);
+      return held === null ? [] : [held[kind] ?? ZERO[kind] ?? ''];
+    })[0];
+    if (value === undefined && constant['isnull'] !== true) return null;
+    found.push(value === undefined ? null : String(value));
+  }
+  return found;
+}
+
 function copied(text: Cutter, node: Tree): RowsQuery {
-  if (node['is_from'] === true) return none('its rows come from the client');
+  if (node['is_from'] === true)
+    return none(
+      node['filename'] === undefined
+        ? 'its rows come from the client'
+        : "its rows come from a file or a program on the target's machine",
+    );
   const relation = asTree(node['relation']);
   const query = nodeOf(node['query'], 'SelectStmt');
   if (relation !== null) {

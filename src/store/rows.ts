@@ -70,10 +70,19 @@ const impact: z.ZodType<Impact | null> = z
     lock: z.object({ mode: text, relations: z.array(text) }).nullable(),
     cascades: z.array(text),
     triggers: z.array(text),
-    rewrites: z.boolean().nullable(),
+    rewrites: z.union([z.boolean(), z.literal('maybe')]).nullable(),
     dependents: z.array(text),
     transactionMs: z.number().nullable(),
     grewFrom: z.number().nullable().default(null),
+    parts: z
+      .object({
+        lines: z.array(
+          z.object({ what: text, rows: z.number().nullable(), why: textOrNull, approximate: z.boolean() }),
+        ),
+        more: z.number(),
+      })
+      .nullable()
+      .default(null),
   })
   .nullable();
 const bundle: z.ZodType<Bundle | null> = z

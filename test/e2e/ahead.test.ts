@@ -58,6 +58,12 @@ it('asks once for a script, and each statement then runs once, in order', async 
     /^HP-\w+ pending until \S+: \d of 6 statements need approval; once approved, send them unchanged/,
   );
   expect(code).toBe(0);
+  // What each would do, as far as it can be told before the others have run.
+  const card = await dana.until(/ahead_note/, ([one]) => (one?.impact?.parts?.lines.length ?? 0) > 0 && one);
+  expect(card.impact?.parts?.lines[0]).toMatchObject({
+    what: expect.stringContaining('CREATE TABLE'),
+    rows: null,
+  });
   expect(await dana.requestsFor(/ahead_note/)).toHaveLength(1);
   // Asked again, it is the same card.
   expect((await ask(MIGRATION)).id).toBe(id);

@@ -2,6 +2,7 @@
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { ApprovalRequest, CountResult, Impact } from '../../src/approvals/types.ts';
+import { impactLines } from '../../src/approvals/words.ts';
 import { type Appraiser, createAppraiser } from '../../src/gateway/impact/index.ts';
 import { type Ground, ground } from './held-ground.ts';
 import { type Bench, silent } from './support.ts';
@@ -22,6 +23,10 @@ const TABLES = `
   create function note_it() returns trigger language plpgsql as $$ begin insert into log values (1); return old; end $$;
   create trigger audit after delete on big for each row execute function note_it();
   create trigger stamp before update on big for each row execute function note_it();
+  create table keyed (id int primary key, code int unique, note text);
+  create table by_code (code int references keyed (code) on update cascade on delete cascade, note text);
+  create table retyped (c_varchar varchar(10), c_text text, c_char char(5), c_int int, c_numeric numeric(10,2), c_free numeric, c_varbit varbit(4), c_bit bit(4),
+    c_ts timestamp(3), c_tstz timestamptz, c_time time(3), c_cidr cidr, c_array int[], c_interval interval, c_xml xml);
   create view small as select * from big where kind < 3;
   grant all on all tables in schema public to app;
   analyze;`;
@@ -92,6 +97,9 @@ describe('the planner is asked', () => {
     ['truncate big cascade', undefined, 20000],
     ['copy (select * from small) to stdout', undefined, 6000],
     ['merge into big using pick on big.id = pick.id when matched then delete', undefined, 490],
+    ['create table made as select * from big where kind < 5', undefined, 10000],
+    ['select id into made from big where kind = 1', undefined, 2000],
+    ['create materialized view made as table pick', undefined, 500],
   ])('%s', async (sql, values, rows) => {
     const request = await appraised(sql, values);
     expect(request.impact.why).toBeNull();
@@ -110,6 +118,149 @@ describe('the planner is asked', () => {
     });
     expect(found.tables[0]).toMatchObject({ name: 'public.big', rows: 20000 });
     expect(found.tables[0]?.bytes).toBeGreaterThan(500_000);
+  });
+
+  it('what a cursor will read, and what EXECUTE runs, with its values', async () => {
+    const client = await connect();
+    await client.query('begin');
+    const cursor = await appraised(
+      'declare c cursor for select * from big where kind = 2',
+      undefined,
+      client,
+    );
+    close(cursor.impact.rows, 2000);
+    await it_.deny(cursor.id);
+    const other = await connect();
+    const prepare = 'prepare del (int, text) as delete from big where kind = $1 and note <> $2';
+    const prepared = other.query(prepare);
+    await it_.seen((one) => (one.statement.sql === prepare ? one : null)).then(({ id }) => it_.approve(id));
+    await prepared;
+    const executes = (values: string) => {
+      other.query(`execute del (${values})`).catch(() => undefined);
+      return it_.seen(({ id, state, statement, impact: known }) =>
+        statement.sql.startsWith(`execute del (${values})`) &&
+        state === 'pending' &&
+        known &&
+        (known.rows ?? known.why) !== null
+          ? { id, known }
+          : null,
+      );
+    };
+    const { id, known } = await executes("3, ''");
+    close(known.rows, 2000);
+    expect(rowsIn(await impact.count(id))).toContain('its values get their types when it runs');
+    await it_.deny(id);
+    expect((await executes("1 + 1, 'x'")).known).toMatchObject({
+      rows: null,
+      why: 'its values are worked out when it runs',
+    });
+  });
+
+  it('each of several statements, those after a change as approximate, the first few alone', async () => {
+    const { impact: found } = await appraised(
+      'delete from big where kind = 3; select 1; update big set note = null where kind = 4; copy log from stdin; set local search_path = pg_catalog; truncate big',
+    );
+    expect(impactLines({ ...(await appraised('delete from log')), impact: found })).toEqual(
+      expect.arrayContaining([
+        expect.stringMatching(/^1\. DELETE on big: about [\d,]+ rows$/),
+        expect.stringMatching(
+          /^3\. UPDATE on big: about [\d,]+ rows \(approximate: earlier statements change the data\)$/,
+        ),
+        expect.stringMatching(/^4\. COPY FROM on log: not estimated, because its rows come from the client$/),
+        expect.stringMatching(
+          /^6\. TRUNCATE on big: not estimated, because an earlier statement changes settings$/,
+        ),
+      ]),
+    );
+    expect(found.rows).toBeNull();
+    const deletes = Array.from({ length: 7 }, (_, kind) => `delete from big where kind = ${kind}`);
+    const many = await appraised(deletes.join('; '));
+    expect(many.impact.parts).toMatchObject({ more: 2 });
+    expect(impactLines(many)).toContain('and 2 more statements');
+    const made = await appraised(
+      'delete from big where kind = 1; create table made (id int); insert into made select id from big',
+    );
+    expect(made.impact.parts?.lines.map(({ why }) => why)).toEqual([
+      null,
+      'the planner does not look at statements of its kind',
+      'an earlier statement changes what it names',
+    ]);
+    // One that fails takes none of the others along.
+    const failing = await appraised('delete from big where kind = 7 % (id - id); delete from pick');
+    expect(failing.impact.parts?.lines.map(({ rows }) => rows !== null)).toContain(true);
+    const all = await appraised(
+      'create table made as table big with no data; delete from big where kind = 5; delete from pick',
+    );
+    close(all.impact.rows, 2500);
+  });
+
+  it('an update goes on where the columns that it sets are referred to', async () => {
+    expect((await appraised('update keyed set note = $$x$$')).impact.cascades).toEqual([]);
+    expect((await appraised('update keyed set code = code + 1')).impact.cascades).toEqual([
+      'public.by_code (update, where keys change)',
+    ]);
+    expect((await appraised('delete from keyed')).impact.cascades).toEqual(['public.by_code (delete)']);
+  });
+
+  it.each([
+    ['varchar', 'varchar(20)'],
+    ['varchar', 'varchar(5)'],
+    ['varchar', 'text'],
+    ['varchar', 'varchar'],
+    ['varchar', 'char(10)'],
+    ['text', 'varchar'],
+    ['text', 'varchar(10)'],
+    ['text', 'bpchar'],
+    ['char', 'char(9)'],
+    ['char', 'text'],
+    ['char', 'char(5)'],
+    ['int', 'bigint'],
+    ['int', 'oid'],
+    ['int', 'integer'],
+    ['int', 'text'],
+    ['numeric', 'numeric(12,2)'],
+    ['numeric', 'numeric(12,3)'],
+    ['numeric', 'numeric'],
+    ['free', 'numeric(30,2)'],
+    ['varbit', 'varbit(8)'],
+    ['varbit', 'varbit(2)'],
+    ['bit', 'varbit'],
+    ['ts', 'timestamp'],
+    ['ts', 'timestamp(6)'],
+    ['ts', 'timestamp(1)'],
+    ['ts', 'timestamptz'],
+    ['tstz', 'timestamp'],
+    ['tstz', 'timestamp(2)'],
+    ['time', 'time(5)'],
+    ['cidr', 'inet'],
+    ['xml', 'text'],
+  ])('ALTER COLUMN TYPE as the server itself does it: %s to %s', async (from, to) => {
+    const sql = `alter table retyped alter column c_${from} type ${to}`;
+    const node = "select pg_relation_filenode('retyped') as node";
+    const results: unknown = await it_.server.query(
+      'shop',
+      `set timezone = 'UTC'; begin; ${node}; ${sql}; ${node}; rollback`,
+    );
+    const nodes = (Array.isArray(results) ? results : []).flatMap(({ rows }: pg.QueryResult) =>
+      rows.map((row) => row.node),
+    );
+    expect(nodes).toHaveLength(2);
+    const client = await connect();
+    await client.query("set timezone = 'UTC'");
+    expect((await appraised(sql, undefined, client)).impact.rewrites).toBe(nodes[0] !== nodes[1]);
+  });
+
+  it.each([
+    ['alter table retyped alter column c_int type bigint using c_int + 1'],
+    ['alter table retyped alter column c_array type int[]'],
+    ['alter table retyped alter column c_interval type interval(2)'],
+    ['alter table retyped alter column c_ts type timestamptz'],
+    ['alter table retyped alter column c_int type public.own_int'],
+  ])('in doubt it may write the table anew: %s', async (sql) => {
+    await it_.server.query('shop', 'create domain own_int as int').catch(() => undefined);
+    const client = await connect();
+    await client.query("set timezone = 'Europe/Berlin'");
+    expect((await appraised(sql, undefined, client)).impact.rewrites).toBe('maybe');
   });
 
   it.each([
@@ -263,6 +414,10 @@ describe('nothing of users runs before anybody approved', () => {
     ['delete from fine where id in (select id from fine where pg_read_file($$x$$) is null)'],
     ["do $$ begin perform leak('do'); end $$"],
     ["delete from fine; select leak('second')"],
+    ["delete from fine; delete from fine where leak('third'); create table w as select leak('fourth')"],
+    ["create table w as select * from fine where leak('as')"],
+    ["select leak('into') into w from fine"],
+    ['create table w as table leaky'],
     ["explain analyze delete from fine where leak('explain')"],
   ];
 

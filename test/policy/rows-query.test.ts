@@ -95,7 +95,8 @@ describe('what cannot be told is not guessed', () => {
     ['delete from a where current of c', 'could not be told apart'],
     ['with d as (delete from b returning *) delete from a using d where a.id = d.id', 'inside of its WITH'],
     ['delete from a; delete from b', 'several statements'],
-    ['select 1 into c', 'makes a table'],
+    ['select 1 into c union select 2', 'makes a table inside'],
+    ['create table c as execute p', 'what was prepared'],
     ['copy a from stdin', 'come from the client'],
     ['create table c ()', 'does not look at'],
     ['delete fro', 'could not be read'],
@@ -120,7 +121,9 @@ describe('what cannot be told is not guessed', () => {
 
 describe('is a table written anew', () => {
   it.each([
-    ['alter table a alter k type bigint', true],
+    // Of that the column itself tells (gateway/impact).
+    ['alter table a alter k type bigint', false],
+    ['alter table a alter k type bigint, set unlogged', true],
     ['alter table a set unlogged', true],
     ['alter table a set tablespace x, drop column k', true],
     ['alter table a add column u uuid default gen_random_uuid()', true],

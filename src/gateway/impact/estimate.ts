@@ -4,113 +4,15 @@ import type { Impact } from '../../approvals/types.ts';
 import type { CatalogSnapshot, StatementFacts } from '../../policy/types.ts';
 import type { Subject } from '../draft.ts';
 import { factsOf, statementsOf } from '../plan.ts';
-import type { Judge, JudgeContext, Target, UpstreamLogin } from '../types.ts';
 import { UpstreamFault } from '../upstream/open.ts';
 import { byOid, knownImpact, relationsOf, sum, tablesOf } from './known.ts';
-import { type Probe, ProbeLate, ProbeRefused, type Values, withProbe } from './probe.ts';
-import { unsafe } from './safe.ts';
+import { type Probe, ProbeLate, ProbeRefused, withProbe } from './probe.ts';
+import { type Question, questionOf, type Seen } from './question.ts';
+import { rewritten } from './rewritten.ts';
+import { type PartQuestion, questionsOf } from './several.ts';
 import { type Surroundings, surroundings } from './surroundings.ts';
 
-/** The session as it was when the statement came: what a connection of its own needs to see the same. */
-export interface Seen {
-  readonly target: Target;
-  /** The session's: whoever it may not ask, the estimate may not either. */
-  readonly login: UpstreamLogin;
-  readonly judge: Judge;
-  readonly context: JudgeContext;
-  /** Those that give the same text another meaning. */
-  readonly settings: ReadonlyMap<string, string>;
-  /** Uncommitted work or temporary tables, which the target does not show to others. */
-  readonly approximate: boolean;
-  readonly transactionMs: number | null;
-}
-
-/** The statement as a SELECT of the rows it changes or returns; not countable, not plannable: why. */
-export type Question =
-  | {
-      readonly kind: 'ask';
-      readonly select: string;
-      readonly count: string | null;
-      readonly why: string | null;
-      readonly values: Values;
-      readonly changes: boolean;
-      /** Built-in functions in it. */
-      readonly functions: readonly string[];
-    }
-  | { readonly kind: 'fixed'; readonly rows: number }
-  | { readonly kind: 'none'; readonly why: string };
-
-export async function questionOf(subject: Subject, seen: Seen): Promise<Question> {
-  const none = (why: string): Question => ({ kind: 'none', why });
-  const { plan } = subject;
-  const { judge, context } = seen;
-  const [judged, ...reached] = plan.judged;
-  const catalog = judge.catalog();
-  if (judged === undefined || judged.facts === null || catalog === null) return none('it could not be read');
-  if (reached.length > 0) return none('it runs what was prepared before');
-  if (context.resolution.searchPath === null) return none('where its names resolve is not known');
-  const effect = await judge.effect(judged.sql);
-  if (effect === null) return none('reading it took too long');
-  const { rows } = effect;
-  if (rows.kind === 'none' || rows.kind === 'fixed') return rows;
-  const texts = rows.kind === 'tables' ? everyRow(statementsOf(plan), catalog, rows.only) : rows;
-  if (texts === null) return none('too many tables, or one that the catalog does not know');
-  const ruled = relationsOf(
-    statementsOf(plan).flatMap(({ relations }) => relations.filter(({ access }) => access !== 'read')),
-    catalog,
-  ).find(({ rules }) => rules.length > 0);
-  if (ruled !== undefined) return none(`rules on ${ruled.schema}.${ruled.name} rewrite it`);
-  // Judged as what it is: a statement of its own.
-  const own = await judge.judge(texts.select, context);
-  const why =
-    own.verdict.effect === 'deny'
-      ? 'reading those rows is denied by policy'
-      : unsafe(own.facts, judge.catalog() ?? catalog);
-  if (why !== null) return none(why);
-  const functions = own.facts?.statements.flatMap((one) => one.functions) ?? [];
-  return {
-    ...texts,
-    kind: 'ask',
-    values: valuesOf(subject, texts.params),
-    functions: functions.flatMap((name) => (name.startsWith('pg_catalog.') ? [name.slice(11)] : [])),
-  };
-}
-
-const MAX_TABLES = 50;
-/** TRUNCATE: each table by itself, so that what inherits from it is counted once. */
-function everyRow(statements: readonly StatementFacts[], catalog: CatalogSnapshot, only: boolean) {
-  const uses = statements.flatMap(({ relations }) =>
-    relations.filter(({ access, indirect }) => access === 'truncate' && !(only && indirect)),
-  );
-  const tables = relationsOf(uses, catalog);
-  if (uses.some(({ known }) => !known) || tables.length === 0 || tables.length > MAX_TABLES) return null;
-  const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`;
-  const select = tables
-    .filter(({ relkind }) => relkind !== 'p')
-    .map(({ schema, name }) => `SELECT 1 FROM ONLY ${quoted(schema)}.${quoted(name)}`)
-    .join('\nUNION ALL ');
-  if (select === '') return null;
-  return {
-    select,
-    count: `SELECT count(*) FROM (\n${select}\n) AS holdpoint`,
-    why: null,
-    params: [],
-    changes: true,
-  };
-}
-
-/** A parameter that the SELECT does not have needs a type all the same. */
-function valuesOf({ values, formats, paramTypes }: Subject, params: readonly number[]): Values {
-  const used = new Set(params);
-  const count = Math.max(0, ...params);
-  const each = Array.from({ length: count }, (_, i) => used.has(i + 1));
-  return {
-    types: each.map((has, i) => (has ? (paramTypes[i] ?? 0) : TEXT)),
-    values: each.map((has, i) => (has ? (values[i] ?? null) : null)),
-    formats: each.map((_, i) => formats[i] ?? 0),
-  };
-}
-const TEXT = 25;
+export type { Seen } from './question.ts';
 
 const planShape = z.tuple([z.object({ Plan: z.object({ 'Plan Rows': z.number() }) })]);
 
@@ -118,11 +20,11 @@ const planShape = z.tuple([z.object({ Plan: z.object({ 'Plan Rows': z.number() }
 export async function estimate(subject: Subject, seen: Seen, timeoutMs: number): Promise<Impact> {
   const catalog = seen.judge.catalog();
   const known = knownImpact(subject.plan, catalog, seen);
-  const effect = subject.plan.judged.length === 1 ? await seen.judge.effect(subject.plan.sql) : null;
+  const [only, ...others] = subject.plan.judged;
+  const effect = only === undefined || others.length > 0 ? null : await seen.judge.effect(only.sql);
   const impact: Impact = { ...known, rewrites: effect?.rewrites ?? null };
   if (catalog === null) return { ...impact, why: 'the catalog is not known' };
-  const question = await questionOf(subject, seen);
-  const rows = question.kind === 'fixed' ? question.rows : null;
+  const { asked, of } = await questionsOf(subject, seen);
   const statements = statementsOf(subject.plan);
   const tables = tablesOf(statements, catalog);
   const changed = relationsOf(
@@ -136,29 +38,61 @@ export async function estimate(subject: Subject, seen: Seen, timeoutMs: number):
     catalog,
   ).map(({ oid }) => oid);
   const oids = [...new Set([...tables.flatMap((one) => one.oids), ...touched])];
+  const retypes = effect?.retypes ?? [];
   let around: Surroundings | null = null;
-  let found: number | null = null;
-  let why: string | null = question.kind === 'none' ? question.why : null;
+  let failed: string | null = null;
+  const found: (number | null)[] = asked.map(({ asks }) => (asks.kind === 'fixed' ? asks.rows : null));
+  const whys: (string | null)[] = asked.map(({ asks }) => (asks.kind === 'none' ? asks.why : null));
   try {
     await withProbe({ ...placed(seen), timeoutMs }, async (probe) => {
-      around = await surroundings(probe, { oids, functions: [], changed });
-      if (question.kind !== 'ask') return;
-      if (around.opaque) why = HIDDEN;
-      else found = await plannedRows(probe, question);
+      const columns = retypes.map(({ column, type }) => ({ column, type: type?.name ?? '' }));
+      around = await surroundings(probe, { oids, functions: [], changed, columns });
+      for (const [i, { asks }] of asked.entries()) {
+        if (asks.kind !== 'ask') continue;
+        if (around.opaque) whys[i] = HIDDEN;
+        else
+          try {
+            found[i] = await plannedRows(probe, asks);
+          } catch (error) {
+            if (!(error instanceof ProbeRefused)) throw error;
+            whys[i] = whyNot(error);
+            await probe.back();
+          }
+      }
     });
   } catch (error) {
-    why ??= whyNot(error);
+    failed = whyNot(error);
   }
+  const reasons = whys.map((why) => why ?? failed);
   return withSurroundings(
-    { ...impact, rows: rows ?? found, why: rows === null && found === null ? why : null },
+    { ...impact, ...summed(asked, of, found, reasons), rewrites: rewritten(effect, around, seen) },
     around,
-    {
-      tables,
-      statements,
-      catalog,
-    },
+    { tables, statements, catalog },
   );
 }
+
+/** One statement speaks for itself; of several each has a line. */
+function summed(
+  asked: readonly PartQuestion[],
+  of: number,
+  found: readonly (number | null)[],
+  whys: readonly (string | null)[],
+): Pick<Impact, 'rows' | 'why' | 'parts'> {
+  const lines = asked.map(({ what, approximate }, i) => {
+    const rows = found[i] ?? null;
+    return { what, approximate, rows, why: rows === null ? (whys[i] ?? null) : null };
+  });
+  const [only, ...others] = lines;
+  if (only !== undefined && others.length === 0 && of === 1) return { rows: only.rows, why: only.why };
+  const known = lines.flatMap(({ rows }) => rows ?? []);
+  const all = known.length === of;
+  return {
+    rows: all ? known.reduce((sum, rows) => sum + rows, 0) : null,
+    why: all ? null : 'there are several statements in one string',
+    parts: { lines, more: of - lines.length },
+  };
+}
+
 const HIDDEN = 'functions of users are hidden in its tables';
 
 async function plannedRows(probe: Probe, question: Extract<Question, { kind: 'ask' }>): Promise<number> {

@@ -118,6 +118,9 @@ function cascadesOf(statements: readonly StatementFacts[], catalog: CatalogSnaps
   const found = new Set<string>();
   for (const { relations } of statements) {
     const direct = relations.filter(({ indirect }) => !indirect);
+    const reached = new Set(
+      relations.flatMap((one) => (one.access === 'update' || one.access === 'delete' ? [full(one)] : [])),
+    );
     for (const access of ['delete', 'update'] as const) {
       const roots = relationsOf(
         direct.filter((one) => one.access === access),
@@ -137,6 +140,8 @@ function cascadesOf(statements: readonly StatementFacts[], catalog: CatalogSnaps
           const action = at.access === 'delete' ? onDelete : onUpdate;
           const relation = byOid(catalog, from);
           if (relation === null || action === 'no action' || action === 'restrict') continue;
+          // The facts know which columns are set, and what goes on from there.
+          if (!reached.has(full(relation))) continue;
           const what = action === 'cascade' ? at.access : action;
           found.add(`${full(relation)} (${what}${at.access === 'update' ? ', where keys change' : ''})`);
           next.push({ oid: from, access: what === 'delete' ? 'delete' : 'update' });

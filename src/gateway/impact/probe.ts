@@ -18,6 +18,8 @@ export interface Probe {
   own(text: string): Promise<string | null>;
   /** The client's names and values, where the client's would resolve. */
   ask(text: string, values: Values): Promise<string | null>;
+  /** After something that was asked failed: others may be asked. */
+  back(): Promise<void>;
 }
 
 export class ProbeRefused extends Error {
@@ -94,6 +96,7 @@ export async function withProbe<T>(options: ProbeOptions, work: (probe: Probe) =
           );
           return answer(reader);
         },
+        back: async () => void (await simple('ROLLBACK TO SAVEPOINT holdpoint')),
       });
       socket.write(Buffer.concat([serialize.query('ROLLBACK'), serialize.end()]));
       await answer(reader);
@@ -143,7 +146,7 @@ function place({ searchPath, settings }: ProbeOptions): string {
   const calls = list.map(
     ([name, value]) => `pg_catalog.set_config(${literal(name)}, ${literal(value)}, true)`,
   );
-  return `SELECT ${calls.join(', ')}`;
+  return `SELECT ${calls.join(', ')}; SAVEPOINT holdpoint`;
 }
 
 /** standard_conforming_strings is on: connectUpstream sees to it. */

@@ -11,6 +11,10 @@ const shape = z.object({
   opaque: z.boolean(),
   volatile: z.array(z.string()),
   dependents: z.array(z.string()),
+  /** Of the one table that is changed, as asked for. */
+  columns: z.array(
+    z.object({ column: z.string(), type: z.string(), mod: z.number(), cast: z.string().nullable() }),
+  ),
 });
 export type Surroundings = z.infer<typeof shape>;
 
@@ -20,6 +24,8 @@ export interface Around {
   readonly functions: readonly string[];
   /** What hangs on these. */
   readonly changed: readonly number[];
+  /** Columns of the first of those, with the server's own type that each is to get. */
+  readonly columns?: readonly { readonly column: string; readonly type: string }[];
 }
 
 const MAX_DEPENDENTS = 21;
@@ -29,10 +35,12 @@ const column = (query: string): string => `coalesce((select json_agg(x.v) from (
 
 export async function surroundings(
   probe: Probe,
-  { oids, functions, changed }: Around,
+  { oids, functions, changed, columns = [] }: Around,
 ): Promise<Surroundings> {
   const of = ids(oids.slice(0, 1000));
   const names = functions.map(literal).join() || "''";
+  const retyped =
+    columns.map(({ column: name, type }) => `(${literal(name)}, ${literal(type)})`).join() || "('', '')";
   const text = `select json_build_object(
   'tables', ${list(`select c.oid::int8 as oid, c.reltuples::float8 as rows, current_setting('block_size')::int8 * (greatest(c.relpages, 0)
       + coalesce((select sum(greatest(i.relpages, 0)) from pg_index x join pg_class i on i.oid = x.indexrelid where x.indrelid = c.oid), 0)
@@ -59,6 +67,11 @@ export async function surroundings(
       union all select n.nspname || '.' || p.proname || ' (function)'
         from pg_depend d join pg_proc p on p.oid = d.objid join pg_namespace n on n.oid = p.pronamespace
         where d.classid = 'pg_proc'::regclass and d.refclassid = 'pg_class'::regclass and d.refobjid in (${ids(changed)})
-    ) u(v) order by 1 limit ${MAX_DEPENDENTS}`)})`;
+    ) u(v) order by 1 limit ${MAX_DEPENDENTS}`)},
+  'columns', ${list(`select a.attname as "column", o.typname as type, a.atttypmod as mod,
+      (select k.castmethod from pg_cast k where k.castsource = o.oid and k.casttarget = n.oid) as cast
+    from (values ${retyped}) w(name, type) join pg_attribute a on a.attname = w.name and a.attrelid = ${ids(changed.slice(0, 1))} and a.attnum > 0
+      join pg_type o on o.oid = a.atttypid and o.typtype = 'b' and o.typnamespace = 'pg_catalog'::regnamespace
+      join pg_type n on n.typname = w.type and n.typtype = 'b' and n.typnamespace = 'pg_catalog'::regnamespace`)})`;
   return shape.parse(JSON.parse((await probe.own(text)) ?? 'null'));
 }
