@@ -296,7 +296,8 @@ export const FUNCTIONS = list(`with recursive ${CHECKED}
       lateral (values (g.aggtransfn), (g.aggfinalfn), (g.aggcombinefn), (g.aggserialfn), (g.aggdeserialfn), (g.aggmtransfn),
         (g.aggminvtransfn), (g.aggmfinalfn), (o.oprcode)) u(fn)
       join pg_proc s on s.oid = u.fn join pg_namespace sn on sn.oid = s.pronamespace where g.aggfnoid = p.oid), '[]') as supports,
-    case when l.lanname not in ('internal', 'c') and p.prosrc <> '' then p.prosrc end as body
+    case when p.prosrc <> '' and (l.lanname not in ('internal', 'c') or (l.lanname = 'internal' and p.prosrc ~ 'range_constructor[0-9]$'))
+      then p.prosrc end as body
   from pg_proc p join pg_namespace n on n.oid = p.pronamespace join pg_language l on l.oid = p.prolang
   where ${ours('p.oid')} order by p.oid`);
 export const functionShape = z.array(

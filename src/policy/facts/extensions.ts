@@ -35,6 +35,8 @@ const COMPUTING: ReadonlyMap<string, ReadonlySet<string>> = new Map(
 );
 
 export function onlyComputes(fn: CatalogFunction): boolean {
+  // Made by CREATE TYPE … AS RANGE. Comparisons of users that they run are among their `calls`.
+  if (fn.language === 'internal' && /^(?:multi)?range_constructor\d$/.test(fn.body ?? '')) return true;
   if (fn.extension === null) return false;
   const named = COMPUTING.get(fn.extension);
   return named !== undefined && (fn.volatility === 'i' || named.has(fn.name));

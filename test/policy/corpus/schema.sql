@@ -242,3 +242,4 @@ CREATE DOMAIN lazy AS int DEFAULT mystery(); CREATE DOMAIN lazier AS lazy; CREAT
 CREATE TABLE def_parts (id int, v int DEFAULT mystery()) PARTITION BY LIST (id); CREATE TABLE def_part PARTITION OF def_parts (v DEFAULT mystery()) FOR VALUES IN (1);
 CREATE VIEW def_view AS SELECT id, label FROM def_purge; CREATE VIEW def_of_view AS SELECT id, label FROM plain; ALTER VIEW def_of_view ALTER id SET DEFAULT mystery();
 CREATE TABLE def_key (id int PRIMARY KEY); INSERT INTO def_key VALUES (1); CREATE TABLE def_referring (id int, k int DEFAULT mystery() REFERENCES def_key ON UPDATE SET DEFAULT); INSERT INTO def_referring VALUES (1, 1);
+CREATE TYPE texts AS RANGE (subtype = text); CREATE TABLE spanned (id int, t texts); INSERT INTO spanned VALUES (1, texts('a', 'c'));
