@@ -53,7 +53,7 @@ export function fromItem(item: unknown, outer: Scope, before: readonly Source[],
       const scope = scopeOf(before, outer);
       const deps = expression(withoutAlias(node), scope, context);
       const row = kind === 'RangeFunction' ? calledRow(node, scope, context) : null;
-      if (row !== null) return single({ ...aliased(node, row), rows: row });
+      if (row !== null) return single({ ...aliased(node, row), rows: valuesOf(node, row) });
       return single(aliased(node, { columns: [], open: () => deps }));
     }
   }
@@ -68,6 +68,13 @@ function calledRow(node: Tree, scope: Scope, context: Context): Shape | null {
   const row = rowOf(call, definition, scope, context);
   if (row === null || node['ordinality'] !== true) return row;
   return { columns: [...row.columns, { name: 'ordinality', deps: NONE }], open: row.open };
+}
+
+/** Rows of a type keep its names where the query gives others, those of no type have the new ones. */
+function valuesOf(node: Tree, row: Shape): Shape {
+  if (asTree(node['alias'])?.['colnames'] === undefined) return row;
+  const all = whole(row);
+  return { columns: [], open: () => all };
 }
 
 function single(source: Source): Items {
