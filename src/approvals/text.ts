@@ -92,17 +92,15 @@ export function visible(
   return out + rest(lines.slice(at));
 }
 
-/** Letters that pass for Latin ones, in words with Latin letters. */
-function disguised(text: string): readonly { readonly 0: string; readonly index: number }[] {
-  return [...text.matchAll(WORD)].flatMap(({ 0: word, index: start }) =>
-    /[A-Za-z]/.test(word)
-      ? [...word.matchAll(LOOKALIKE)].map(({ 0: letter, index }) => ({ 0: letter, index: start + index }))
-      : [],
-  );
+/** Letters that pass for Latin ones, in words with Latin letters; as they are found. */
+function* disguised(text: string): Generator<{ readonly 0: string; readonly index: number }> {
+  for (const { 0: word, index: start } of text.matchAll(WORD))
+    if (/[A-Za-z]/.test(word))
+      for (const { 0: letter, index } of word.matchAll(LOOKALIKE)) yield { 0: letter, index: start + index };
 }
 
 /** Does `visible` have to spell anything out? */
 export function hasUnseen(text: string): boolean {
   const lines = text.replaceAll('\r\n', '\n');
-  return !PLAIN.test(lines) && (ANY_TOLD.test(lines) || disguised(lines).length > 0);
+  return !PLAIN.test(lines) && (ANY_TOLD.test(lines) || disguised(lines).next().done !== true);
 }
