@@ -58,7 +58,9 @@ export function variableSet(node: Tree, form: 'set' | 'alter-role', context: Con
   const before = out.settings.length;
   switch (node['kind']) {
     case 'VAR_SET_VALUE': {
-      const parts = args.map(literalText);
+      // As the server keeps it: one schema may be called "a, b".
+      const quoted = (part: string | null) => (part !== null && /[^\w$]/.test(part) ? `"${part}"` : part);
+      const parts = args.map(literalText).map(name === 'search_path' ? quoted : (part) => part);
       const value = parts.length > 0 && parts.every((part) => part !== null) ? parts.join(', ') : null;
       out.settings.push({ name, value, local, form });
       break;

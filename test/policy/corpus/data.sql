@@ -25,3 +25,4 @@ INSERT INTO comp SELECT i, ROW('person' || i, ':v-pssn-' || i, ROW(':v-street', 
   ROW(i, 'emp@:v.example', 'safe')::noisy, ROW(i, 'view@:v.example')::customer_emails, ROW(i, 'safe')::pair, ARRAY[ROW(i, 'safe')::pair], persons(ROW(1, 'a')::pair, ROW(2, 'b')::pair) FROM generate_series(1, 3) i;
 INSERT INTO people_of VALUES (':v-street', 'zip');
 ALTER FOREIGN TABLE app.staff_file OPTIONS (SET program 'echo 1,:v-fssn,nick');
+INSERT INTO "other, app".events VALUES (1, ':v-quoted'); INSERT INTO "Other".events VALUES (1, ':v-upper');

@@ -243,3 +243,5 @@ CREATE TABLE def_parts (id int, v int DEFAULT mystery()) PARTITION BY LIST (id);
 CREATE VIEW def_view AS SELECT id, label FROM def_purge; CREATE VIEW def_of_view AS SELECT id, label FROM plain; ALTER VIEW def_of_view ALTER id SET DEFAULT mystery();
 CREATE TABLE def_key (id int PRIMARY KEY); INSERT INTO def_key VALUES (1); CREATE TABLE def_referring (id int, k int DEFAULT mystery() REFERENCES def_key ON UPDATE SET DEFAULT); INSERT INTO def_referring VALUES (1, 1);
 CREATE TYPE texts AS RANGE (subtype = text); CREATE TABLE spanned (id int, t texts); INSERT INTO spanned VALUES (1, texts('a', 'c'));
+CREATE SCHEMA "other, app"; CREATE TABLE "other, app".events (id int, actor text); COMMENT ON COLUMN "other, app".events.actor IS 'pii:actor';
+CREATE SCHEMA "Other"; CREATE TABLE "Other".events (id int, actor text); COMMENT ON COLUMN "Other".events.actor IS 'pii:actor';
