@@ -11,10 +11,23 @@ export function factsBlock(request: ApprovalRequest, blockId: string): Block {
     { label: 'Where', text: oneLine(targetLine(request), 300) },
     { label: 'What', text: whatLine(request) },
   ];
-  for (const [i, line] of impactLines(request).entries())
-    all.push({ label: i === 0 ? 'Effect' : '·', text: oneLine(line, 300) });
+  for (const [i, text] of effect(request).entries()) all.push({ label: i === 0 ? 'Effect' : '·', text });
   for (const note of notes(request)) all.push({ label: '⚠️', text: note });
   return lines(all, blockId);
+}
+
+/** Of the card's 8000 characters; names of characters that JSON doubles are nobody's, and count four times. */
+const EFFECT_BUDGET = 1000;
+/** The weightiest come first: what does not fit is in the console and in `holdpoint show`. */
+function effect(request: ApprovalRequest): readonly string[] {
+  const all = impactLines(request).map((line) => oneLine(line, 300));
+  let left = EFFECT_BUDGET;
+  const fits = all.findIndex((line) => {
+    left -= 4 * JSON.stringify(line).length - 3 * line.length - 8;
+    return left < 0;
+  });
+  if (fits < 0) return all;
+  return [...all.slice(0, fits), `and ${counted(all.length - fits, 'more line')} in the console`];
 }
 
 /** `DELETE on public.orders`. */

@@ -2,6 +2,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { NOTHING_KNOWN } from '../../src/approvals/impact.ts';
 import { type ApprovalRequest, REQUEST_STATES } from '../../src/approvals/types.ts';
 import { needsConfirm } from '../../src/approvals/words.ts';
 import { renderAlert } from '../../src/bot/alerts.ts';
@@ -254,6 +255,23 @@ describe('hostile text', () => {
         version: draw.version,
         reason: draw.words,
         note: draw.words,
+        impact: {
+          ...NOTHING_KNOWN,
+          why: draw.words,
+          approximate: true,
+          tables: draw.relations.map((name) => ({ name, rows: 1e9, bytes: 1e12 })),
+          lock: { mode: 'EXCLUSIVE', relations: draw.relations },
+          cascades: draw.relations,
+          triggers: draw.tagged,
+          dependents: draw.rules,
+          rewrites: 'maybe',
+          parts: {
+            lines: Array.from({ length: 5 }, () => ({
+              ...{ what: draw.words, rows: null, why: draw.words, approximate: false },
+            })),
+            more: 195,
+          },
+        },
         rules: draw.rules,
         waiterLive: draw.missingWhere,
         grantExpiresAt: NOW,
