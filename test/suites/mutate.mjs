@@ -68,6 +68,7 @@ const EQUIVALENT = new Map([
   ],
   ['redact.js never if (literals.length === 0)', 'a short cut: nothing is found the long way either'],
   ["parse/plpgsql.js never if (typeof query !== 'string')", 'stricter: what fails is denied'],
+  ["rules/match.js never if (typeof parts === 'string')", 'stricter: what fails is denied'],
   [
     'parse/plpgsql.js always if (error instanceof Error && error.constructor === Error)',
     'for a parser that is spoilt, which no text is known to do',
