@@ -188,6 +188,7 @@ describe('globs', () => {
     expect(splitGlob('"a', 3)).toBeTypeOf('string');
     expect(splitGlob('a.', 3)).toBeTypeOf('string');
     expect(splitGlob('"a"b', 3)).toBeTypeOf('string');
+    expect(splitGlob('"a"bc', 3)).toBeTypeOf('string');
     expect(splitGlob('a.b.c', 2)).toBeTypeOf('string');
   });
 

@@ -41,7 +41,7 @@ const FILES = [
 ];
 /** Calls that only keep a result for later, or hide fewer literals. */
 const KEEPS =
-  /^(?:clear\w*|visit|outer\.seen\.set|this\.#?\w+|.*\bcleared\.add|env\.|context\.env\.|COMPILED|ROWS|cache|byTags)/;
+  /^(?:FORMATS|clear\w*|visit|outer\.seen\.set|this\.#?\w+|.*\bcleared\.add|env\.|context\.env\.|COMPILED|ROWS|cache|byTags)/;
 const KNOWN = /^\((?:known|byTags|env|rows|digest|tagged) [!=]== undefined\)$/;
 
 /** Mutants that change nothing observable, or make the judge stricter only: `file what`, why. They are counted, not run. */
@@ -68,6 +68,10 @@ const EQUIVALENT = new Map([
   ],
   ['redact.js never if (literals.length === 0)', 'a short cut: nothing is found the long way either'],
   ["parse/plpgsql.js never if (typeof query !== 'string')", 'stricter: what fails is denied'],
+  [
+    'rules/window.js never if (day < 0 || !Number.isInteger(minute))',
+    'for a calendar that names no weekday, which none is known to do',
+  ],
   ["rules/match.js never if (typeof parts === 'string')", 'stricter: what fails is denied'],
   [
     'parse/plpgsql.js always if (error instanceof Error && error.constructor === Error)',
@@ -119,14 +123,15 @@ async function judge(work) {
     transaction: 'idle',
   };
   const plain = { searchPath: ['public'], tempRelations: [] };
-  process.on('message', async (dir) => {
-    const caught = await firstCaught(dir)
-      .then((found) => found ?? failedUnit(dir))
-      .catch((error) => ({ failed: String(error) }));
+  process.on('message', async ({ dir, first }) => {
+    const caught = await checksOf(dir)
+      .then((checks) => firstCaught(checks, first))
+      .catch((error) => ({ by: '', failed: String(error) }));
     process.send({ caught });
   });
 
-  async function firstCaught(dir) {
+  /** Every case and every test against what `dir` holds: name to what throws or says what is wrong. */
+  async function checksOf(dir) {
     const load = (name) => import(pathToFileURL(join(dir, name)).href);
     const [{ analyse, loadParser }, { createPolicyHolder, createTagLookup }, { evaluate }] =
       await Promise.all(['analyse.js', 'rules/index.js', 'verdict.js'].map(load));
@@ -135,7 +140,16 @@ async function judge(work) {
     const tagsOf = createTagLookup(policy);
     const read = (sql, resolution) =>
       analyse(sql, { catalog, resolution, tagsOf, trustedFunctions: policy.trustedFunctions });
-    for (const [expected, sql, setup, uses] of cases) {
+    globalThis.before = [];
+    globalThis.steps = [];
+    for (const unit of UNITS) await load(`tests/${unit}.test.js`);
+    for (const step of globalThis.before) await step();
+    return new Map([
+      ...cases.map((one) => [one.join('|'), () => wrong(...one)]),
+      ...globalThis.steps.map((step, index) => [`test ${index}`, step]),
+    ]);
+
+    function wrong(expected, sql, setup, uses) {
       const path = /search_path\s*=\s*([\w, ]+)/.exec(setup)?.[1]?.split(/\s*,\s*/);
       const tempRelations = [...setup.matchAll(/TEMP TABLE (\w+)/g)].map((match) => match[1]);
       const before = /^(?:CREATE(?! TEMP)|ALTER|DO)/.test(setup) ? read(setup, plain) : null;
@@ -143,19 +157,22 @@ async function judge(work) {
       const analysis = read(sql, { searchPath: path ?? ['public'], tempRelations, changed });
       const { effect } = evaluate(policy, analysis, context);
       if (effect !== expected) return { expected, effect, sql };
-      if (uses === undefined) continue;
+      if (uses === undefined) return null;
       const found = new Set(analysis.statements.flatMap(({ columns }) => columns.map(({ use }) => use)));
       const right =
         uses === 'predicate' ? found.has('predicate') : !found.has('predicate') && !found.has('value');
-      if (!right) return { expected: uses, uses: [...found], sql };
+      return right ? null : { expected: uses, uses: [...found], sql };
     }
-    return null;
   }
 
-  async function failedUnit(dir) {
-    globalThis.steps = [];
-    for (const unit of UNITS) await import(pathToFileURL(join(dir, 'tests', `${unit}.test.js`)).href);
-    for (const step of globalThis.steps) await step();
+  /** `first`: the checks that caught others, for they are likely to catch this one too. */
+  async function firstCaught(checks, first) {
+    for (const by of new Set([...first, ...checks.keys()])) {
+      const failed = await Promise.resolve()
+        .then(checks.get(by))
+        .catch((error) => String(error));
+      if (failed !== undefined && failed !== null) return { by, failed };
+    }
     return null;
   }
 }
@@ -272,22 +289,24 @@ async function main() {
     await prepare(work);
     const whole = copyOf(work, 'unmutated', null);
     const first = startJudge(work);
-    const wrong = await first.ask(whole);
+    const wrong = await first.ask({ dir: whole, first: [] });
     first.stop();
     if (wrong !== null)
       throw new Error(`without a mutation ${JSON.stringify(wrong)}: the corpora fail as they are`);
     const survivors = [];
     let done = 0;
     const queue = [...all.entries()];
+    let catching = [];
     const worker = async () => {
       let judge = startJudge(work);
       for (let next = queue.shift(), asked = 0; next !== undefined; next = queue.shift()) {
         const [index, mutant] = next;
         const dir = copyOf(work, `m${index}`, mutant);
-        if ((await judge.ask(dir)) === null) {
+        const caught = await judge.ask({ dir, first: catching });
+        if (caught === null) {
           survivors.push(mutant);
           console.log(`survived  dist/policy/${mutant.where}  ${mutant.what}`);
-        }
+        } else if (caught.by !== '') catching = [caught.by, ...catching.filter((by) => by !== caught.by)];
         // What it has loaded stays in memory.
         asked += 1;
         if (judge.ended() || asked % 25 === 0) {
@@ -345,19 +364,19 @@ function startJudge(work) {
   child.on('message', ({ caught }) => answer(caught));
   child.once('close', () => {
     ended = true;
-    answer({ crashed: true });
+    answer({ by: '', failed: 'crashed' });
   });
   return {
     ended: () => ended,
-    ask(dir) {
+    ask(mutant) {
       return new Promise((resolve) => {
         const timer = setTimeout(() => child.kill('SIGKILL'), 300_000);
         answer = (caught) => {
           clearTimeout(timer);
           resolve(caught);
         };
-        if (ended) answer({ crashed: true });
-        else child.send(dir);
+        if (ended) answer({ by: '', failed: 'crashed' });
+        else child.send(mutant);
       });
     },
     stop: () => child.kill('SIGKILL'),
@@ -371,9 +390,9 @@ async function prepareUnits(work) {
     `import { chai, JestAsymmetricMatchers, JestChaiExpect, JestExtend } from '@vitest/expect';
 for (const plugin of [JestExtend, JestChaiExpect, JestAsymmetricMatchers]) chai.use(plugin);
 export const expect = chai.expect;
-export const beforeAll = (run) => globalThis.steps.push(run);
+export const beforeAll = (run) => globalThis.before.push(run);
 export const describe = (_name, run) => run();
-export const it = (_name, run) => globalThis.steps.push(run);
+export const it = (_name, run) => globalThis.steps.push(async () => void (await run()));
 it.each = (rows) => (_name, run) => {
   for (const row of rows) it('', () => run(...(Array.isArray(row) ? row : [row])));
 };
