@@ -3,6 +3,7 @@ import { createHash, createHmac } from 'node:crypto';
 import { plain } from '../approvals/text.ts';
 import type { HoldDraft, Requester } from '../approvals/types.ts';
 import type { Identity } from '../identity/types.ts';
+import { owedOf } from '../policy/terms.ts';
 import { line } from './errors.ts';
 import {
   cardBinds,
@@ -47,13 +48,15 @@ export interface Asking {
   readonly applicationName: string | null;
 }
 
-/** White space and comments do not matter, a changed constant, value, type, meaning or definition does. */
+/** White space and comments do not matter, a changed constant, value, type, meaning or definition does, and whom policy has asked. */
 export function fingerprint(subject: Subject, asking: Asking): string {
-  return digest(
-    subject,
-    asking,
-    subject.plan.judged.map(({ facts }) => facts?.definitionsDigest ?? null),
-  );
+  const { judged, verdict } = subject.plan;
+  const { quorum, surfaces = null, reasonRequired, ticketRequired = false } = verdict.terms;
+  return digest(subject, asking, [
+    judged.map(({ facts }) => facts?.definitionsDigest ?? null),
+    // What one approved is no answer where policy by now asks two.
+    [quorum, owedOf(verdict.terms), surfaces, reasonRequired, ticketRequired],
+  ]);
 }
 /** As a part of a script whose earlier statements change what it relies on. */
 export function looseFingerprint(subject: Subject, asking: Asking): string {

@@ -165,7 +165,9 @@ export class Gate {
       const covered = covers(request, subject, before);
       if (now === null && same && covered && this.#record.flush() && this.#host.stands())
         return { kind: 'go', permit: { kind: 'approval', approval }, n, plan: again.plan };
-      await approval.finish('unused', null);
+      // Nobody can use it as it is any more.
+      if (now === null && covered && !same) await approval.finish('void', null, CHANGED);
+      else await approval.finish('unused', null);
       if (!this.#host.stands()) return { kind: 'stop' };
       if (now !== null) return this.refuse(subject, now);
       if (!covered) loose = false;
@@ -278,6 +280,7 @@ function covers(request: ApprovalRequest, { plan: it }: Subject, exact: string):
   );
 }
 
+const CHANGED = 'what it relies on, or whom the policy asks, has changed since, so it asks anew';
 const grewNote = ({ from, to }: Growth): string =>
   `it was approved at about ${from} rows and would touch about ${to} by now, so it asks anew`;
 

@@ -3,8 +3,9 @@
  * and nothing else (I1, DESIGN.md 8, 9). Asked of the database: each statement puts a number of its own into the ledger.
  */
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { approver } from '../approvals/support.ts';
 import { serialize, WireClient } from '../support/wire-client.ts';
-import { type Caller, type Ground, ground, say } from './held-ground.ts';
+import { type Caller, type Ground, ground, POLICY, say } from './held-ground.ts';
 import { bytesOf } from './model-steps.ts';
 import type { Bench } from './support.ts';
 
@@ -600,6 +601,37 @@ describe('while one is held', () => {
     ).toMatchObject({ kind: 'replaced' });
     await g.approve(id);
     expect((await client.ready())[0]).toBe('E:42501');
+    expect(await g.entries(n)).toBe(0);
+  });
+
+  const ASKS_MORE = `${POLICY.trimEnd().slice(0, -2)}, approvers: { quorum: 2 } }\n`;
+  it('another policy that asks more people asks them anew, whoever approved under the old one', async () => {
+    const n = fresh();
+    const changing = await g.gateway();
+    const client = await connect({}, 'cred_cursor', changing);
+    say(client, into(n));
+    const old = await g.card(`(${n})`);
+    expect(changing.policy.replace(ASKS_MORE)).toMatchObject({ kind: 'replaced' });
+    await g.approve(old.id);
+    const asked = await g.seen((one) =>
+      one.id !== old.id && one.statement.sql.includes(`(${n})`) ? one : null,
+    );
+    expect(asked.terms.quorum).toBe(2);
+    expect(await g.approve(asked.id)).toMatchObject({ kind: 'counted', missing: 1 });
+    expect(await g.entries(n)).toBe(0);
+    await g.desk.decide({ id: asked.id, approver: approver('Erin'), effect: 'approve', reason: null });
+    expect(await client.ready()).toEqual(['C:INSERT 0 1', 'Z:I']);
+  });
+
+  it('what the old policy let one person approve is not used under one that asks two', async () => {
+    const n = fresh();
+    const changing = await g.gateway();
+    const first = await asking('cred_cursor', changing);
+    await answer(first, into(n));
+    const old = await g.seen((one) => (one.statement.sql.includes(`(${n})`) ? one : null));
+    await g.approve(old.id);
+    changing.policy.replace(ASKS_MORE);
+    expect(await answer(await asking('cred_cursor', changing), into(n))).toEqual(PENDING);
     expect(await g.entries(n)).toBe(0);
   });
 });
