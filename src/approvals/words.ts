@@ -240,6 +240,12 @@ export type DenyCode = (typeof DENY_REASONS)[number]['code'];
 export const isCountable = ({ statement }: Pick<ApprovalRequest, 'statement'>): boolean =>
   ['read', 'insert', 'update', 'delete', 'merge', 'truncate'].includes(statement.class);
 
+/** How many rows is not known yet, and may be in a moment. */
+export function awaitsEstimate({ version, state, statement, impact }: ApprovalRequest): boolean {
+  const open = version === 1 && state === 'pending' && isCountable({ statement });
+  return open && impact != null && impact.rows === null && impact.why === null && !impact.parts;
+}
+
 /** DDL, whatever touches every row and what touches very many asks once more before it is approved. */
 export function needsConfirm(request: Pick<ApprovalRequest, 'statement' | 'impact'>): boolean {
   const { class: kind, missingWhere } = request.statement;

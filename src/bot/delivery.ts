@@ -7,6 +7,7 @@
 import { lacksReason } from '../approvals/authorise.ts';
 import { isPart } from '../approvals/bundle.ts';
 import type { ApprovalRequest } from '../approvals/types.ts';
+import { awaitsEstimate } from '../approvals/words.ts';
 import type { Message } from './blocks.ts';
 import { renderCard, renderStub } from './cards.ts';
 import type { Groups } from './groups.ts';
@@ -29,6 +30,8 @@ export interface Delivery {
   refresh(requestId: string, seen: Place | null): void;
 }
 
+/** What a phone shows before it is unlocked is what is posted first: the number of rows is worth a wait, longer than an estimate takes. */
+const ESTIMATE_MS = 2500;
 const POLL_MS = 1000;
 const BATCH = 50;
 /** Longer than a call may take: an update that timed out cannot land after this and overwrite what came later. */
@@ -81,6 +84,8 @@ export function createDelivery(
     // The lead of a bundle has the card for all of it.
     if ((unseen && silent) || isPart(request)) return await outbox.done(id, request.version);
     let { ts = null } = card ?? {};
+    const age = now() - request.createdAt;
+    if (unseen && age >= 0 && age < ESTIMATE_MS && awaitsEstimate(request)) await changed(id, ESTIMATE_MS);
     if (ts === null) ts = await post(request, card);
     else if ((card?.version ?? 0) < request.version)
       await update(request, { channel: card?.channel ?? '', ts });
@@ -90,6 +95,20 @@ export function createDelivery(
       await outbox.patchCard(id, { stray: null });
     }
     threads.schedule(id);
+  }
+
+  function changed(id: string, ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        off();
+        resolve();
+      };
+      const timer = setTimeout(done, ms);
+      const off = desk.onChange((request) => {
+        if (request.id === id) done();
+      });
+    });
   }
 
   async function post(first: ApprovalRequest, card: CardRef | null): Promise<string> {

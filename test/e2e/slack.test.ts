@@ -92,9 +92,11 @@ function decisions(first: number): void {
     const agent = await connect();
     const told = agent.run(`DELETE FROM orders WHERE id = ${first} RETURNING id`);
     const card = await posted(`id = ${first} `);
-    // How many rows comes to the same card as soon as the target has said it.
+    // A phone shows what was posted first: how many rows is there by then.
     const appraised = await shows(card, 'About 1 row, as the planner expects');
-    expect(appraised.text).toBe(`DELETE shop/orders · ~1 row · Cursor for Alice · ${idOn(card)}`);
+    expect((appraised.history[0] ?? appraised).text).toBe(
+      `DELETE shop/orders · ~1 row · Cursor for Alice · ${idOn(card)}`,
+    );
     expect(body(card)).toContain('demo · shop · database shop as shop_admin');
     expect(buttons(card).slice(0, 3)).toEqual(['hp_approve', 'hp_deny', 'hp_view']);
     const [ack] = await slack.tap({ ts: card.ts, action: 'hp_approve', user: 'UERIN', how });
