@@ -193,6 +193,7 @@ async function compose(
           linking,
           access,
           approvers,
+          directory,
           counter: impact,
           alerts: store.alerts,
           suspend: async ({ ownerId, credentialId }, by) => {

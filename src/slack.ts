@@ -4,6 +4,7 @@ import { createBot } from './bot/index.ts';
 import type { Bot, BotDeps, BotLog, PolicySummary } from './bot/types.ts';
 import type { Config } from './config.ts';
 import type { Access } from './identity/access.ts';
+import type { Directory } from './identity/roles.ts';
 import type { SlackLinking } from './identity/slack-link.ts';
 import type { ApproverRecord } from './identity/types.ts';
 import type { PolicyEditor } from './policy/live.ts';
@@ -19,6 +20,7 @@ export interface SlackParts {
   readonly linking: SlackLinking;
   readonly access: Access;
   readonly approvers: readonly ApproverRecord[];
+  readonly directory: Directory;
   readonly counter: Counter | null;
   readonly alerts: BotDeps['alerts'];
   readonly suspend: BotDeps['suspend'];
@@ -36,8 +38,13 @@ export async function slackBot(
   slack: NonNullable<Config['slack']>,
   parts: SlackParts,
 ): Promise<Bot> {
-  const { access, approvers, isSuspended, linking, links, now, policyOf, targets, ...rest } = parts;
-  const one = (is: (approver: ApproverRecord) => boolean) => approvers.find(is) ?? null;
+  const { access, approvers, directory, isSuspended, linking, links, now, policyOf, targets, ...rest } =
+    parts;
+  const listed = approvers.map((one) => ({
+    ...one,
+    auditor: directory.named(one.id)?.roles.has('auditor') === true,
+  }));
+  const one = (is: (approver: ApproverRecord) => boolean) => listed.find(is) ?? null;
   return await createBot({
     ...rest,
     links,
@@ -49,7 +56,8 @@ export async function slackBot(
       byId: (id) => one((approver) => approver.id === id),
       byLogin: async (id) => {
         const person = await access.standing(id);
-        return person?.roles.has('approver') === true ? person : null;
+        if (person?.roles.has('approver') !== true) return null;
+        return { ...person, auditor: person.roles.has('auditor') };
       },
       isSuspended,
     },

@@ -49,11 +49,15 @@ export function createCommands(
     const subject = call.words.find((word) => span(word) === null) ?? null;
     const since = call.words.map(span).find((each) => each !== null) ?? WEEK_MS;
     let owner = caller.member.email;
+    let held = false;
     if (subject !== null) {
       const named = await ownerOf(subject, call.teamId);
       if (named.kind === 'unknown') return await answer(call.to, named.sentence);
-      if (named.owner !== owner && (await approver(call)).kind === 'refused')
-        return await answer(call.to, APPROVERS_ONLY);
+      if (named.owner !== owner) {
+        const who = await approver(call);
+        if (who.kind === 'refused') return await answer(call.to, APPROVERS_ONLY);
+        held = !who.auditor;
+      }
       owner = named.owner;
     }
     if (owner === null)
@@ -61,8 +65,9 @@ export function createCommands(
         call.to,
         'Slack knows no confirmed e-mail of yours. Name one: /hoop sessions alice@example.com',
       );
-    const rows = await sessions.list({ owner, since: now() - since, limit: SHOWN + 1 });
-    await answer(call.to, sessionsMessage(owner, rows, config.publicUrl));
+    const only = held ? ({ held } as const) : {};
+    const rows = await sessions.list({ owner, since: now() - since, ...only, limit: SHOWN + 1 });
+    await answer(call.to, sessionsMessage(owner, rows, { publicUrl: config.publicUrl, held }));
   }
 
   async function ownerOf(

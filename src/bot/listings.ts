@@ -11,13 +11,14 @@ export const SHOWN = 15;
 export function sessionsMessage(
   owner: string,
   rows: readonly SessionRow[],
-  publicUrl: string | null,
+  { publicUrl, held }: { readonly publicUrl: string | null; readonly held: boolean },
 ): Message {
+  const which = held ? ' that asked for an approval (auditors see all)' : '';
   if (rows.length === 0) {
-    const none = `No sessions of ${oneLine(owner, 200)} in that time.`;
+    const none = `No sessions of ${oneLine(owner, 200)} in that time${which}.`;
     return { text: escaped(none, 400), blocks: [section(none, 'sessions')] };
   }
-  const title = `Sessions of ${oneLine(owner, 200)}${rows.length > SHOWN ? `, the latest ${SHOWN}` : ''}`;
+  const title = `Sessions of ${oneLine(owner, 200)}${which}${rows.length > SHOWN ? `, the latest ${SHOWN}` : ''}`;
   const blocks: Block[] = [section(title, 'sessions')];
   rows.slice(0, SHOWN).forEach((row, index) => {
     blocks.push(sessionBlock(row, publicUrl, index));

@@ -16,7 +16,7 @@ export type MemberResult =
   | { readonly kind: 'member'; readonly member: Member }
   | { readonly kind: 'refused'; readonly sentence: string };
 export type ApproverResult =
-  | { readonly kind: 'approver'; readonly approver: Approver }
+  | { readonly kind: 'approver'; readonly approver: Approver; readonly auditor: boolean }
   | { readonly kind: 'refused'; readonly sentence: string };
 
 /** As the owner of requests. */
@@ -101,7 +101,8 @@ export function createTapper(deps: {
         if (found.entries.length === 0) return { kind: 'refused', sentence: UNSURE };
       }
       if (found.entries.length === 0 && held.length === 0) return { kind: 'refused', sentence: UNREGISTERED };
-      return { kind: 'approver', approver: approverOf(found, held) };
+      const auditor = found.entries.some((one) => one.auditor);
+      return { kind: 'approver', approver: approverOf(found, held), auditor };
     },
     async person(userId, teamId) {
       const found = await known(userId, teamId);

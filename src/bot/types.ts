@@ -54,6 +54,8 @@ export interface ApproverLike {
   readonly email: string | null;
   readonly slackId: string | null;
   readonly groups: readonly string[];
+  /** Has the console's role of that name: sees every session, not only those that asked for an approval. */
+  readonly auditor: boolean;
 }
 /** Port: who may decide. Asked at each tap, never cached here. `byEmail` gets a lower-case address and matches exactly. */
 export interface Approvers {
@@ -173,6 +175,8 @@ export interface Sessions {
   list(query: {
     readonly owner: string;
     readonly since?: number;
+    /** Only those that asked for an approval. */
+    readonly held?: true;
     readonly limit?: number;
   }): Promise<readonly SessionRow[]>;
 }

@@ -37,6 +37,8 @@ export async function requestsFor(
 export async function seesSession(person: Person, session: SessionSummary, desk: Desk): Promise<boolean> {
   if (person.roles.has('auditor') || owns(person, session.ownerId)) return true;
   if (!person.roles.has('approver')) return false;
+  // The index may be a moment behind; a request moves with the last session that joined it.
+  if (session.held > 0) return true;
   return (await desk.list({ sessionId: session.id, limit: 1 })).some(
     (request) => request.sessionId === session.id,
   );
@@ -49,10 +51,13 @@ export async function sessionsFor(
 ): Promise<readonly SessionSummary[]> {
   if (person.roles.has('auditor')) return sessions.list(filter);
   const wanted = filter.owner;
-  if (wanted !== undefined && !owns(person, wanted)) return [];
-  const own = await Promise.all(keysOf(person).map((owner) => sessions.list({ ...filter, owner })));
-  return own
-    .flat()
-    .filter((session) => owns(person, session.ownerId))
-    .sort((a, b) => b.startedAt - a.startedAt);
+  const isOwn = wanted === undefined || owns(person, wanted);
+  const own = await Promise.all(
+    isOwn ? keysOf(person).map((owner) => sessions.list({ ...filter, owner })) : [],
+  );
+  const asked = person.roles.has('approver') ? await sessions.list({ ...filter, held: true }) : [];
+  const seen = [...own.flat().filter((session) => owns(person, session.ownerId)), ...asked];
+  return [...new Map(seen.map((session) => [session.id, session])).values()]
+    .sort((a, b) => b.startedAt - a.startedAt)
+    .slice(0, filter.limit);
 }

@@ -152,6 +152,8 @@ export interface SessionIndex {
     readonly owner?: string;
     readonly since?: number;
     readonly target?: string;
+    /** Only those that asked for an approval. */
+    readonly held?: true;
     readonly limit?: number;
   }): Promise<readonly SessionSummary[]>;
 }

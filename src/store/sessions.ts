@@ -51,6 +51,7 @@ export function sessionIndex(client: Client): SessionIndex {
         }
         if (filter.since !== undefined) where.push(Prisma.sql`started_at >= ${date(filter.since)}`);
         if (filter.target !== undefined) where.push(Prisma.sql`target = ${storable(filter.target)}`);
+        if (filter.held === true) where.push(Prisma.sql`held > 0`);
         const ids = await prisma.$queryRaw<readonly { readonly id: string }[]>`
           SELECT id FROM sessions WHERE ${Prisma.join(where, ' AND ')} ORDER BY started_at DESC, id LIMIT ${limit}`;
         const rows = await prisma.session.findMany({

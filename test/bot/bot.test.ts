@@ -279,6 +279,9 @@ describe.each(['socket', 'http'] as const)('over %s', (mode) => {
     expect(await said('sessions <mailto:Alice@example.com|Alice@example.com> 24h')).toContain('ses_9');
     expect(sessionQueries.map((each) => each.owner)).toEqual(['alice@example.com', 'alice@example.com']);
     expect(await said('sessions', 'UALICE')).toContain('ses_9');
+    // As in the console: who is no auditor sees of others what asked for an approval.
+    expect(await said('sessions alice@example.com', 'UERIN')).toContain('that asked for an approval');
+    expect(sessionQueries.map(({ held }) => held)).toEqual([undefined, undefined, undefined, true]);
     expect(await said('sessions <@UALICE|alice>', 'UMALLORY')).toContain('Only approvers');
     expect(await said('pending', 'UMALLORY')).toContain('Nothing waits');
     expect(await said('pending', 'UALICE')).toContain(id);

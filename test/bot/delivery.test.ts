@@ -182,6 +182,7 @@ describe('who tapped', () => {
     email: 'dana@example.com',
     slackId: null,
     groups: ['dba'],
+    auditor: false,
   };
   const bySlack: ApproverLike = {
     ...byEmail,

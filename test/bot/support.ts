@@ -194,7 +194,7 @@ export function makeLog(): BotLog & { readonly lines: Logged[] } {
 
 const listed = (name: string, slackId: string | null): ApproverLike => {
   const email = `${name.toLowerCase()}@example.com`;
-  return { id: email, name, email, slackId, groups: ['dba'] };
+  return { id: email, name, email, slackId, groups: ['dba'], auditor: slackId !== null };
 };
 const DANA = listed('Dana', 'UDANA');
 const ERIN = listed('Erin', null);
@@ -206,7 +206,7 @@ export interface Rig {
   readonly suspended: readonly (readonly [string | null, string])[];
   readonly desk: TestDesk;
   readonly log: ReturnType<typeof makeLog>;
-  readonly sessionQueries: { owner: string; since?: number }[];
+  readonly sessionQueries: { owner: string; since?: number; held?: true }[];
   /** `undefined` in Socket Mode. */
   readonly url: string | undefined;
   /** Options for taps and commands in this mode. */
@@ -232,7 +232,7 @@ export async function startRig(
   const { mode = 'socket', publicUrl = null, rows = [] } = options;
   const desk = options.desk ?? makeDesk();
   const log = makeLog();
-  const sessionQueries: { owner: string; since?: number }[] = [];
+  const sessionQueries: { owner: string; since?: number; held?: true }[] = [];
   const suspended: (readonly [string | null, string])[] = [];
   const alerts = options.alerts ?? makeAlerts();
   const bot: Bot = await createBot({

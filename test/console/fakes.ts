@@ -218,9 +218,10 @@ export function memorySessions(rows: readonly SessionSummary[] = [aSession()]): 
   return {
     upsert: async () => {},
     get: async (id) => rows.find((row) => row.id === id) ?? null,
-    list: async ({ owner, since }) =>
+    list: async ({ owner, since, held }) =>
       rows.filter(
         (row) =>
+          (held !== true || row.held > 0) &&
           (owner === undefined ||
             [row.ownerId, row.ownerName, row.ownerEmail].some(
               (v) => v?.toLowerCase() === owner.toLowerCase(),

@@ -169,7 +169,7 @@ describe('a requester', () => {
         sessions: memorySessions([
           aSession(),
           aSession({ id: 'ses_2', ...mine }),
-          aSession({ id: 'ses_4', ownerId: 'x@example.com', ownerName: 'erin@example.com' }),
+          aSession({ id: 'ses_4', held: 0, ownerId: 'x@example.com', ownerName: 'erin@example.com' }),
         ]),
       },
       {},
@@ -256,6 +256,12 @@ describe('a requester', () => {
       expect([(await get(path, approver)).status, path]).toEqual([a, path]);
       expect([(await get(path, auditor)).status, path]).toEqual([b, path]);
     }
+    const list = async (who: { cookie: string }) =>
+      ((await (await get('/api/sessions?owner=erin@example.com', who)).json()) as { sessions: unknown[] })
+        .sessions.length;
+    expect([await list(approver), await list(auditor)]).toEqual([1, 2]);
+    const all = (await (await get('/api/sessions', approver)).json()) as { sessions: { id: string }[] };
+    expect(all.sessions.map(({ id }) => id)).toEqual(['ses_1', 'ses_2']);
     const page = await (await get('/requests/HP-7Q2F', auditor)).text();
     expect(page).not.toContain('value="approve"');
     await ask('POST /api/requests/:id/decision', approver);
