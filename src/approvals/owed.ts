@@ -84,7 +84,7 @@ export function mayDecide(
   return seatsOf(request, general).some((seat) => fits(seat, groups));
 }
 
-const owedOf = ({ owed, approverGroups, quorum }: HoldTerms): readonly Owed[] =>
+export const owedOf = ({ owed, approverGroups, quorum }: HoldTerms): readonly Owed[] =>
   owed ?? [{ groups: approverGroups, count: quorum }];
 
 const fits = (seat: Seat, groups: readonly string[]): boolean =>

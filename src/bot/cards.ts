@@ -1,5 +1,6 @@
 /** The one renderer of a request for Slack: state in, message out, pure (DESIGN.md 13; SLACK.md "Card life"). */
 
+import { decidedBy, STATE_NAMES } from '../approvals/about.ts';
 import type { ApprovalRequest } from '../approvals/types.ts';
 import { clientSays, confirmSentence, headline, isCountable, needsConfirm } from '../approvals/words.ts';
 import {
@@ -17,9 +18,9 @@ import {
   preformatted,
   section,
 } from './blocks.ts';
-import { consoleButton } from './buttons.ts';
+import { consoleButton, denyMenu } from './buttons.ts';
 import { factsBlock } from './facts.ts';
-import { ACTION, DENY_REASONS, encodeChoice, encodeValue } from './ids.ts';
+import { ACTION, encodeValue } from './ids.ts';
 import { type SqlView, sqlView } from './sql-view.ts';
 import { ICON, statusBlocks } from './status.ts';
 import { counted, escaped, hasUnseen, oneLine, thousands } from './text.ts';
@@ -50,7 +51,7 @@ export function renderCard(request: ApprovalRequest, options: RenderOptions): Me
   ];
   const says = clientSays(request);
   if (says !== null) blocks.push(labelled('The client says:', oneLine(says, 500), name('says')));
-  blocks.push(context([plain(ruleLine(request), 700)], name('rules')));
+  blocks.push(context([plain(ruleLine(request, options.now), 900)], name('rules')));
   if (request.state === 'pending') {
     blocks.push(context([mrkdwn(own`Expires ${date(request.expiresAt)}`)], name('expiry')));
     if (options.quiet !== true) {
@@ -82,7 +83,7 @@ export function needsFullView(request: ApprovalRequest): boolean {
 }
 /** `DELETE prod/orders · ~12,400 rows · Cursor for Alice · HP-7Q2F`, and the state once it has left pending. */
 export function pushText(request: ApprovalRequest): string {
-  const done = request.state === 'pending' ? '' : ` · ${request.state}`;
+  const done = request.state === 'pending' ? '' : ` · ${STATE_NAMES[request.state]}`;
   return `${escaped(headline(request), 600)}${done}`;
 }
 
@@ -120,19 +121,13 @@ function tidiedIfRoom({ statement }: ApprovalRequest, exact: string): string | n
   return same || exact.length + statement.tidied.length > 3000 ? null : statement.tidied;
 }
 
-function ruleLine(request: ApprovalRequest): string {
-  const { rules, terms } = request;
+function ruleLine(request: ApprovalRequest, now: number): string {
+  const { rules } = request;
   const shown = rules
     .slice(0, 6)
     .map((each) => oneLine(each, 60))
     .join(', ');
-  const quorum = terms.quorum > 1 ? ` · ${counted(terms.quorum, 'approval')} needed` : '';
-  const groups = terms.approverGroups
-    .slice(0, 5)
-    .map((each) => oneLine(each, 40))
-    .join(', ');
-  const by = groups === '' ? '' : ` · approvers: ${groups}`;
-  return `${oneLine(request.reason, 250)} · rule ${shown || 'unnamed'}${quorum}${by}`;
+  return `${oneLine(request.reason, 250)} · rule ${shown || 'unnamed'} · decided by ${oneLine(decidedBy(request, now), 300)}`;
 }
 
 function actions(
@@ -153,15 +148,7 @@ function actions(
         ? { value: encodeValue({ ...request, sure: true }), confirm: confirmation(request) }
         : { value }),
     });
-  elements.push({
-    type: 'static_select',
-    action_id: ACTION.deny,
-    placeholder: plain('Deny…', 150),
-    options: DENY_REASONS.map((each) => ({
-      text: plain(each.label, 75),
-      value: encodeChoice(request, each.code),
-    })),
-  });
+  elements.push(denyMenu(request));
   elements.push({ type: 'button', action_id: ACTION.view, text: plain('View full SQL', 75), value });
   if (countable && isCountable(request))
     elements.push({

@@ -1,9 +1,9 @@
 /** Who, where and what, in few lines for a phone: bold labels of ours, and beside them foreign text in which nothing is interpreted. */
-import { isLead } from '../approvals/bundle.ts';
+import { cautions, waiterWords } from '../approvals/about.ts';
 import type { ApprovalRequest } from '../approvals/types.ts';
 import { impactLines, who } from '../approvals/words.ts';
 import { type Block, type Line, lines } from './blocks.ts';
-import { counted, hasUnseen, oneLine } from './text.ts';
+import { counted, oneLine } from './text.ts';
 
 export function factsBlock(request: ApprovalRequest, blockId: string): Block {
   const all: Line[] = [
@@ -35,8 +35,7 @@ function whatLine({ statement }: ApprovalRequest): string {
   const shown = statement.relations.slice(0, 6).map((each) => oneLine(each, 60));
   const more = statement.relations.length - shown.length;
   const names = shown.length === 0 ? '' : ` on ${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
-  const several = statement.statementCount > 1 ? ` · ${counted(statement.statementCount, 'statement')}` : '';
-  return `${oneLine(statement.verb, 60)}${names}${several}`;
+  return `${oneLine(statement.verb, 60)}${names}`;
 }
 
 function requesterLine(request: ApprovalRequest): string {
@@ -49,22 +48,14 @@ function targetLine({ target }: ApprovalRequest): string {
 
 function notes(request: ApprovalRequest): readonly string[] {
   const { statement, waiterLive, state } = request;
-  const all: string[] = [];
-  if (statement.missingWhere) all.push('No WHERE: every row');
-  if (statement.taggedColumns.length > 0) {
-    const shown = statement.taggedColumns.slice(0, 5).map((each) => oneLine(each, 60));
-    const more = statement.taggedColumns.length - shown.length;
-    all.push(`Sensitive columns: ${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''}`);
-  }
-  if (statement.transaction === 'open') all.push('Inside an open transaction');
-  if (statement.snapshotPredates) all.push('Its snapshot is older than your approval will be');
-  if (hasUnseen(statement.sql)) all.push('Invisible, reordering or disguised characters, written as ⟨U+…⟩');
-  const { bundle } = request;
-  if (state === 'pending' && isLead(request))
-    all.push(
-      `A script, ahead of time: each of ${counted(bundle?.of ?? 0, 'statement')} may run once, in order`,
-    );
-  else if (state === 'pending' && !waiterLive)
-    all.push('The client waits no longer: approval lets one retry through');
-  return all;
+  const { taggedColumns } = statement;
+  const shown = taggedColumns.slice(0, 5).map((each) => oneLine(each, 60));
+  const more = taggedColumns.length - shown.length;
+  return [
+    ...cautions(request).map(({ words }) => words),
+    ...(shown.length === 0
+      ? []
+      : [`Personal data: ${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''}`]),
+    ...(state === 'pending' && !waiterLive ? [waiterWords(request)] : []),
+  ];
 }

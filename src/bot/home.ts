@@ -6,14 +6,15 @@ import { headline, progress, stateSentence } from '../approvals/words.ts';
 import { deciders, isOf } from './access.ts';
 import { text } from './answers.ts';
 import { type Block, context, date, header, mrkdwn, own, plain, section } from './blocks.ts';
+import { denyMenu } from './buttons.ts';
 import { ACTION, encodeValue } from './ids.ts';
 import { type SlackApi, SlackFailure } from './slack-api.ts';
 import type { Tapper } from './tapper.ts';
 import { oneLine } from './text.ts';
 import type { BotDeps } from './types.ts';
 
-/** Two blocks each, of a hundred. */
-const SHOWN = 15;
+/** Of a hundred blocks: three each of what waits, two each of the others. */
+const SHOWN = 12;
 const RECENT = 8;
 /** Whose Home is kept up to date after what they do: those who opened it, the latest ones. */
 const VIEWERS = 500;
@@ -41,6 +42,8 @@ export function createHome(
 ): Home {
   const { api, desk, log, now, tapper } = deps;
   const viewers = new Set<string>();
+  /** What was said at the top of their Home just now: it stays until they do something else. */
+  const said = new Set<string>();
 
   async function show(userId: string, teamId: string | null, notice: string | null): Promise<void> {
     try {
@@ -84,9 +87,12 @@ export function createHome(
       viewers.add(userId);
       await show(userId, text(body, 'team_id'), null);
     },
-    show,
+    async show(userId, teamId, notice) {
+      said.add(userId);
+      await show(userId, teamId, notice);
+    },
     async touch(userId, teamId) {
-      if (viewers.has(userId)) await show(userId, teamId, null);
+      if (!said.delete(userId) && viewers.has(userId)) await show(userId, teamId, null);
     },
   };
 }
@@ -107,7 +113,11 @@ export function homeBlocks(
   if (waiting !== null) {
     blocks.push(header('Waiting for me', 'waiting'));
     if (waiting.length === 0) blocks.push(section('Nothing waits for your decision. 🎉', 'waiting:none'));
-    for (const one of waiting.slice(0, SHOWN)) blocks.push(...entry(one, 'w', viewButton(one)));
+    for (const one of waiting.slice(0, SHOWN)) {
+      blocks.push(...entry(one, 'w'));
+      const elements = [viewButton(one), denyMenu(one)];
+      blocks.push({ type: 'actions', block_id: `w:${one.id}:${one.version}:act`, elements });
+    }
     blocks.push(...more(waiting, 'w'));
   }
   blocks.push(header('Mine', 'mine'));
@@ -128,7 +138,7 @@ export function homeBlocks(
   return blocks;
 }
 
-function entry(request: ApprovalRequest, part: string, button: object): readonly Block[] {
+function entry(request: ApprovalRequest, part: string, button?: object): readonly Block[] {
   const owed = progress(request);
   const words =
     request.state === 'pending'
@@ -138,7 +148,10 @@ function entry(request: ApprovalRequest, part: string, button: object): readonly
         : 'Approved: send it again, it runs once';
   const until = request.state === 'pending' ? request.expiresAt : request.grantExpiresAt;
   return [
-    { ...section(oneLine(headline(request), 300), `${part}:${request.id}`), accessory: button },
+    {
+      ...section(oneLine(headline(request), 300), `${part}:${request.id}`),
+      ...(button === undefined ? {} : { accessory: button }),
+    },
     context(
       [plain(words, 400), ...(until === null ? [] : [mrkdwn(own`until ${date(until)}`)])],
       `${part}:${request.id}:until`,

@@ -63,7 +63,6 @@ export async function createBot(deps: BotDeps): Promise<Bot> {
     void taps.add(async () => {
       try {
         await work(body);
-        if (work !== actions.view) await home.touch(userOf(body), teamOf(body));
       } catch (error) {
         log.error({ why: error instanceof Error ? error.name : 'unknown' }, 'a tap failed');
         await answer(
@@ -76,6 +75,7 @@ export async function createBot(deps: BotDeps): Promise<Bot> {
           'That did not work: something failed inside Holdpoint. Look at the card before you try again.',
         );
       }
+      if (work !== actions.view) await home.touch(userOf(body), teamOf(body));
     });
   }
   const onAction = (id: string, work: (body: unknown) => Promise<void>): void =>

@@ -14,7 +14,7 @@ export async function session(cli: Cli, id: string): Promise<void> {
   const answer = await connect(cli).get<{ session: SessionSummary; events: RecordedEvent[]; more: boolean }>(
     `/sessions/${encodeURIComponent(id)}`,
   );
-  cli.out(`${answer.session.id}  ${safe(whoOf(answer.session))} on ${answer.session.target}`);
+  cli.out(`${answer.session.id}  ${flat(whoOf(answer.session))} on ${flat(answer.session.target)}`);
   for (const event of answer.events) {
     cli.out(eventText(event));
   }

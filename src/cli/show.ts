@@ -1,4 +1,5 @@
 /** `holdpoint show ID`: one request in full. The SQL is never cut. */
+import { cautions, decidedBy, waiterWords } from '../approvals/about.ts';
 import type { ApprovalRequest } from '../approvals/types.ts';
 import { by, clientSays, impactLines, stateSentence, who } from '../approvals/words.ts';
 import { connect } from './client.ts';
@@ -16,27 +17,23 @@ export async function show(cli: Cli, id: string): Promise<void> {
 }
 
 export function describe(request: ApprovalRequest, now: number): string {
-  const { statement, target, requester, terms } = request;
-  const warnings = [
-    ...(statement.missingWhere ? ['no WHERE: touches every row'] : []),
-    ...(statement.statementCount > 1 ? [`${statement.statementCount} statements in one string`] : []),
-    ...(statement.transaction === 'idle' ? [] : ['inside a transaction']),
-    ...(statement.snapshotPredates ? ['its snapshot predates your decision'] : []),
-  ];
-  const groups =
-    terms.approverGroups.length === 0
-      ? 'any approver'
-      : `an approver of ${terms.approverGroups.join(' or ')}`;
+  const { statement, target, requester } = request;
   const facts: readonly (readonly [string, string])[] = [
     ['who', `${who(request)}${requester.ownerEmail === null ? '' : ` <${requester.ownerEmail}>`}`],
     ['target', `${target.name} (${target.environment}), database ${target.database} as ${target.role}`],
     ['touches', statement.relations.join(', ')],
     ['personal data', statement.taggedColumns.join(', ')],
-    ['watch out', warnings.join('; ')],
+    [
+      'watch out',
+      cautions(request)
+        .map(({ words }) => words)
+        .join('; '),
+    ],
+    ['waiting', request.state === 'pending' ? waiterWords(request) : ''],
     ...impactLines(request, now).map((line, i) => [i === 0 ? 'effect' : '', line] as const),
     ['rules', request.rules.join(', ')],
     ['why', request.reason],
-    ['decided by', `${groups}${terms.quorum > 1 ? `, ${terms.quorum} of them` : ''}`],
+    ['decided by', decidedBy(request, now)],
     ['asked', clock(request.createdAt)],
     ['expires', clock(request.expiresAt)],
     ['session', request.sessionId],

@@ -38,6 +38,8 @@ const SINCE: ReadonlyMap<string, number> = new Map([
   ['7d', 7],
   ['30d', 30],
 ]);
+const OWN_WORDS =
+  'Nothing was decided: write your own words into the field, then choose Other, or choose one of the reasons.';
 const SESSION_ID = /^[A-Za-z0-9_-]{1,64}$/;
 
 /** A message for the next page of this session; kept here, so that no link can put words into the console's mouth. */
@@ -151,6 +153,10 @@ export function createPages(
     const wanted = choiceOf(form);
     if (wanted === null) return stale(c);
     const { effect, reason } = wanted;
+    if (form['deny'] === 'other' && reason === null) {
+      flashes.put(caller, { tone: 'bad', text: OWN_WORDS });
+      return c.redirect(`/requests/${id}`, 303);
+    }
     if (effect === 'approve' && form['confirmed'] !== id) {
       const request = await desk.get(id);
       if (request !== null && request.state === 'pending' && needsConfirm(request))

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { cautions, decidedBy, waiterWords } from '../../src/approvals/about.ts';
 import { plain } from '../../src/approvals/text.ts';
 import { type ApprovalRequest, type Decision, REQUEST_STATES } from '../../src/approvals/types.ts';
 import * as words from '../../src/approvals/words.ts';
@@ -98,6 +99,46 @@ describe('the words', () => {
       ),
       { numRuns: 300 },
     );
+  });
+
+  it('say who decides it, whom an approval lets go on, and what is easily overlooked', () => {
+    const { terms, statement } = request();
+    const by = (more: Partial<typeof terms>, at: number | null = null) =>
+      decidedBy(request({ terms: { ...terms, ...more }, escalatedAt: at }), NOW);
+    expect(by({ approverGroups: [] })).toBe('any approver');
+    expect(by({ approverGroups: [], quorum: 2 })).toBe('2 approvers');
+    expect(by({ approverGroups: ['dba', 'on-call'] })).toBe('an approver of dba or on-call');
+    const owed = [
+      { groups: ['dba'], count: 1 },
+      { groups: ['security'], count: 2 },
+      { groups: [], count: 1 },
+    ];
+    expect(by({ approverGroups: ['dba', 'security'], quorum: 4, owed })).toBe(
+      '1 of dba and 2 of security and 1 of any approver',
+    );
+    const escalation = { afterMs: 1, groups: ['leads'] };
+    expect(by({ approverGroups: ['dba'], escalation })).toBe('an approver of dba');
+    expect(by({ approverGroups: ['dba'], escalation }, NOW)).toBe(
+      'an approver of dba, since 14:10 UTC leads as well',
+    );
+    expect(waiterWords(request())).toContain('approval lets one retry through');
+    expect(waiterWords(request({ waiterLive: true }))).toBe('The client is waiting on its connection');
+    const lead = { lead: 'HP-7Q2F', index: 0, of: 3, loose: false, changes: false };
+    expect(waiterWords(request({ bundle: lead }))).toContain('each of 3 statements may run once, in order');
+    const odd = {
+      missingWhere: true,
+      statementCount: 2,
+      sql: 'DELETE FROM \u043erders',
+      transaction: 'open',
+    } as const;
+    expect(
+      cautions(request({ statement: { ...statement, ...odd } })).map(({ words, grave }) => [words, grave]),
+    ).toEqual([
+      ['No WHERE: every row', true],
+      ['2 statements in one string', false],
+      ['Inside an open transaction', false],
+      ['Invisible, reordering or disguised characters, which are spelled out', false],
+    ]);
   });
 
   it('keep ordinary text as it is, in any script', () => {

@@ -1,6 +1,6 @@
 /** App Home and the commands of owners and approvers, against the strict stand-in. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type OpenedView, type SlackStandIn, startSlack } from '../support/slack/index.ts';
+import { type OpenedView, type SlackStandIn, type SlackState, startSlack } from '../support/slack/index.ts';
 import { makeDesk, makeRequest, people, type Rig, startRig, type TestDesk } from './support.ts';
 
 let slack: SlackStandIn;
@@ -80,6 +80,29 @@ describe('App Home', () => {
     const after = await home('UDANA', () => slack.submit({ viewId: window.id, user: 'UDANA' }));
     expect(shown(after)).toContain('Nothing waits for your decision');
     expect(desk.decided).toMatchObject([{ id: 'HP-H001', effect: 'approve' }]);
+  });
+
+  it('denies there too, with the reasons of the card; Other asks for words', async () => {
+    desk.put(makeRequest({ id: 'HP-H005' }));
+    const { id } = await home('UDANA');
+    const deny = (option: string) =>
+      slack.tapHome({ viewId: id, action: 'hp_deny', user: 'UDANA', id: 'HP-H005', option });
+    await deny('other');
+    const window = await slack.until((state) =>
+      state.views.find(({ view }) => view.type === 'modal' && JSON.stringify(view).includes('Deny HP-H005')),
+    );
+    const values = { hp_reason: { hp_reason_text: { value: 'not today' } } };
+    await slack.submit({ viewId: window.id, user: 'UDANA', values });
+    await expect.poll(async () => (await desk.get('HP-H005'))?.state).toBe('denied');
+    expect(desk.decided.at(-1)).toMatchObject({ effect: 'deny', reason: 'not today' });
+    await deny('too-broad');
+    const homes = (state: SlackState) =>
+      state.views.filter(({ view, userId }) => view.type === 'home' && userId === 'UDANA').map(shown);
+    const told = 'HP-H005 was already decided by Dana';
+    await slack.until((state) => homes(state).some((one) => one.includes(told)));
+    // It stays until they open it again.
+    await home('UDANA');
+    expect(homes(await slack.state()).at(-2)).toContain(told);
   });
 
   it('lets an owner who is linked withdraw, and nobody else; what went wrong is said there', async () => {

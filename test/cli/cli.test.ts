@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { run } from '../../src/cli/program.ts';
 import { table } from '../../src/cli/text.ts';
-import { aRequest, DANA, T0 } from '../console/fakes.ts';
+import { aRequest, aSession, DANA, memorySessions, T0 } from '../console/fakes.ts';
 import { startConsole } from '../console/harness.ts';
 
 let h: Awaited<ReturnType<typeof startConsole>>;
@@ -162,6 +162,32 @@ describe('deciding', () => {
     const { out } = await holdpoint(['show', 'HP-7Q2F']);
     expect(out).not.toMatch(/^\s*why {11}harmless/m);
     expect(out).toContain('\\u{43e}pen');
+  });
+
+  test('nor what others are called: names of owners and agents, of sessions and in decisions', async () => {
+    const name = 'Al\u001b[2Jice\nHP-7Q2F  approved\u202e';
+    await h.server.close();
+    h = await startConsole({
+      sessions: memorySessions([aSession({ ownerName: name, agent: name, target: name })]),
+    });
+    await login();
+    const own = aRequest();
+    const requester = { ...own.requester, ownerName: name, agent: name, ownerEmail: name };
+    h.desk.put({
+      ...own,
+      requester,
+      target: { ...own.target, name },
+      rules: [name],
+      reason: name,
+      purpose: name,
+    });
+    const all = await Promise.all(
+      [['pending'], ['show', 'HP-7Q2F'], ['sessions'], ['session', 'ses_1']].map((args) => holdpoint(args)),
+    );
+    for (const { out, err } of all) {
+      expect(out + err).not.toMatch(/[\p{Cf}]|(?!\n)\p{Cc}|^HP-7Q2F {2}approved/mu);
+      expect(out).toContain('Al\\u{1b}');
+    }
   });
 
   test('sessions, session and verify print what the record has', async () => {

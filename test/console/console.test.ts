@@ -274,16 +274,17 @@ describe('deciding', () => {
       { deny: 'too-broad' },
       { deny: 'ask-first', reason: 'call me' },
       { deny: 'other', reason: 'my words' },
-      { deny: 'other' },
     ])
       expect((await decide(fields)).status).toBe(303);
+    await decide({ deny: 'other', reason: ' ' });
+    const told = await (await fetch(`${h.base}/requests/HP-7Q2F`, { headers: { cookie } })).text();
+    expect(told).toContain('Nothing was decided: write your own words');
     expect((await decide({ deny: 'made-up' })).status).toBe(403);
     expect(h.desk.asked.map(({ effect, reason }) => [effect, reason])).toEqual([
       ['approve', null],
       ['deny', 'too broad'],
       ['deny', 'ask me first: call me'],
       ['deny', 'my words'],
-      ['deny', null],
     ]);
   });
 

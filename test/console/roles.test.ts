@@ -214,6 +214,13 @@ describe('a requester', () => {
     const post = (path: string) => h.form(path, { csrf: who.csrf, reason: 'OPS-1 ' }, { cookie: who.cookie });
     expect((await post('/requests/HP-9MNE/reason')).status).toBe(303);
     expect(await h.desk.get('HP-9MNE')).toMatchObject({ state: 'pending', purpose: 'OPS-1' });
+    // Approved and not run: it can still be taken back.
+    const own = await h.desk.get('HP-9MNE');
+    if (own === null) throw new Error('no request');
+    h.desk.put({ ...own, state: 'granted', grantExpiresAt: own.expiresAt });
+    const granted = await (await get('/requests/HP-9MNE', who)).text();
+    expect(granted).toContain('action="/requests/HP-9MNE/withdraw"');
+    expect(granted).not.toContain('/requests/HP-9MNE/reason');
     expect((await post('/requests/HP-9MNE/withdraw')).status).toBe(303);
     expect(await h.desk.get('HP-9MNE')).toMatchObject({ state: 'withdrawn', note: 'erin@example.com OPS-1' });
     for (const what of ['reason', 'withdraw']) {

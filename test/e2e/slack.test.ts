@@ -251,7 +251,7 @@ describe('in Socket Mode', () => {
     expect(await agent.run('SELECT count(*) FROM orders')).toMatchObject({ code: null });
     const told = agent.run('SELECT email FROM customer_contacts');
     const card = await posted('customer_contacts');
-    expect(body(card)).toContain('Sensitive columns: public.customers.email');
+    expect(body(card)).toContain('Personal data: public.customers.email');
     const made = (await slack.state()).messages.slice(before);
     expect(made.filter((each) => each.thread_ts === undefined).map((each) => each.ts)).toEqual([card.ts]);
     await slack.tap({ ts: card.ts, action: 'hp_deny', option: 'ask-first', user: 'UERIN' });

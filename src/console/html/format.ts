@@ -1,5 +1,6 @@
 /** Times, amounts and words of the pages. */
 import { html } from 'hono/html';
+import { STATE_NAMES } from '../../approvals/about.ts';
 import type { ApprovalRequest, RequestState } from '../../approvals/types.ts';
 import type { Html } from './sql.ts';
 
@@ -66,21 +67,8 @@ const TONES = {
   withdrawn: 'dim',
   lapsed: 'dim',
 } as const satisfies Record<RequestState, string>;
-const LABELS = {
-  pending: 'pending',
-  granted: 'approved, not run',
-  executing: 'running',
-  executed: 'executed',
-  failed: 'failed',
-  unknown: 'outcome unknown',
-  denied: 'denied',
-  expired: 'expired',
-  withdrawn: 'withdrawn',
-  lapsed: 'approved, never run',
-} as const satisfies Record<RequestState, string>;
-
 export function stateBadge(request: ApprovalRequest): Html {
-  return html`<span class="badge ${TONES[request.state]}">${LABELS[request.state]}</span>`;
+  return html`<span class="badge ${TONES[request.state]}">${STATE_NAMES[request.state]}</span>`;
 }
 
 /** `DELETE on public.orders`: the title of a card, beside which its id and who asks stand on their own. */

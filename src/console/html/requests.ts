@@ -1,5 +1,6 @@
 /** Requests: the pending page with its cards, and one request in full. */
 import { html } from 'hono/html';
+import { cautions, decidedBy, waiterWords } from '../../approvals/about.ts';
 import { rowsOf } from '../../approvals/impact.ts';
 import type { ApprovalRequest, Decision } from '../../approvals/types.ts';
 import {
@@ -16,7 +17,7 @@ import {
 import { MAX_REASON } from '../deciding.ts';
 import type { Caller } from '../guard.ts';
 import { owns } from '../scope.ts';
-import { ago, count, moment, size, span, stateBadge, what, work } from './format.ts';
+import { ago, moment, size, span, stateBadge, what, work } from './format.ts';
 import { bare, type Html, plain, value as shownValue, sqlBlock } from './sql.ts';
 
 const chips = (items: readonly string[], kind = ''): Html[] =>
@@ -30,6 +31,15 @@ const NO_DEFAULT = html`<button type="submit" disabled hidden></button>`;
 
 /** One's own: another approver decides it; the owner says why, or takes it back. */
 function ownForm(request: ApprovalRequest, csrf: string): Html {
+  if (request.state === 'granted')
+    return html`<form class="decide own" method="post" action="/requests/${request.id}/withdraw">
+      <input type="hidden" name="csrf" value="${csrf}">
+      ${NO_DEFAULT}
+      <p class="note own-note">This is your own request. Withdrawn, it does not run when it is sent again.</p>
+      <input type="text" name="reason" maxlength="${MAX_REASON}" autocomplete="off" aria-label="Why you take back ${request.id}"
+        placeholder="Why (optional)">
+      <div class="buttons"><button class="deny" type="submit">Withdraw</button></div>
+    </form>`;
   return html`<form class="decide own" method="post" action="/requests/${request.id}/reason">
     <input type="hidden" name="csrf" value="${csrf}">
     <p class="note own-note">This is your own request; another approver has to decide it.</p>
@@ -105,23 +115,12 @@ export function confirmPage(
 }
 
 function warnings(request: ApprovalRequest): Html[] {
-  const { statement } = request;
-  const list: Html[] = [];
-  if (statement.missingWhere) list.push(html`<span class="chip bad">no WHERE: touches every row</span>`);
-  if (statement.taggedColumns.length > 0) {
-    list.push(
-      html`<span class="chip pii">personal data: ${plain(statement.taggedColumns.join(', '))}</span>`,
-    );
-  }
-  if (statement.statementCount > 1) {
-    list.push(
-      html`<span class="chip warn">${count(statement.statementCount, 'statement')} in one string</span>`,
-    );
-  }
-  if (statement.transaction !== 'idle') list.push(html`<span class="chip warn">inside a transaction</span>`);
-  if (statement.snapshotPredates)
-    list.push(html`<span class="chip warn">its snapshot predates your decision</span>`);
-  return list;
+  const { taggedColumns } = request.statement;
+  const chip = (kind: string, words: string): Html => html`<span class="chip ${kind}">${plain(words)}</span>`;
+  return [
+    ...cautions(request).map(({ words, grave }) => chip(grave ? 'bad' : 'warn', words)),
+    ...(taggedColumns.length > 0 ? [chip('pii', `Personal data: ${taggedColumns.join(', ')}`)] : []),
+  ];
 }
 
 const targetOf = ({ target }: ApprovalRequest): Html =>
@@ -133,10 +132,7 @@ function said(request: ApprovalRequest): Html | string {
 }
 
 function waiting(request: ApprovalRequest, now: number): Html {
-  const { waiterLive, expiresAt, decisions } = request;
-  const live = waiterLive
-    ? 'the client is waiting on its connection'
-    : 'nobody waits; an approval leaves one grant';
+  const { expiresAt, decisions } = request;
   const approved = decisions.filter(({ effect }) => effect === 'approve');
   const owed = progress(request);
   const made =
@@ -145,7 +141,7 @@ function waiting(request: ApprovalRequest, now: number): Html {
           ({ approverName }, i) => html`${i === 0 ? ': ' : ', '}${plain(approverName)}`,
         )}`
       : '';
-  return html`${live} · expires in <time data-until="${expiresAt}" datetime="${new Date(expiresAt).toISOString()}">${span(expiresAt - now)}</time>${made}`;
+  return html`${waiterWords(request)} · expires in <time data-until="${expiresAt}" datetime="${new Date(expiresAt).toISOString()}">${span(expiresAt - now)}</time>${made}`;
 }
 
 function binds(request: ApprovalRequest): Html | string {
@@ -229,7 +225,7 @@ function outcome(request: ApprovalRequest): Html | string {
 }
 
 export function requestPage(request: ApprovalRequest, caller: Caller, openable: boolean, now: number): Html {
-  const { statement, requester, target, terms } = request;
+  const { statement, requester, target } = request;
   const facts = [
     row(
       'Who',
@@ -252,14 +248,7 @@ export function requestPage(request: ApprovalRequest, caller: Caller, openable: 
       : []),
     row('Held by', html`<span class="chips">${chips(request.rules, 'rule')}</span>`),
     row('Why', plain(request.reason)),
-    row(
-      request.state === 'pending' ? 'May decide' : 'Could decide',
-      plain(
-        `${terms.approverGroups.length === 0 ? 'any approver' : `an approver of ${terms.approverGroups.join(' or ')}`}${
-          terms.quorum > 1 ? `, ${terms.quorum} of them` : ''
-        }`,
-      ),
-    ),
+    row(request.state === 'pending' ? 'May decide' : 'Could decide', plain(decidedBy(request, now))),
     row('Asked', moment(request.createdAt, now)),
     ...(request.state === 'pending' || request.state === 'expired'
       ? [row(request.state === 'pending' ? 'Expires' : 'Expired', moment(request.expiresAt, now))]
@@ -272,8 +261,8 @@ export function requestPage(request: ApprovalRequest, caller: Caller, openable: 
     row(
       'Session',
       openable
-        ? html`<a href="/sessions/${request.sessionId}"><code>${request.sessionId}</code></a>`
-        : html`<code>${request.sessionId}</code>`,
+        ? html`<a href="/sessions/${request.sessionId}"><code>$request.sessionId</code></a>`
+        : html`<code>$request.sessionId</code>`,
     ),
     row('SHA-256', html`<code class="hash">${statement.sha256}</code>`),
   ];
@@ -291,6 +280,7 @@ export function requestPage(request: ApprovalRequest, caller: Caller, openable: 
         : html`<details><summary>The same, tidied</summary>${sqlBlock(statement.tidied, 'Tidied SQL')}</details>`
     }
     ${request.state === 'pending' ? html`<p class="dim small">${waiting(request, now)}</p><div class="panel action">${decisionForm(request, caller)}</div>` : ''}
+    ${request.state === 'granted' && owns(caller.person, request.requester.ownerId) ? html`<div class="panel action">${ownForm(request, caller.csrf)}</div>` : ''}
     ${
       request.decisions.length === 0
         ? ''

@@ -135,6 +135,8 @@ export interface SlackStandIn {
     readonly user: string;
     /** Request that the button is of. */
     readonly id: string;
+    /** Of a menu: how the value ends. */
+    readonly option?: string;
   }): Promise<readonly Delivered[]>;
   submit(submit: {
     readonly viewId: string;

@@ -488,11 +488,17 @@ const OPS = {
       how,
     );
   },
-  tapHome: ({ viewId, action, user, id, team = TEAM, how = {} }) => {
+  tapHome: ({ viewId, action, user, id, option, team = TEAM, how = {} }) => {
     const opened = state.views.find((v) => v.id === viewId);
     const found = opened?.view.blocks
       .flatMap((b) => [b.accessory, ...(b.elements ?? [])])
-      .find((e) => e?.action_id === action && e.value?.startsWith(`${id}:`));
+      .flatMap((e) => [e, ...(e?.options ?? []).map((o) => ({ ...o, action_id: e.action_id }))])
+      .find(
+        (e) =>
+          e?.action_id === action &&
+          e.value?.startsWith(`${id}:`) &&
+          (option === undefined || e.value.endsWith(`:${option}`)),
+      );
     if (!found) throw new Error(`the view has no ${action} for ${id}`);
     return deliver(
       'interactive',
@@ -504,7 +510,15 @@ const OPS = {
         container: { type: 'view', view_id: viewId },
         trigger_id: trigger(user),
         view: { id: viewId, type: 'home' },
-        actions: [{ type: 'button', action_id: action, action_ts: nextTs(), value: found.value }],
+        actions: [
+          {
+            action_id: action,
+            action_ts: nextTs(),
+            ...(option === undefined
+              ? { type: 'button', value: found.value }
+              : { type: 'static_select', selected_option: { text: found.text, value: found.value } }),
+          },
+        ],
       },
       how,
     );

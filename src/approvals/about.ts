@@ -1,0 +1,74 @@
+/** What an approver should know of a request before they decide: the same words in Slack, console and CLI. Plain text. */
+import { isLead } from './bundle.ts';
+import { owedOf } from './owed.ts';
+import { clock, hasUnseen, named } from './text.ts';
+import type { ApprovalRequest, RequestState } from './types.ts';
+
+export const STATE_NAMES = {
+  pending: 'pending',
+  granted: 'approved, not run',
+  executing: 'running',
+  executed: 'executed',
+  failed: 'failed',
+  unknown: 'outcome unknown',
+  denied: 'denied',
+  expired: 'expired',
+  withdrawn: 'withdrawn',
+  lapsed: 'approved, never run',
+} as const satisfies Readonly<Record<RequestState, string>>;
+
+/** What is easily overlooked. */
+export function cautions(
+  request: ApprovalRequest,
+): readonly { readonly words: string; readonly grave: boolean }[] {
+  const { statement } = request;
+  const { missingWhere, snapshotPredates, sql, statementCount, transaction } = statement;
+  const all: readonly (readonly [boolean, string])[] = [
+    [statementCount > 1, `${statementCount.toLocaleString('en-US')} statements in one string`],
+    [transaction !== 'idle', 'Inside an open transaction'],
+    [snapshotPredates, 'Its snapshot is older than your approval will be'],
+    [hasUnseen(sql), 'Invisible, reordering or disguised characters, which are spelled out'],
+  ];
+  return [
+    ...(missingWhere ? [{ words: 'No WHERE: every row', grave: true }] : []),
+    ...all.flatMap(([is, words]) => (is ? [{ words, grave: false }] : [])),
+  ];
+}
+
+/** Whom an approval would let go on. */
+export function waiterWords(request: ApprovalRequest): string {
+  const { bundle, waiterLive } = request;
+  if (isLead(request)) {
+    const of = bundle?.of ?? 0;
+    return `A script, ahead of time: ${of === 1 ? 'its statement' : `each of ${of.toLocaleString('en-US')} statements`} may run once, in order`;
+  }
+  return waiterLive
+    ? 'The client is waiting on its connection'
+    : 'The client waits no longer: approval lets one retry through';
+}
+
+/** `any approver`, `2 approvers of dba or on-call`, `1 of dba and 1 of security, since 14:02 UTC leads as well`. */
+export function decidedBy(request: ApprovalRequest, now: number): string {
+  const { escalatedAt, terms } = request;
+  const owed = owedOf(terms);
+  const [only] = owed;
+  const who =
+    only !== undefined && owed.length === 1
+      ? one(only.groups, only.count)
+      : owed
+          .slice(0, 5)
+          .map(({ groups, count }) => `${count} of ${groups.length === 0 ? 'any approver' : listed(groups)}`)
+          .join(' and ');
+  const also = terms.escalation?.groups ?? [];
+  return typeof escalatedAt === 'number' && also.length > 0
+    ? `${who}, since ${clock(escalatedAt, now)} ${listed(also)} as well`
+    : who;
+}
+function one(groups: readonly string[], count: number): string {
+  if (groups.length === 0) return count === 1 ? 'any approver' : `${count} approvers`;
+  return `${count === 1 ? 'an approver' : `${count} approvers`} of ${listed(groups)}`;
+}
+function listed(groups: readonly string[]): string {
+  const shown = groups.slice(0, 5).map((group) => named(group, '?', 40));
+  return `${shown.join(' or ')}${groups.length > 5 ? ` or ${groups.length - 5} more groups` : ''}`;
+}
