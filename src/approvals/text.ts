@@ -92,6 +92,13 @@ export function visible(
   return out + rest(lines.slice(at));
 }
 
+/** A bind value on one line: nothing in it is taken for another value, or for NULL. */
+export function bindText(value: string | null, as?: (character: string) => string): string {
+  if (value === null) return 'NULL';
+  const line = visible(value, as).replaceAll('\n', '↵');
+  return /^\s|\s$|^(null)?$/i.test(value) ? `'${line}'` : line;
+}
+
 /** Letters that pass for Latin ones, in words with Latin letters; as they are found. */
 function* disguised(text: string): Generator<{ readonly 0: string; readonly index: number }> {
   for (const { 0: word, index: start } of text.matchAll(WORD))

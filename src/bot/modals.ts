@@ -48,9 +48,9 @@ export function fullSqlModal(
     }
     blocks.push(section(`Too long for Slack. Read all of it and decide there: ${where}`, name('elsewhere')));
   } else {
-    parts.forEach((part, index) => {
-      blocks.push(preformatted(null, part, name(`sql${index}`)));
-    });
+    for (const [i, part] of parts.sql.entries()) blocks.push(preformatted(null, part, name(`sql${i}`)));
+    for (const [i, part] of parts.binds.entries())
+      blocks.push(preformatted(i === 0 ? 'Bind values' : null, part, name(`binds${i}`)));
   }
   const decidable = parts !== null && request.state === 'pending';
   return {

@@ -1,4 +1,5 @@
 /** How much of a statement fits a card, and what stands for the rest: nobody approves SQL they cannot see (SLACK.md "Card life"). */
+import { bindText } from '../approvals/text.ts';
 import type { RequestStatement } from '../approvals/types.ts';
 import { head, tail, visible } from './text.ts';
 
@@ -41,14 +42,18 @@ export function sqlView(statement: RequestStatement): SqlView {
   };
 }
 
-/** The whole text in blocks of the modal; null when even that cannot show it, and then nothing is approved there. */
-export function modalTexts(statement: RequestStatement): readonly string[] | null {
+/** The whole text and its values in blocks of the modal; null when even that cannot show them, and then nothing is approved there. */
+export function modalTexts(
+  statement: RequestStatement,
+): { readonly sql: readonly string[]; readonly binds: readonly string[] } | null {
   if (statement.sql.length > 2 * MODAL_BUDGET) return null;
-  const binds = bindLines(statement);
-  const all = visible(statement.sql) + (binds === null ? '' : `\n\n-- bind values\n${binds}`);
-  if (all.length > MODAL_BUDGET) return null;
+  const binds = bindLines(statement) ?? '';
+  const sql = visible(statement.sql);
+  return sql.length + binds.length > MODAL_BUDGET ? null : { sql: split(sql), binds: split(binds) };
+}
+function split(text: string): readonly string[] {
   const parts: string[] = [];
-  for (let rest = all; rest.length > 0; ) {
+  for (let rest = text; rest.length > 0; ) {
     const part = head(rest, MODAL_BLOCK);
     parts.push(part);
     rest = rest.slice(part.length);
@@ -59,10 +64,7 @@ export function modalTexts(statement: RequestStatement): readonly string[] | nul
 function bindLines(statement: RequestStatement): string | null {
   if (statement.binds.length === 0) return null;
   return statement.binds
-    .map(
-      (value, index) =>
-        `$${index + 1} = ${value === null ? 'NULL' : visible(value.slice(0, 2 * MODAL_BUDGET))}`,
-    )
+    .map((value, index) => `$${index + 1} = ${bindText(value?.slice(0, 2 * MODAL_BUDGET) ?? null)}`)
     .join('\n');
 }
 

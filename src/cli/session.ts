@@ -3,7 +3,7 @@ import type { RecordedEvent, SessionSummary } from '../recordings/types.ts';
 import { connect } from './client.ts';
 import type { Cli } from './context.ts';
 import { whoOf } from './sessions.ts';
-import { clock, count, flat, indented, oneLine, safe, table } from './text.ts';
+import { bind, clock, count, flat, indented, oneLine, safe, table } from './text.ts';
 
 const EFFECTS = { allow: 'allowed', hold: 'held', deny: 'denied', probe: 'probed' } as const;
 
@@ -43,9 +43,7 @@ function eventText(event: RecordedEvent): string {
       const { observed } = event;
       const would =
         observed === undefined ? '' : `\n   would ${observed.effect}: ${safe(observed.rules.join(', '))}`;
-      const binds = event.binds.map(
-        (value, i) => `\n    $${i + 1} = ${value === null ? 'NULL' : flat(value)}`,
-      );
+      const binds = event.binds.map((value, i) => `\n    $${i + 1} = ${bind(value)}`);
       return `\n${event.n}. ${clock(event.t)}  ${EFFECTS[event.effect]}${safe(rules)}${would}\n${indented(event.sql)}${binds.join('')}`;
     }
     case 'approval': {

@@ -4,7 +4,7 @@ import type { ApprovalRequest } from '../approvals/types.ts';
 import { by, clientSays, impactLines, stateSentence, who } from '../approvals/words.ts';
 import { connect } from './client.ts';
 import type { Cli } from './context.ts';
-import { clock, flat, indented, oneLine, what } from './text.ts';
+import { bind, clock, indented, oneLine, what } from './text.ts';
 
 /** A name with a line break in it must not look like a fact. */
 const line = (text: string): string => oneLine(text, 2000);
@@ -46,7 +46,7 @@ export function describe(request: ApprovalRequest, now: number): string {
     '',
     indented(statement.sql),
     '',
-    ...statement.binds.map((value, i) => `    $${i + 1} = ${value === null ? 'NULL' : flat(value)}`),
+    ...statement.binds.map((value, i) => `    $${i + 1} = ${bind(value)}`),
     ...(statement.binds.length > 0 ? [''] : []),
     ...facts.filter(([, value]) => value !== '').map(([name, value]) => `${name.padEnd(14)}${line(value)}`),
     ...request.decisions.map(

@@ -1,5 +1,5 @@
 /** Text for a terminal. What others wrote (SQL, reasons, data) must not move the cursor, colour or disguise itself. */
-import { visible } from '../approvals/text.ts';
+import { bindText, visible } from '../approvals/text.ts';
 import type { ApprovalRequest } from '../approvals/types.ts';
 
 const UNSAFE = /[\p{Cf}\p{Zl}\p{Zp}]|(?![\n\t])\p{Cc}/gu;
@@ -13,6 +13,7 @@ export function safe(text: string): string {
 export const exact = (text: string): string => visible(text, code);
 /** The same on one line: what a client chose must not begin a line of its own. */
 export const flat = (text: string): string => exact(text).replaceAll('\n', '↵');
+export const bind = (value: string | null): string => bindText(value, code);
 export function oneLine(text: string, most = 70): string {
   const line = safe(text).replace(/\s+/g, ' ').trim();
   return [...line].length > most ? `${[...line].slice(0, most - 1).join('')}…` : line;

@@ -81,6 +81,17 @@ function strings(value: unknown, out: string[] = []): string[] {
   return out;
 }
 
+it('a bind value is taken neither for another one nor for NULL', () => {
+  const binds = ['a\n$2 = 7', null, 'NULL', '', ' x', '7'];
+  const request = makeRequest({ statement: { sql: 'SELECT $1\n\n-- bind values\n-- $1 = 1', binds } });
+  const memory = { value: request, channel: 'C0DB000001', ts: '1.2' };
+  const shown = `$1 = a↵$2 = 7\n$2 = NULL\n$3 = 'NULL'\n$4 = ''\n$5 = ' x'\n$6 = 7`;
+  for (const blocks of [card(request).blocks, fullSqlModal(request, memory, OPTIONS).blocks]) {
+    const at = blocks.findIndex((block) => JSON.stringify(block).includes('"Bind values"'));
+    expect(JSON.stringify(blocks[at])).toContain(JSON.stringify(shown).slice(1, -1));
+  }
+});
+
 describe('a pending card', () => {
   it('shows who, where, what, the exact SQL, the rule and the buttons', () => {
     const text = shown(makeRequest());
