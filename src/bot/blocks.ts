@@ -96,11 +96,13 @@ export function labelled(label: string, text: string, blockId: string): Block {
 export interface Line {
   readonly label: string;
   readonly text: string;
+  readonly mention?: Mention | null;
 }
 export function lines(all: readonly Line[], blockId: string): Block {
-  const elements = all.flatMap(({ label, text }, index) => [
+  const elements = all.flatMap(({ label, text, mention }, index) => [
     { type: 'text', text: `${index === 0 ? '' : '\n'}${label} `, style: { bold: true } },
     { type: 'text', text: cut(text, 1000) || ' ' },
+    ...(mention ? call(mention) : []),
   ]);
   return { type: 'rich_text', block_id: blockId, elements: [{ type: 'rich_text_section', elements }] };
 }
@@ -114,15 +116,13 @@ export function mentionOf(id: string): Mention | null {
   if (/^S[A-Z0-9]{2,30}$/.test(id)) return { kind: 'usergroup', id };
   return /^[UW][A-Z0-9]{2,30}$/.test(id) ? { kind: 'user', id } : null;
 }
+const call = ({ kind, id }: Mention): readonly object[] => [
+  { type: 'text', text: ' ' },
+  kind === 'user' ? { type: 'user', user_id: id } : { type: 'usergroup', usergroup_id: id },
+];
 /** Words, and who is called. */
 export function mentioned(words: string, who: readonly Mention[], blockId: string): Block {
-  const elements = [
-    { type: 'text', text: cut(words, 1000) },
-    ...who.flatMap(({ kind, id }) => [
-      { type: 'text', text: ' ' },
-      kind === 'user' ? { type: 'user', user_id: id } : { type: 'usergroup', usergroup_id: id },
-    ]),
-  ];
+  const elements = [{ type: 'text', text: cut(words, 1000) }, ...who.flatMap(call)];
   return { type: 'rich_text', block_id: blockId, elements: [{ type: 'rich_text_section', elements }] };
 }
 

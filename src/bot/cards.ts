@@ -32,6 +32,8 @@ export interface RenderOptions {
   readonly quiet?: boolean;
   /** Who is called while it waits. */
   readonly mention?: Mention | null;
+  /** Who the owner is in Slack. */
+  readonly owner?: Mention | null;
   /** There is somebody who can count what it touches. */
   readonly countable?: boolean;
 }
@@ -46,7 +48,7 @@ export function renderCard(request: ApprovalRequest, options: RenderOptions): Me
   const blocks: Block[] = [
     header(`${badge(request)} ${oneLine(statement.verb, 60)} · ${request.id}`, name('head')),
     ...statusBlocks(request, name),
-    factsBlock(request, name('facts')),
+    factsBlock(request, name('facts'), options.owner),
     ...sqlBlocks(request, view, name),
   ];
   const says = clientSays(request);

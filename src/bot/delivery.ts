@@ -8,7 +8,7 @@ import { lacksReason } from '../approvals/authorise.ts';
 import { isPart } from '../approvals/bundle.ts';
 import type { ApprovalRequest } from '../approvals/types.ts';
 import { awaitsEstimate } from '../approvals/words.ts';
-import type { Message } from './blocks.ts';
+import { type Message, mentionOf } from './blocks.ts';
 import { renderCard, renderStub } from './cards.ts';
 import type { Groups } from './groups.ts';
 import { clientMessageId } from './ids.ts';
@@ -56,7 +56,7 @@ export function createDelivery(
     readonly turn: Turn;
   },
 ): Delivery {
-  const { config, counter, desk, groups, outbox, log, now, pace, turn } = deps;
+  const { config, counter, desk, groups, outbox, owners, log, now, pace, turn } = deps;
   const api = turn.guard(deps.api);
   const followers = createFollowers({ ...deps, api });
   const doubtful = new Map<string, NodeJS.Timeout | null>();
@@ -215,10 +215,12 @@ export function createDelivery(
       link_names: false,
     });
     const { mention } = destinationOf(request, config);
+    const owner = await owners.known(request.requester);
     const card = renderCard(request, {
       now: now(),
       publicUrl: config.publicUrl,
       countable: counter !== null,
+      owner: owner === null ? null : mentionOf(owner),
       mention: mention === null ? null : await groups.mention(mention),
     });
     try {

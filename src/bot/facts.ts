@@ -2,12 +2,12 @@
 import { cautions, waiterWords } from '../approvals/about.ts';
 import type { ApprovalRequest } from '../approvals/types.ts';
 import { impactLines, who } from '../approvals/words.ts';
-import { type Block, type Line, lines } from './blocks.ts';
+import { type Block, type Line, lines, type Mention } from './blocks.ts';
 import { counted, oneLine } from './text.ts';
 
-export function factsBlock(request: ApprovalRequest, blockId: string): Block {
+export function factsBlock(request: ApprovalRequest, blockId: string, owner: Mention | null = null): Block {
   const all: Line[] = [
-    { label: 'Who', text: oneLine(requesterLine(request), 300) },
+    { label: 'Who', text: oneLine(requesterLine(request), 300), mention: owner },
     { label: 'Where', text: oneLine(targetLine(request), 300) },
     { label: 'What', text: whatLine(request) },
   ];

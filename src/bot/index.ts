@@ -29,7 +29,7 @@ export async function createBot(deps: BotDeps): Promise<Bot> {
   const groups = createGroups({ api, enabled: config.userGroups === true, now: deps.now, log });
   const matchEmail = config.matchEmail === true;
   const tapper = createTapper({ ...deps, api, groups, matchEmail, ownTeam: team });
-  const owners = createOwners({ api, links: deps.links, matchEmail, ownTeam: team, log });
+  const owners = createOwners({ api, links: deps.links, matchEmail, ownTeam: team, log, now: deps.now });
   const home = createHome({ desk, log, now: deps.now, api, tapper });
   const answer = createAnswer(api, log, (to, sentence) => home.show(to.userId, to.teamId, sentence));
   const pace = createPace();

@@ -8,8 +8,13 @@ import type { BotLog, Links } from './types.ts';
 export interface Owners {
   /** null: nobody, or nobody for certain. Rejects while Slack or the store cannot say. */
   userOf(requester: Requester): Promise<string | null>;
+  /** As it was some minutes ago; for cards, which wait for nobody. Never rejects: null while nobody can say. */
+  known(requester: Requester): Promise<string | null>;
 }
 
+const FRESH_MS = 5 * 60_000;
+const LATE_MS = 1500;
+const MOST = 500;
 const NOBODY: readonly string[] = ['users_not_found', 'user_not_found', 'invalid_arguments', 'missing_scope'];
 
 export function createOwners(deps: {
@@ -18,8 +23,9 @@ export function createOwners(deps: {
   readonly matchEmail: boolean;
   readonly ownTeam: () => Promise<string>;
   readonly log: BotLog;
+  readonly now: () => number;
 }): Owners {
-  const { api, links, matchEmail, ownTeam, log } = deps;
+  const { api, links, matchEmail, ownTeam, log, now } = deps;
 
   /** Still a full member, with this very address when that is how they were found. */
   async function confirmed(team: string, user: unknown, email: string | null): Promise<string | null> {
@@ -38,15 +44,33 @@ export function createOwners(deps: {
     }
   }
 
+  const remembered = new Map<string, { readonly at: number; readonly user: Promise<string | null> }>();
+
+  async function userOf({ ownerId, ownerEmail }: Requester): Promise<string | null> {
+    if (ownerId === null) return null;
+    const team = await ownTeam();
+    const linked = await links.userOf(team, ownerId);
+    if (linked !== null) return await confirmed(team, await ask('users.info', { user: linked }), null);
+    const email = ownerEmail?.toLowerCase() ?? null;
+    if (!matchEmail || email === null) return null;
+    return await confirmed(team, await ask('users.lookupByEmail', { email }), email);
+  }
+
   return {
-    async userOf({ ownerId, ownerEmail }) {
-      if (ownerId === null) return null;
-      const team = await ownTeam();
-      const linked = await links.userOf(team, ownerId);
-      if (linked !== null) return await confirmed(team, await ask('users.info', { user: linked }), null);
-      const email = ownerEmail?.toLowerCase() ?? null;
-      if (!matchEmail || email === null) return null;
-      return await confirmed(team, await ask('users.lookupByEmail', { email }), email);
+    userOf,
+    async known(requester) {
+      const key = JSON.stringify([requester.ownerId, requester.ownerEmail]);
+      const age = now() - (remembered.get(key)?.at ?? Number.NEGATIVE_INFINITY);
+      if (!(age >= 0 && age < FRESH_MS)) {
+        if (remembered.size >= MOST) remembered.clear();
+        const user = userOf(requester).catch(() => {
+          remembered.delete(key);
+          return null;
+        });
+        remembered.set(key, { at: now(), user });
+      }
+      const late = new Promise<null>((resolve) => setTimeout(() => resolve(null), LATE_MS).unref());
+      return (await Promise.race([remembered.get(key)?.user, late])) ?? null;
     },
   };
 }

@@ -30,7 +30,7 @@ beforeEach(() => {
   log = makeLog();
   const api = createSlackApi(config.botToken, config.apiUrl, log);
   const now = () => NOW;
-  const owners = { userOf: async () => null };
+  const owners = { userOf: async () => null, known: async () => null };
   const groups = createGroups({ api, enabled: false, now, log });
   pace = createPace();
   delivery = createDelivery({

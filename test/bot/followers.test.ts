@@ -74,6 +74,23 @@ describe('a card', () => {
     expect(body(now)).not.toContain('"usergroup"');
   });
 
+  it('names its owner in Slack, where they are linked, and waits for nobody', async () => {
+    const links = { UMALLORY: 'alice@example.com' };
+    const { desk } = await start({ links });
+    desk.put(makeRequest({ id: 'HP-N001' }));
+    const named = await card('HP-N001', 'Cursor for Alice');
+    expect(body(named)).toContain('{"type":"user","user_id":"UMALLORY"}');
+    const nobody = { ...makeRequest().requester, ownerId: 'bob@example.com' };
+    desk.put(makeRequest({ id: 'HP-N002', requester: nobody }));
+    expect(body(await card('HP-N002'))).not.toContain('"user_id"');
+    await rig?.stop();
+    await slack.rule({ method: 'users.info', kind: 'hang', times: 1 });
+    await start({ desk, links });
+    desk.put(makeRequest({ id: 'HP-N003' }));
+    expect(body(await card('HP-N003'))).not.toContain('"user_id"');
+    await slack.clearRules();
+  });
+
   it('of a later part of a bundle is not there: its lead stands for it', async () => {
     const { desk } = await start();
     desk.put(

@@ -55,7 +55,7 @@ beforeEach(() => {
     desk,
     groups: { of: async () => [], mention: async () => null },
     outbox: desk.outbox,
-    owners: { userOf: async () => null },
+    owners: { userOf: async () => null, known: async () => null },
     pace,
     turn: MINE,
     log: makeLog(),
