@@ -23,6 +23,7 @@ import { createAccess, createIdentity } from './identity/index.ts';
 import { createDirectory, loginKey } from './identity/roles.ts';
 import { createSignIn } from './identity/sign-in.ts';
 import { createSlackLinking } from './identity/slack-link.ts';
+import { suspensionKey } from './identity/suspension.ts';
 import type { ApproverRecord } from './identity/types.ts';
 import { highest, levelsOf } from './levels.ts';
 import { faultNotices, identityNotices, moved, targetNotices } from './notices.ts';
@@ -172,8 +173,12 @@ async function compose(
     const done = await identity.suspend(id, by);
     await access.endAll(id);
     // Live sessions notice within a second; what waits or is granted without one is withdrawn here.
-    const open = await desk.list({ states: ['pending', 'granted', 'executing'], ownerId: id, limit: 1000 });
-    for (const credential of new Set(open.map(({ requester }) => requester.credentialId)))
+    const open = await desk.list({ states: ['pending', 'granted', 'executing'], limit: 1000 });
+    const key = suspensionKey(id);
+    const theirs = open.filter(({ requester: { ownerId, ownerEmail } }) =>
+      [ownerId, ownerEmail].some((one) => one !== null && suspensionKey(one) === key),
+    );
+    for (const credential of new Set(theirs.map(({ requester }) => requester.credentialId)))
       gateway.endIdentity(credential, 'suspended');
     return done;
   };

@@ -201,6 +201,11 @@ export function createAccess(options: {
       return null;
     },
 
-    endAll: (personId) => credentials.revokeAccessOf(personId, now()),
+    async endAll(personId) {
+      let ended = 0;
+      for (const id of new Set([personId, suspensionKey(personId)]))
+        ended += await credentials.revokeAccessOf(id, now());
+      return ended;
+    },
   };
 }

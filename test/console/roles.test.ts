@@ -299,6 +299,8 @@ test('an administrator suspends and restores people, but not themselves', async 
   const page = await (await fetch(`${h.base}/people`, { headers: { cookie: admin.cookie } })).text();
   expect(page).toContain('mallory@example.com');
   await post('/people/restore', 'mallory@example.com');
+  // What ended then has ended, however they were spelled.
+  expect(await status()).toBe(401);
   const again = await as('requester', { email: 'mallory@example.com', subject: 'u9' });
   expect((await fetch(h.base, { headers: { cookie: again.cookie } })).status).toBe(200);
   await post('/people/logout', 'mallory@example.com');

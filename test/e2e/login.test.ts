@@ -49,7 +49,7 @@ async function signIn(person: TestPerson) {
       method: 'POST',
       body: new URLSearchParams({ csrf: await csrf(from), ...fields }),
     });
-  return { ...b, post };
+  return { ...b, csrf, post };
 }
 
 test('from the provider to the outcome', async () => {
@@ -86,9 +86,28 @@ test('from the provider to the outcome', async () => {
   const root = await signIn({ sub: 'r', name: 'Root', email: 'root@example.com', groups: ['platform'] });
   const held = agent.run('DELETE FROM orders WHERE id = 9');
   const last = await dana.held('DELETE FROM orders WHERE id = 9');
-  await root.post('/people/suspend', { person: 'alice@example.com' }, '/people');
+  // By another agent of theirs, which hung up; and however they are spelled.
+  const minted = await root.go(`${product.console}/api/credentials`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'x-csrf-token': await root.csrf('/people') },
+    body: JSON.stringify({
+      owner: { email: 'alice@example.com' },
+      agent: 'Other',
+      groups: ['demo-agents'],
+      ttlMs: 3_600_000,
+    }),
+  });
+  const url = new URL(product.agentUrl);
+  const { id: user, secret } = (await minted.json()) as { readonly id: string; readonly secret: string };
+  [url.username, url.password] = [user, secret];
+  const gone = await agentAt(url.href);
+  void gone.run('DELETE FROM orders WHERE id = 10');
+  const left = await dana.held('DELETE FROM orders WHERE id = 10');
+  await gone.end();
+  await root.post('/people/suspend', { person: 'Alice@Example.com' }, '/people');
   expect((await held).code).not.toBe(null);
   await dana.reaches(last.id, 'withdrawn');
+  await dana.reaches(left.id, 'withdrawn');
   expect((await alice.go(`${product.console}/`)).status).toBe(401);
   expect(await holdpoint(product, ['pending'])).toMatchObject({ code: 1 });
   await expect(agentAt(product.agentUrl)).rejects.toThrow(/suspended/);
