@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import { type Logger, pino } from 'pino';
 import { createDesk } from './approvals/desk.ts';
+import { sharedClock } from './clock.ts';
 import type { Config, TargetSettings } from './config.ts';
 import { createConsole } from './console/server.ts';
 import { DEMO_APPROVER, demoAgent, endDemoAgent, startShop } from './demo.ts';
@@ -58,6 +59,8 @@ export interface Running {
   readonly notices: readonly string[];
   stop(): Promise<void>;
 }
+
+const SYNC_MS = 5_000;
 
 export async function startApp(config: Config, progress: (line: string) => void): Promise<Running> {
   const now = () => Date.now();
@@ -126,7 +129,11 @@ async function compose(
   stops.push(() => recorder.close());
   await recorder.recover();
 
-  const desk = createDesk({ store: store.requests, now, log });
+  const shared = sharedClock(() => store.time(), now());
+  await shared.sync();
+  const clock = setInterval(() => void shared.sync(), SYNC_MS);
+  stops.push(() => clearInterval(clock));
+  const desk = createDesk({ store: store.requests, now: shared.now, log });
   stops.push(() => desk.close());
   // The embedded store is this process's alone; on a shared one the heartbeats tell who is gone.
   if (config.storeUrl === null) {
@@ -184,7 +191,7 @@ async function compose(
   };
 
   const linking = createSlackLinking(await secret('slack-link-key'), now);
-  const impact = createAppraiser({ desk, now, log });
+  const impact = createAppraiser({ desk, now: shared.now, log });
   stops.push(() => impact.close());
   const bot =
     config.slack === null
@@ -213,7 +220,7 @@ async function compose(
             return one === undefined ? null : { held: one.policy.current(), change };
           },
           log,
-          now,
+          now: shared.now,
         });
 
   const levels = levelsOf(config);

@@ -35,6 +35,8 @@ export interface Store {
   readonly turns: TurnStore;
   readonly elsewhere: Pick<Ear, 'onChange'>;
   ping(): Promise<void>;
+  /** The server's time, epoch milliseconds. */
+  time(): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -59,6 +61,14 @@ export async function openStore(options: { readonly url: string; readonly log: S
     ping: () =>
       client.run('be reached', async (prisma) => {
         await prisma.$queryRaw`SELECT 1`;
+      }),
+    time: () =>
+      client.run('tell the time', async (prisma) => {
+        const [row] = await prisma.$queryRaw<
+          readonly { readonly at: Date }[]
+        >`SELECT clock_timestamp() AS at`;
+        if (row === undefined) throw new StoreFailure('tell the time', 'no_row');
+        return row.at.getTime();
       }),
     close: async () => {
       await ear.close();

@@ -49,6 +49,7 @@ const TABLE: Record<string, Record<string, Allowed>> = {
     'demo.ts': 'all',
     'levels.ts': 'all',
     'notices.ts': 'all',
+    'clock.ts': 'all',
     'ports.ts': 'all',
     'secrets.ts': 'all',
     'slack.ts': 'all',
@@ -66,6 +67,7 @@ const TABLE: Record<string, Record<string, Allowed>> = {
   'notices.ts': { gateway: 'all', 'config.ts': 'types', 'demo.ts': 'all', 'levels.ts': 'all' },
   'config.ts': { config: 'all' },
   config: { gateway: 'types', identity: 'types' },
+  'clock.ts': {},
   'ports.ts': {},
   'secrets.ts': {},
 };
