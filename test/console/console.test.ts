@@ -306,6 +306,28 @@ describe('deciding', () => {
     expect(again).toMatchObject({ status: 409, body: { kind: 'lost' } });
   });
 
+  test('the page of a request says who decides, what is easily overlooked, and links its session', async () => {
+    const { terms, statement } = aRequest();
+    h.desk.put(
+      aRequest({
+        sessionId: 'ses_1',
+        waiterLive: false,
+        terms: { ...terms, approverGroups: ['dba'], quorum: 2 },
+        statement: { ...statement, missingWhere: true, taggedColumns: ['public.customers.email'] },
+      }),
+    );
+    const { cookie } = await h.signIn();
+    const page = await (await fetch(`${h.base}/requests/HP-7Q2F`, { headers: { cookie } })).text();
+    for (const words of [
+      '<a href="/sessions/ses_1"><code>ses_1</code></a>',
+      '2 approvers of dba',
+      'No WHERE: every row',
+      'Personal data: public.customers.email',
+      'The client waits no longer: approval lets one retry through',
+    ])
+      expect(page).toContain(words);
+  });
+
   test('the owner gets no buttons, and a refusal of the desk is passed on', async () => {
     h.desk.put(aRequest({ requester: { ...aRequest().requester, ownerId: DANA.id } }));
     const { cookie } = await h.signIn();

@@ -43,6 +43,11 @@ const REQUESTS = [
     {
       target: production,
       purpose: 'OPS-311: orders of the closed region',
+      impact: {
+        ...{ rows: 12_387, why: null, approximate: false, counted: null, triggers: [], dependents: [] },
+        tables: [{ name: 'public.orders', rows: 51_200, bytes: 9_437_184 }],
+        ...{ lock: null, cascades: [], rewrites: null, transactionMs: null },
+      },
       waiterLive: true,
       terms: { ...aRequest().terms, quorum: 2, approverGroups: ['dba'] },
       decisions: [by('Erin', 'approve', 'slack')],

@@ -261,8 +261,8 @@ export function requestPage(request: ApprovalRequest, caller: Caller, openable: 
     row(
       'Session',
       openable
-        ? html`<a href="/sessions/${request.sessionId}"><code>$request.sessionId</code></a>`
-        : html`<code>$request.sessionId</code>`,
+        ? html`<a href="/sessions/${request.sessionId}"><code>${request.sessionId}</code></a>`
+        : html`<code>${request.sessionId}</code>`,
     ),
     row('SHA-256', html`<code class="hash">${statement.sha256}</code>`),
   ];
