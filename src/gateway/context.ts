@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { schemasAfter } from '../policy/facts/path.ts';
 import type { ResolutionContext, StatementFacts } from '../policy/types.ts';
+import type { Subject } from './draft.ts';
 import { outerStatements, type Plan, statementsOf } from './plan.ts';
 import { changesContext, changesMeaning, MEANING, SettingValues } from './settings.ts';
 import type { LoginFacts } from './upstream/privileges.ts';
@@ -12,6 +13,28 @@ const PLAIN =
   /^(?:CREATE TABLE(?: AS)?|SELECT INTO|SELECT|CREATE INDEX|DROP TABLE|DROP INDEX|COMMENT|INSERT|UPDATE|DELETE)$/;
 const ENDS: ReadonlySet<string> = new Set(['commit', 'rollback', 'rollback-to']);
 const WEAK_SNAPSHOT = /\b(repeatable\s+read|serializable)\b/i;
+
+/** What a Bind gave. */
+type Given = Pick<Subject, 'values' | 'paramTypes'>;
+const NOTHING_GIVEN: Given = { values: [], paramTypes: [] };
+const TEXT: ReadonlySet<number> = new Set([25, 1043]);
+
+/**
+ * `set_config('search_path', $1, …)`: a text has the same bytes in either format. Of a parameter without a declared type the server makes
+ * what it is first used as, so that it counts only where it is used once.
+ */
+function withBinds(sql: string, one: StatementFacts, { values, paramTypes }: Given): StatementFacts {
+  if (values.length === 0 || one.settings.every(({ bind }) => bind === undefined)) return one;
+  const settings = one.settings.map((change) => {
+    const { bind } = change;
+    if (bind === undefined) return change;
+    const type = paramTypes[bind] ?? 0;
+    const uses = sql.match(new RegExp(`\\$0*${bind + 1}(?!\\d)`, 'g'))?.length ?? 0;
+    const known = TEXT.has(type) || (type === 0 && uses === 1);
+    return known ? { ...change, value: values[bind]?.toString('utf8') ?? null } : change;
+  });
+  return { ...one, settings };
+}
 
 function affectsContext(it: Plan): boolean {
   return (
@@ -86,9 +109,9 @@ export class SessionContext {
     return this.#snapshot || WEAK_SNAPSHOT.test(level);
   }
 
-  /** The server completed it. */
-  done(it: Plan): void {
-    const statements = outerStatements(it);
+  /** The server completed it, with these bind values. */
+  done(it: Plan, given: Given = NOTHING_GIVEN): void {
+    const statements = outerStatements(it).map((one) => withBinds(it.sql, one, given));
     for (const one of statements) {
       for (const change of one.settings) {
         this.settings.apply(change);

@@ -154,7 +154,7 @@ export class Core {
   }
 
   /** The statement's effects on the session count when the server says that it did it. */
-  expectRun(kind: 'query' | 'call' | 'execute', run: Run): Expected {
+  expectRun(kind: 'query' | 'call' | 'execute', run: Run, given?: Subject): Expected {
     const { plan: it } = run;
     const affects = this.context.affectedBy(it);
     if (affects) this.unsettled += 1;
@@ -171,7 +171,7 @@ export class Core {
         for (const settle of settles) settle(end);
         if (end === 'failed') this.context.failed(it);
         if (end !== 'done') return;
-        this.context.done(it);
+        this.context.done(it, given);
         for (const { effects, class: kindOf } of outerStatements(it)) {
           if (kindOf === 'ddl' || kindOf === 'do' || kindOf === 'call' || kindOf === 'unknown')
             this.o.judge.invalidate();

@@ -300,7 +300,7 @@ export class ExtendedQuery {
       );
       const cleared = resumes ? approval.resume(message) : approval.clear(message);
       this.#c.unsynced = true;
-      this.#c.link.send(cleared, this.#c.expectRun('execute', run));
+      this.#c.link.send(cleared, this.#c.expectRun('execute', run, subject));
       return (await this.#c.awaitCopy(it)) ?? undefined;
     }
     if (asksForRequests(it) && it.verdict.effect === 'allow') {
@@ -320,7 +320,7 @@ export class ExtendedQuery {
   #runPortal(message: Buffer, portal: Portal, it: Plan, permit: Permit, n: number): Work {
     const run = this.#c.run(it, permit, n, portal, portal.bind?.resultFormats ?? []);
     this.#c.unsynced = true;
-    this.#c.link.send(clear(permit, message), this.#c.expectRun('execute', run));
+    this.#c.link.send(clear(permit, message), this.#c.expectRun('execute', run, this.#c.subject(it, portal)));
     return this.#c.awaitCopy(it);
   }
 

@@ -2,6 +2,7 @@
  * SQL text → facts (DESIGN.md 2, 4, 6). Pure and synchronous once the parser is loaded; depends on the text, the resolution
  * context, the catalog and the policy's tags and trusted functions alone.
  */
+import { runCasts } from './facts/casts.ts';
 import { changesOf, relyOn } from './facts/changes.ts';
 import { Collector, moreRestrictive } from './facts/collector.ts';
 import { locksOf } from './facts/locks.ts';
@@ -80,6 +81,7 @@ function judge(sql: string, parsed: Parsed, input: AnalyseInput): Facts {
       work,
     };
     analyseStatement(statement, context, 'top');
+    runCasts(context);
     named(sql, statement, out);
     const hidden = redact(sql, statement, context);
     redactions.push(...hidden.redactions);

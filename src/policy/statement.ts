@@ -1,4 +1,5 @@
 /** One statement: its facts into the collector, its output columns back. The story of a statement on one screen. */
+import { meetCasts } from './facts/casts.ts';
 import { callFunction, callOperators } from './facts/functions.ts';
 import { transaction, variableSet } from './facts/session.ts';
 import { cascadeTruncate, type Given, touch } from './facts/touch.ts';
@@ -72,6 +73,8 @@ function facts(kind: string, node: Tree, context: Context): void {
     case 'ExecuteStmt':
       out.raise('prepare');
       out.effects.push({ kind: 'execute', name: asText(node['name']) });
+      // What it is given becomes what PREPARE declared.
+      meetCasts(context);
       walkFields(node, place('read'), context);
       return;
     case 'DeallocateStmt': {

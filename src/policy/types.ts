@@ -116,6 +116,8 @@ export interface SettingChange {
   readonly name: string;
   /** The literal value, null when reset to default or not a literal. */
   readonly value: string | null;
+  /** It is the value of this bind parameter (0-based), a text. */
+  readonly bind?: number;
   readonly local: boolean;
   readonly form: 'set' | 'set_config' | 'reset' | 'alter-role' | 'unknown';
 }
@@ -201,6 +203,8 @@ export interface CatalogCall {
   readonly on: 'any' | 'write';
   /** It is the default of this column: it runs where the statement gives no value. */
   readonly column?: string;
+  /** It is an assignment cast from this type of users. */
+  readonly from?: number;
 }
 export type WriteEvent = 'insert' | 'update' | 'delete' | 'truncate';
 export interface CatalogTrigger {
@@ -209,6 +213,8 @@ export interface CatalogTrigger {
   readonly on: readonly WriteEvent[];
   /** BEFORE: it may change what is written. */
   readonly before: boolean;
+  /** UPDATE OF these alone. */
+  readonly columns?: readonly string[] | null;
 }
 export interface CatalogRelation {
   readonly oid: number;
@@ -223,6 +229,10 @@ export interface CatalogRelation {
   readonly parents: readonly number[];
   /** CREATE TABLE … OF: oid of the composite type it has the attributes of. */
   readonly ofType?: number | null;
+  /** oid of its row type. */
+  readonly type?: number;
+  /** oids of the types of its columns that are users'; absent: there are no casts from such, or none is. */
+  readonly types?: readonly number[] | null;
   /** Those that are enabled. */
   readonly triggers: readonly CatalogTrigger[];
   readonly calls: readonly CatalogCall[];
@@ -257,14 +267,20 @@ export interface CatalogFunction {
   readonly securityDefiner: boolean;
   /** The extension it belongs to. */
   readonly extension: string | null;
-  /** What calling it runs besides: defaults of its arguments, implicit casts to them. */
+  /** What calling it runs besides: implicit casts to its arguments, checks of their domains. */
   readonly calls: readonly string[];
+  /** What the defaults of its arguments run, where a call leaves some out. */
+  readonly defaults?: readonly string[];
+  /** Assignment casts, from types of users, to what it returns. */
+  readonly casts?: readonly { readonly function: string; readonly from: number }[];
   /** Names of the parameters that a call gives, in order; empty: unnamed. Absent: not known. */
   readonly parameters?: readonly string[];
   /** Names of what it puts out where it says so itself: OUT, INOUT, TABLE. */
   readonly outputs?: readonly string[];
   /** It returns rows of a type: oid of the relation whose attributes they have. */
   readonly rowType?: number | null;
+  /** oids of the types it takes and returns, as those of a relation. */
+  readonly types?: readonly number[] | null;
   /** An aggregate: the functions that make it up. */
   readonly supports?: readonly string[];
 }
@@ -273,6 +289,15 @@ export interface CatalogOperator {
   readonly schema: string;
   readonly name: string;
   readonly calls: readonly string[];
+  /** It is a cast to the built-in type of that name from this type of users. */
+  readonly from?: number | null;
+}
+/** A type of users, and what its values are made of: elements of an array, base of a domain, bounds of a range. 0: nothing. */
+export interface CatalogType {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  readonly part: number;
 }
 /** Everything outside pg_catalog and information_schema of one database, plus the built-ins' names by kind. */
 export interface CatalogSnapshot {
@@ -284,6 +309,10 @@ export interface CatalogSnapshot {
   readonly functions: readonly CatalogFunction[];
   readonly foreignKeys: readonly CatalogForeignKey[];
   readonly customOperators: readonly CatalogOperator[];
+  /** Definitions were printed under an empty search path: what has no schema there is pg_catalog's. */
+  readonly qualified?: true;
+  /** Only where users have casts from types of their own. */
+  readonly types?: readonly CatalogType[];
   readonly takenAt: number;
 }
 

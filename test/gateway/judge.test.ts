@@ -413,7 +413,12 @@ describe('the catalog', () => {
     await server.query('shop', 'create cast (xml as int) with function from_xml(xml) as implicit');
     try {
       const { customOperators } = (await catalog.ensure(true)).snapshot;
-      expect(customOperators).toContainEqual({ schema: 'pg_catalog', name: '', calls: ['public.from_xml'] });
+      expect(customOperators).toContainEqual({
+        schema: 'pg_catalog',
+        name: '',
+        from: null,
+        calls: ['public.from_xml'],
+      });
     } finally {
       await server.query('shop', 'drop function from_xml(xml) cascade');
     }

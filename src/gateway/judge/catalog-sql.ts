@@ -170,20 +170,23 @@ const calls = (of: (column: string) => string) => `
     union all select i.indrelid, 'write', pg_catalog.concat(i.indexprs::text, i.indpred::text), null from pg_index i where i.indrelid >= 16384${of('i.indrelid')}
     union all select p.partrelid, 'write', p.partexprs::text, null from pg_partitioned_table p where true${of('p.partrelid')}
     union all select t.tgrelid, 'write', t.tgqual::text, null from pg_trigger t where not t.tgisinternal${of('t.tgrelid')}
-  ), called(relid, "on", fn, "column") as (
-    select tree.relid, tree."on", m[1]::oid, tree."column" from tree,
+  ), called(relid, "on", fn, "column", "from") as (
+    select tree.relid, tree."on", m[1]::oid, tree."column", null::bigint from tree,
       pg_catalog.regexp_matches(tree.node, ':(?:funcid|opfuncid|aggfnoid) ([0-9]+)', 'g') m
-    union select a.attrelid, 'any', c.fn, null from pg_attribute a join checked c on c.type = a.atttypid
+    union select a.attrelid, 'any', c.fn, null, null from pg_attribute a join checked c on c.type = a.atttypid
       where a.attrelid >= 16384 and a.attnum > 0${of('a.attrelid')}
-    union select i.indrelid, 'any', c.fn, null from pg_index i join compares c on c.class = any (i.indclass) where i.indrelid >= 16384${of('i.indrelid')}
-    union select p.partrelid, 'any', c.fn, null from pg_partitioned_table p join compares c on c.class = any (p.partclass) where true${of('p.partrelid')}
-    union select a.attrelid, 'write', k.castfunc, null from pg_cast k join pg_attribute a on a.atttypid = k.casttarget
+    union select i.indrelid, 'any', c.fn, null, null from pg_index i join compares c on c.class = any (i.indclass) where i.indrelid >= 16384${of('i.indrelid')}
+    union select p.partrelid, 'any', c.fn, null, null from pg_partitioned_table p join compares c on c.class = any (p.partclass) where true${of('p.partrelid')}
+    union select a.attrelid, 'write', k.castfunc, null, case when k.castsource >= 16384 then k.castsource::bigint end from pg_cast k join pg_attribute a on a.atttypid = k.casttarget
       where k.oid >= 16384 and k.castfunc <> 0 and k.castcontext = 'a' and a.attrelid >= 16384${of('a.attrelid')}
   )
   select called.relid, pg_catalog.json_agg(distinct pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('on', called."on",
-    'function', n.nspname || '.' || p.proname, 'column', called."column"))) as calls
+    'function', n.nspname || '.' || p.proname, 'column', called."column", 'from', called."from"))) as calls
   from called join pg_proc p on p.oid = called.fn join pg_namespace n on n.oid = p.pronamespace
   where p.oid >= 16384 or p.provolatile <> 'i' group by called.relid`;
+
+/** Casts of users from types of their own: only then it matters where values of those may come from. */
+const CASTS = `exists (select from pg_cast k where k.castsource >= 16384 and k.castfunc >= 16384)`;
 
 /** Types of columns that hold rows, themselves or in arrays, ranges and domains, and whose rows they are. */
 const rowTypes = (of: (column: string) => string) => `
@@ -220,8 +223,12 @@ export const relations = (oids?: readonly number[]) => {
       where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped), '[]') as columns,
     coalesce((select pg_catalog.json_agg(i.inhparent::bigint order by i.inhseqno) from pg_inherits i where i.inhrelid = c.oid), '[]') as parents,
     (select t.typrelid::bigint from pg_type t where t.oid = c.reloftype) as "ofType",
+    c.reltype::bigint as type, case when ${CASTS} then (select pg_catalog.json_agg(distinct t.type::bigint) from (
+      select u.type from pg_attribute a join pg_type e on e.oid = a.atttypid,
+        lateral (values (e.oid), (e.typelem)) u(type) where a.attrelid = c.oid and a.attnum > 0) t(type) where t.type >= 16384) end as types,
     coalesce((select pg_catalog.json_agg(distinct pg_catalog.jsonb_build_object('function', pn.nspname || '.' || p.proname,
-        'before', t.tgtype::int & 2 <> 0, 'on', (select pg_catalog.json_agg(e.name)
+        'before', t.tgtype::int & 2 <> 0, 'columns', (select pg_catalog.json_agg(a.attname order by a.attnum)
+          from pg_attribute a where a.attrelid = c.oid and a.attnum = any (t.tgattr::int2[])), 'on', (select pg_catalog.json_agg(e.name)
           from (values (4, 'insert'), (8, 'delete'), (16, 'update'), (32, 'truncate')) e(bit, name) where t.tgtype::int & e.bit <> 0)))
       from pg_trigger t join pg_proc p on p.oid = t.tgfoid join pg_namespace pn on pn.oid = p.pronamespace
       where t.tgrelid = c.oid and not t.tgisinternal and t.tgenabled <> 'D'), '[]') as triggers,
@@ -254,9 +261,23 @@ export const relationShape = z.array(
     ),
     parents: z.array(z.number()),
     ofType: z.number().nullable(),
-    triggers: z.array(z.object({ function: z.string(), on: z.array(eventShape), before: z.boolean() })),
+    type: z.number(),
+    types: z.array(z.number()).nullable(),
+    triggers: z.array(
+      z.object({
+        function: z.string(),
+        on: z.array(eventShape),
+        before: z.boolean(),
+        columns: z.array(z.string()).nullable(),
+      }),
+    ),
     calls: z.array(
-      z.object({ function: z.string(), on: z.enum(['any', 'write']), column: z.string().exactOptional() }),
+      z.object({
+        function: z.string(),
+        on: z.enum(['any', 'write']),
+        column: z.string().exactOptional(),
+        from: z.number().exactOptional(),
+      }),
     ),
   }),
 );
@@ -280,17 +301,26 @@ export const FUNCTIONS = list(`with recursive ${CHECKED}
       where coalesce(p.proargmodes[a.i], 'i') in ('i', 'b', 'v')), '[]') as parameters,
     coalesce((select pg_catalog.json_agg(coalesce(p.proargnames[a.i], '') order by a.i)
       from pg_catalog.generate_series(1, pg_catalog.cardinality(p.proargmodes)) a(i) where p.proargmodes[a.i] in ('o', 'b', 't')), '[]') as outputs,
+    case when ${CASTS} then (select pg_catalog.json_agg(distinct t.type::bigint) from pg_catalog.unnest(p.prorettype || p.proargtypes::oid[] || p.proallargtypes) t(type)
+      where t.type >= 16384) end as types,
     (select t.typrelid::bigint from pg_type t where t.oid = p.prorettype and t.typtype = 'c') as "rowType", coalesce(p.proconfig, '{}') as config, p.prosecdef as "securityDefiner",
     (select e.extname from pg_depend d join pg_extension e on e.oid = d.refobjid and d.refclassid = 'pg_extension'::regclass
       where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e' limit 1) as extension,
     coalesce((select pg_catalog.json_agg(distinct hn.nspname || '.' || h.proname) from (
-        select m[1]::oid from pg_catalog.regexp_matches(p.proargdefaults::text, ':(?:funcid|opfuncid) ([0-9]+)', 'g') m
-        union select k.castfunc from pg_cast k where k.oid >= 16384 and k.castfunc <> 0 and k.castcontext = 'a'
+        select k.castfunc from pg_cast k where k.oid >= 16384 and k.castsource < 16384 and k.castfunc <> 0 and k.castcontext = 'a'
           and (k.casttarget = p.prorettype or k.casttarget = any (p.proallargtypes))
         union select c.fn from checked c where c.type = any (p.proargtypes) or c.type = any (p.proallargtypes) or c.type = p.prorettype
         union select c.fn from checked c join pg_aggregate g on c.type in (g.aggtranstype, g.aggmtranstype) where g.aggfnoid = p.oid
       ) u(fn) join pg_proc h on h.oid = u.fn join pg_namespace hn on hn.oid = h.pronamespace
       where h.oid >= 16384 or h.provolatile = 'v'), '[]') as calls,
+    coalesce((select pg_catalog.json_agg(distinct hn.nspname || '.' || h.proname)
+      from pg_catalog.regexp_matches(p.proargdefaults::text, ':(?:funcid|opfuncid|aggfnoid) ([0-9]+)', 'g') m
+      join pg_proc h on h.oid = m[1]::oid join pg_namespace hn on hn.oid = h.pronamespace
+      where h.oid >= 16384 or h.provolatile = 'v'), '[]') as defaults,
+    coalesce((select pg_catalog.json_agg(distinct pg_catalog.jsonb_build_object('function', hn.nspname || '.' || h.proname, 'from', k.castsource::bigint))
+      from pg_cast k join pg_proc h on h.oid = k.castfunc join pg_namespace hn on hn.oid = h.pronamespace
+      where k.castsource >= 16384 and k.castcontext = 'a' and (k.casttarget = p.prorettype or k.casttarget = any (p.proallargtypes))
+        and (h.oid >= 16384 or h.provolatile = 'v')), '[]') as casts,
     coalesce((select pg_catalog.json_agg(distinct sn.nspname || '.' || s.proname) from pg_aggregate g
       left join pg_operator o on o.oid = g.aggsortop,
       lateral (values (g.aggtransfn), (g.aggfinalfn), (g.aggcombinefn), (g.aggserialfn), (g.aggdeserialfn), (g.aggmtransfn),
@@ -310,11 +340,14 @@ export const functionShape = z.array(
     volatility: z.enum(['i', 's', 'v']),
     parameters: z.array(z.string()),
     outputs: z.array(z.string()),
+    types: z.array(z.number()).nullable(),
     rowType: z.number().nullable(),
     config: z.array(z.string()),
     securityDefiner: z.boolean(),
     extension: z.string().nullable(),
     calls: z.array(z.string()),
+    defaults: z.array(z.string()),
+    casts: z.array(z.object({ function: z.string(), from: z.number() })),
     supports: z.array(z.string()),
     body: z.string().nullable(),
   }),
@@ -346,20 +379,36 @@ export const foreignKeyShape = z.array(
  * type too; implicit ones from a built-in type to another by no name at all, as any expression may meet them), domains with constraints, row types with such columns. Estimators need `internal` arguments, so users cannot write them.
  */
 export const OPERATORS = list(`
-  with recursive ${CHECKED}, called(schema, name, fn) as (
-    select n.nspname, o.oprname, f.fn from pg_operator o join pg_namespace n on n.oid = o.oprnamespace,
+  with recursive ${CHECKED}, called(schema, name, fn, "from") as (
+    select n.nspname, o.oprname, f.fn, null::bigint from pg_operator o join pg_namespace n on n.oid = o.oprnamespace,
       lateral (select o.oprcode::oid union select c.fn from checked c where c.type in (o.oprleft, o.oprright)) f(fn) where ${ours('o.oid')} and f.fn <> 0
-    union all select n.nspname, t.typname, k.castfunc from pg_cast k
+    union all select n.nspname, t.typname, k.castfunc,
+      case when k.castsource >= 16384 and k.casttarget < 16384 and t.oid = k.casttarget then k.castsource::bigint end from pg_cast k
       join pg_type t on t.oid = k.casttarget or (t.oid = k.castsource and t.oid >= 16384)
       join pg_namespace n on n.oid = t.typnamespace where k.oid >= 16384 and k.castfunc <> 0
-    union all select 'pg_catalog', '', k.castfunc from pg_cast k
+    union all select 'pg_catalog', '', k.castfunc, null from pg_cast k
       where k.oid >= 16384 and k.castfunc <> 0 and k.castcontext = 'i' and k.castsource < 16384 and k.casttarget < 16384
-    union all select n.nspname, t.typname, c.fn from pg_type t join pg_namespace n on n.oid = t.typnamespace
+    union all select n.nspname, t.typname, c.fn, null from pg_type t join pg_namespace n on n.oid = t.typnamespace
       join checked c on c.type = t.oid where ${ours('t.oid')}
   )
-  select c.schema, c.name, pg_catalog.json_agg(distinct n.nspname || '.' || p.proname order by n.nspname || '.' || p.proname) as calls
+  select c.schema, c.name, c."from", pg_catalog.json_agg(distinct n.nspname || '.' || p.proname order by n.nspname || '.' || p.proname) as calls
   from called c join pg_proc p on p.oid = c.fn join pg_namespace n on n.oid = p.pronamespace
-  where p.oid >= 16384 or p.provolatile = 'v' group by 1, 2 order by 1, 2`);
+  where p.oid >= 16384 or p.provolatile = 'v' group by 1, 2, 3 order by 1, 2, 3`);
 export const operatorShape = z.array(
-  z.object({ schema: z.string(), name: z.string(), calls: z.array(z.string()) }),
+  z.object({
+    schema: z.string(),
+    name: z.string(),
+    from: z.number().nullable(),
+    calls: z.array(z.string()),
+  }),
+);
+
+/** Types of users and what their values are made of; rows are told by their relations. */
+export const TYPES = list(`
+  select t.oid::bigint as oid, n.nspname as schema, t.typname as name, coalesce(r.part, case when t.typtype = 'd' then t.typbasetype else t.typelem end)::bigint as part
+  from pg_type t join pg_namespace n on n.oid = t.typnamespace left join (
+    select g.rngtypid, g.rngsubtype from pg_range g union all select (pg_catalog.to_jsonb(g) ->> 'rngmultitypid')::oid, g.rngtypid from pg_range g) r(type, part) on r.type = t.oid
+  where t.oid >= 16384 and ${CASTS} order by t.oid`);
+export const typeShape = z.array(
+  z.object({ oid: z.number(), schema: z.string(), name: z.string(), part: z.number() }),
 );

@@ -144,6 +144,7 @@ export function createCatalog(options: CatalogOptions): Catalog {
     const functions = await one(link, sql.FUNCTIONS, sql.functionShape);
     const foreignKeys = await one(link, sql.FOREIGN_KEYS, sql.foreignKeyShape);
     const operators = await one(link, sql.OPERATORS, sql.operatorShape);
+    const types = await one(link, sql.TYPES, sql.typeShape);
     const definitions = await texts(link, sql.definitions, viewsOf(rows));
     const sqlBodies =
       server.serverVersion >= 140000
@@ -162,6 +163,8 @@ export function createCatalog(options: CatalogOptions): Catalog {
       functions: functions.map((fn) => ({ ...fn, body: fn.body ?? sqlBodies.found.get(fn.oid) ?? null })),
       foreignKeys,
       customOperators: operators,
+      types,
+      qualified: true,
       takenAt,
     };
     const now = new Map(await one(link, sql.STAMPS, sql.stampsShape));

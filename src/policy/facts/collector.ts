@@ -39,6 +39,12 @@ export class Collector {
   readonly attributes = new Set<string>();
   /** Row types of the columns of its relations: oid → name. */
   readonly types = new Map<number, string>();
+  /** Casts to built-in types that something in it may run: by the type of users that they are from, and what they call. */
+  readonly casts = new Map<number, Set<string>>();
+  /** Types of users that it names. */
+  readonly named = new Set<number>();
+  /** It names a type that cannot be told. */
+  anyType = false;
   /** Relations whose reach has been followed (touch.ts). */
   readonly followed = new Set<string>();
   /** Keys of definitions the facts rely on → their digest. */
@@ -74,6 +80,12 @@ export class Collector {
     this.relations.set(key, use);
   }
 
+  cast(from: number, calls: readonly string[]): void {
+    const known = this.casts.get(from) ?? new Set();
+    for (const called of calls) known.add(called);
+    this.casts.set(from, known);
+  }
+
   /** What a view or function body does is done by the statement that uses it. `tainted` does not spread from views. */
   absorb(inner: Collector, from: 'view' | 'function'): void {
     this.raise(inner.class);
@@ -83,6 +95,9 @@ export class Collector {
     for (const what of inner.unknowns) this.unknowns.add(what);
     for (const name of inner.attributes) this.attributes.add(name);
     for (const [oid, name] of inner.types) this.types.set(oid, name);
+    for (const [from, calls] of inner.casts) this.cast(from, [...calls]);
+    for (const type of inner.named) this.named.add(type);
+    this.anyType ||= inner.anyType;
     for (const [key, digest] of inner.definitions) this.definitions.set(key, digest);
     this.settings.push(...inner.settings);
     const tainted = this.tainted;

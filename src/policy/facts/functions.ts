@@ -5,8 +5,9 @@ import { whole } from '../lineage/deps.ts';
 import { shapeOf } from '../lineage/relation.ts';
 import type { Tree } from '../parse/node.ts';
 import { asList, literalText, nodeOf, qualified } from '../parse/node.ts';
-import type { CatalogRelation, SettingChange, WriteEvent } from '../types.ts';
+import type { CatalogFunction, CatalogRelation, SettingChange, WriteEvent } from '../types.ts';
 import { HARMLESS, HELD } from './builtins.ts';
+import { meetCasts } from './casts.ts';
 import { onlyComputes } from './extensions.ts';
 
 export function callFunction(node: Tree, context: Context): void {
@@ -16,7 +17,7 @@ export function callFunction(node: Tree, context: Context): void {
   if (builtin && name === 'set_config') setConfig(asList(node['args']), context);
   // What ALTER SEQUENCE … RESTART does, with no transaction to undo it: numbers are handed out again that rows hold already.
   if (builtin && name === 'setval') out.raise('ddl');
-  callNamed(schema, name, context);
+  callNamed(schema, name, context, asList(node['args']).length);
 }
 
 /** What runs `schema.name` without naming it: an operator, a domain's CHECK, a default. */
@@ -33,6 +34,10 @@ export function callHidden(full: string, context: Context, use: 'value' | 'predi
 /** An operator, a type that is a domain or has casts. Null: nothing of that name runs functions of users. */
 export function callOperators(schema: string | null, name: string, what: string, context: Context): void {
   for (const operator of context.env.operatorsNamed(schema, name, context.resolution)) {
+    if (operator.from) {
+      context.out.cast(operator.from, operator.calls);
+      continue;
+    }
     if (operator.calls.length === 0) context.out.unknowns.add(`${what} ${operator.schema}.${name}`);
     // What it reads may be its result.
     for (const full of operator.calls) callHidden(full, context, 'value');
@@ -40,10 +45,16 @@ export function callOperators(schema: string | null, name: string, what: string,
 }
 
 /** Writing rows fires the triggers of that event: their bodies are read (PL/pgSQL too), or unknown. */
-export function callTriggers(relation: CatalogRelation, event: WriteEvent, context: Context): void {
+export function callTriggers(
+  relation: CatalogRelation,
+  event: WriteEvent,
+  context: Context,
+  set: ReadonlySet<string> | null = null,
+): void {
   const { env, out } = context;
-  for (const { function: full, on } of relation.triggers) {
+  for (const { function: full, on, columns } of relation.triggers) {
     if (!on.includes(event)) continue;
+    if (event === 'update' && set !== null && columns && !columns.some((column) => set.has(column))) continue;
     const dot = full.indexOf('.');
     const [schema, name] = [full.slice(0, dot), full.slice(dot + 1)];
     const found = env.functionsNamed(schema, name, context.resolution);
@@ -66,18 +77,21 @@ export function callTriggers(relation: CatalogRelation, event: WriteEvent, conte
   }
 }
 
-function callNamed(schema: string | null, name: string, context: Context): void {
+/** `given`: how many arguments; those that are left out have defaults. */
+function callNamed(schema: string | null, name: string, context: Context, given = 0): void {
   const { out, env } = context;
   const custom = env.functionsNamed(schema, name, context.resolution);
   for (const fn of custom) {
     const full = `${fn.schema}.${fn.name}`;
     out.functions.add(full);
+    callDefaults(fn, context, given);
     // Casts may call for one another: from_a(b), from_b(a).
     if (out.definitions.has(`f${fn.oid}`)) continue;
     out.definitions.set(`f${fn.oid}`, env.functionDigest(fn));
     const row = fn.rowType ? env.relationByOid(fn.rowType) : null;
     if (row !== null) out.definitions.set(`r${row.oid}`, env.relationDigest(row));
     for (const called of fn.calls) if (called !== full) callHidden(called, context, 'value');
+    for (const { from, function: cast } of fn.casts ?? []) out.cast(from, [cast]);
     const summary = functionSummary(fn, context);
     if (summary !== null) out.absorb(summary.facts, 'function');
     else if (onlyComputes(fn) || context.trusted(fn.schema, fn.name)) continue;
@@ -93,12 +107,27 @@ function callNamed(schema: string | null, name: string, context: Context): void 
     if (!context.trusted(schema, name)) out.unknowns.add(`function ${schema}.${name}`);
     return;
   }
+  // They look for casts to json for values of users' types.
+  if (/json/.test(name)) meetCasts(context, /^json/);
+  if (TO_TEXT.test(name)) callOperators('pg_catalog', 'text', 'cast', context);
   const exists = HARMLESS.has(name) || HELD.has(name) || name === 'set_config' || name === 'setval';
   if (!exists && custom.length > 0) return;
   if (!exists) out.unresolved = true;
   out.functions.add(exists || schema !== null ? `pg_catalog.${name}` : name);
   if (HARMLESS.has(name) || name === 'set_config' || name === 'setval') return;
   if (!context.trusted(exists ? 'pg_catalog' : 'public', name)) out.unknowns.add(`function ${name}`);
+}
+
+/** Built-ins whose bodies are SQL: `$1::text`, whatever it is given. `||` is one of them. */
+const TO_TEXT = /^(?:quote_literal|quote_nullable|textanycat|anytextcat)$/;
+
+/** A CALL gives OUT parameters too, so that counting them says nothing there. */
+function callDefaults(fn: CatalogFunction, context: Context, given: number): void {
+  const { followed } = context.out;
+  const all = fn.kind !== 'p' && fn.parameters !== undefined && given >= fn.parameters.length;
+  if (all || followed.has(`d${fn.oid}`)) return;
+  followed.add(`d${fn.oid}`);
+  for (const called of fn.defaults ?? []) callHidden(called, context, 'value');
 }
 
 /** `t.f` and `(x).f` call f when f takes one argument of that type, even for text and numbers. */
@@ -114,9 +143,13 @@ function setConfig(args: readonly unknown[], context: Context): void {
   const positional = args.filter((arg) => nodeOf(arg, 'NamedArgExpr') === null);
   const named = (name: string): unknown => args.find((arg) => nodeOf(arg, 'NamedArgExpr')?.['name'] === name);
   const name = literalText(positional[0] ?? named('setting_name'));
+  const value = positional[1] ?? named('new_value');
+  // In a body it is a parameter of the function.
+  const bind = context.inBody ? undefined : nodeOf(value, 'ParamRef')?.['number'];
   const change: SettingChange = {
     name: name === null ? '*' : name.toLowerCase(),
-    value: literalText(positional[1] ?? named('new_value')),
+    value: literalText(value),
+    ...(typeof bind === 'number' ? { bind: bind - 1 } : {}),
     local: literalText(positional[2] ?? named('is_local')) === 'true',
     form: 'set_config',
   };

@@ -3,7 +3,7 @@
  * read of the same relation, by its name, an alias, a subquery, WITH or a view), or anything else.
  */
 import type { Context } from '../lineage/context.ts';
-import { ANYWHERE, viewSummary } from '../lineage/definitions.ts';
+import { ANYWHERE, definedIn, viewSummary } from '../lineage/definitions.ts';
 import type { RelationName, Tree } from '../parse/node.ts';
 import { asList, asText, asTree, names, nodeOf, qualified, relationName, unwrap } from '../parse/node.ts';
 import { parse } from '../parse/parser.ts';
@@ -259,7 +259,7 @@ function ranged(name: RelationName, base: Reach, restricts: Restricts): Source {
 }
 
 function definitionOf(view: CatalogRelation, base: Reach, restricts: Restricts): Source['columns'] {
-  const context = { ...base.context, resolution: ANYWHERE };
+  const context = { ...base.context, resolution: definedIn(base.context.env) };
   const parsed = view.definition === null ? null : parse(view.definition);
   const statement = parsed?.kind === 'parsed' ? parsed.statements[0] : undefined;
   if (statement === undefined) return null;

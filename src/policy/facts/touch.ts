@@ -75,10 +75,10 @@ function touchRelation(
   else if (ruled(relation, access)) out.unknowns.add(`rules on ${schema}.${name}`);
   if (relation.relkind === 'f') foreign(relation, access, context);
 
-  if (access === 'truncate') callTriggers(relation, 'truncate', context);
-  else if (access !== 'ddl' && access !== 'lock') hidden(relation, access, context, given);
-
   const own = access === 'update' ? written(relation, set) : null;
+  if (access === 'truncate') callTriggers(relation, 'truncate', context);
+  else if (access !== 'ddl' && access !== 'lock') hidden(relation, access, context, given, own);
+
   if (inherits || access === 'truncate') {
     for (const child of env.childrenOf(relation.oid)) {
       touchRelation(child, access, context, true, inherits, own, typeof given === 'number' ? null : given);
@@ -138,15 +138,25 @@ function rowTypes(relation: CatalogRelation, context: Context): void {
 }
 
 /** Functions that reading or writing its rows runs, named by nobody. */
-function hidden(relation: CatalogRelation, access: Access, context: Context, given: Given): void {
+function hidden(
+  relation: CatalogRelation,
+  access: Access,
+  context: Context,
+  given: Given,
+  set: Columns,
+): void {
   const event = EVENTS[access];
-  for (const { function: called, on, column } of relation.calls) {
+  for (const { function: called, on, column, from } of relation.calls) {
+    if (from !== undefined) {
+      if (event !== undefined) context.out.cast(from, [called]);
+      continue;
+    }
     if (column !== undefined && (event === 'delete' || isGiven(column, relation, given))) continue;
     // A default may put what it read into the row.
     if (on === 'any' || event !== undefined)
       callHidden(called, context, on === 'any' ? 'predicate' : 'value');
   }
-  if (event !== undefined && relation.relkind !== 'v') callTriggers(relation, event, context);
+  if (event !== undefined && relation.relkind !== 'v') callTriggers(relation, event, context, set);
 }
 
 function isGiven(column: string, { columns }: CatalogRelation, given: Given): boolean {

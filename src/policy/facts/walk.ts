@@ -16,6 +16,7 @@ import {
   unwrap,
 } from '../parse/node.ts';
 import type { RelationUse } from '../types.ts';
+import { meetCasts, nameType } from './casts.ts';
 import { callByAttribute, callFunction, callHidden, callOperators } from './functions.ts';
 import { limits, overwritesAll } from './limits.ts';
 import type { Ctes } from './reach.ts';
@@ -80,6 +81,7 @@ export function walkNode({ kind, node }: Wrapped, place: Place, context: Context
       const { schema, name } = qualified(node['names']);
       callOperators(schema, name, 'type', context);
       rowType(schema, name, context);
+      nameType(schema, name, context);
       // Temporary ones are in no catalog, and found before those of pg_catalog; what is qualified with it is that one.
       if (schema !== 'pg_catalog' && context.resolution.changed?.includes(name) === true)
         context.out.unknowns.add(`type ${name}, after a change of definitions in this session`);
@@ -106,6 +108,7 @@ export function walkNode({ kind, node }: Wrapped, place: Place, context: Context
     case 'String':
       return;
   }
+  if (kind.startsWith('Json')) meetCasts(context);
   walkFields(node, place, context);
 }
 
@@ -151,20 +154,30 @@ const setColumns = (node: Tree | null): ReadonlySet<string> =>
 
 /** Columns that an INSERT gives values, in every row. */
 function insertGives(node: Tree): Given {
-  const rows = asList(nodeOf(node['selectStmt'], 'SelectStmt')?.['valuesLists']).map((row) =>
-    asList(nodeOf(row, 'List')?.['items']),
-  );
+  const query = nodeOf(node['selectStmt'], 'SelectStmt');
+  const rows = asList(query?.['valuesLists']).map((row) => asList(nodeOf(row, 'List')?.['items']));
   const isDefault = (value: unknown): boolean => nodeOf(value, 'SetToDefault') !== null;
   const named = asList(node['cols']).map((item) => nodeOf(item, 'ResTarget'));
   if (named.length === 0) {
     const first = rows.map((row) => (row.some(isDefault) ? row.findIndex(isDefault) : row.length));
-    return first.length === 0 ? null : Math.min(...first);
+    return first.length === 0 ? width(query) : Math.min(...first);
   }
   if (node['selectStmt'] === undefined) return null;
   const whole = named.filter(
     (column, i) => column?.['indirection'] === undefined && !rows.some((row) => isDefault(row[i])),
   );
   return new Set(whole.map((column) => asText(column?.['name'])));
+}
+/** How many columns a query puts out at least: what a `*` stands for is not counted. */
+function width(query: Tree | null): number {
+  if (query === null) return 0;
+  const left = asTree(query['larg']);
+  if (left !== null) return width(bare(left, 'SelectStmt'));
+  return asList(query['targetList']).filter((item) => {
+    const value = nodeOf(item, 'ResTarget')?.['val'];
+    const parts = nodeOf(value, 'ColumnRef')?.['fields'] ?? nodeOf(value, 'A_Indirection')?.['indirection'];
+    return nodeOf(asList(parts).at(-1), 'A_Star') === null;
+  }).length;
 }
 /** Columns that are not set keep what they have. */
 const updateGives = (node: Tree | null): Given =>
@@ -281,7 +294,9 @@ export function createdBy(node: Tree, context: Context): void {
 function rowType(schema: string | null, name: string, context: Context): void {
   const { env, resolution } = context;
   for (const { calls } of env.resolve({ schema, name }, resolution).relations)
-    for (const { function: called } of calls) callHidden(called, context);
+    for (const { function: called, from } of calls)
+      if (from === undefined) callHidden(called, context);
+      else context.out.cast(from, [called]);
 }
 
 function operator(value: unknown, context: Context): void {
@@ -294,6 +309,7 @@ function operator(value: unknown, context: Context): void {
   for (const member of members) {
     const foreign = schema !== null && schema !== 'pg_catalog';
     callOperators(schema, member, 'operator', context);
+    if (member === '||') callOperators('pg_catalog', 'text', 'cast', context);
     if (foreign && env.catalog === null) out.unknowns.add(`operator ${schema}.${member}`);
   }
 }

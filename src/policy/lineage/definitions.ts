@@ -1,5 +1,6 @@
 /** Views and function bodies, read as statements of their own. */
 
+import { nameType } from '../facts/casts.ts';
 import { Collector } from '../facts/collector.ts';
 import { asList, nodeOf, unwrap } from '../parse/node.ts';
 import type { RawStatement } from '../parse/parser.ts';
@@ -11,10 +12,13 @@ import type { Context } from './context.ts';
 import { MAX_DEFINITION_DEPTH } from './context.ts';
 import type { Deps, Shape } from './deps.ts';
 import { NONE, union, whole } from './deps.ts';
-import type { Summary, TriggerSummary } from './env.ts';
+import type { Env, Summary, TriggerSummary } from './env.ts';
 
-/** The catalog may print names qualified or not: every relation of that name counts. */
 export const ANYWHERE: ResolutionContext = { searchPath: null, tempRelations: [] };
+const QUALIFIED: ResolutionContext = { searchPath: [], tempRelations: [] };
+/** Where names resolve in the definition of a view or of a generated column. What people write themselves may leave schemas out. */
+export const definedIn = ({ catalog }: Env): ResolutionContext =>
+  catalog?.qualified === true ? QUALIFIED : ANYWHERE;
 
 export function viewSummary(view: CatalogRelation, context: Context): Summary {
   const { env } = context;
@@ -35,7 +39,7 @@ export function viewSummary(view: CatalogRelation, context: Context): Summary {
     shape = opaque(context, view);
     return { facts, shape };
   }
-  const inner = inside(context, facts, ANYWHERE, seen, false);
+  const inner = inside(context, facts, definedIn(env), seen, false);
   shape = analyseStatement(statement, inner, 'body');
   const summary = { facts, shape: named(shape, view) };
   env.bodies.set(`v${key}`, summary);
@@ -91,8 +95,12 @@ export function triggerSummary(fn: CatalogFunction, context: Context): TriggerSu
     // What it reads may go into the row, and from there out.
     for (const statement of body.statements)
       facts.use('value', whole(analyseStatement(statement, inner, 'body')));
-    for (const type of body.types)
-      if (context.env.operatorsNamed(null, type, ANYWHERE).length > 0) facts.unknowns.add(`type ${type}`);
+    for (const type of body.types) {
+      nameType(null, type, inner);
+      for (const { from, calls } of context.env.operatorsNamed(null, type, ANYWHERE))
+        if (from) facts.cast(from, calls);
+        else facts.unknowns.add(`type ${type}`);
+    }
     if (facts.settings.length > 0) facts.unknowns.add(`settings in ${fn.schema}.${fn.name}`);
     summary = { facts, raises: body.raises };
   }

@@ -52,6 +52,11 @@ export class Env {
   readonly #bySchema = new Map<string, CatalogRelation[]>();
   readonly #functions = new Map<string, CatalogFunction[]>();
   readonly #operators = new Map<string, CatalogOperator[]>();
+  /** Casts from types of users to built-in ones. */
+  readonly casts: readonly (CatalogOperator & { readonly from: number })[];
+  readonly #functionByOid = new Map<number, CatalogFunction>();
+  readonly #types = new Map<string, number[]>();
+  readonly #carriers = new Map<number, ReadonlySet<number>>();
   readonly #interned = new Map<string, Tagged>();
   readonly #digests = new Map<string, string>();
   #everyTag: Deps | null = null;
@@ -59,6 +64,9 @@ export class Env {
   constructor(catalog: CatalogSnapshot | null, tagsOf: TagLookup) {
     this.catalog = catalog;
     this.tagsOf = tagsOf;
+    this.casts = (catalog?.customOperators ?? []).flatMap((one) =>
+      one.from ? [{ ...one, from: one.from }] : [],
+    );
     if (catalog === null) return;
     for (const relation of catalog.relations) {
       push(this.#byName, relation.name, relation);
@@ -71,12 +79,47 @@ export class Env {
       push(this.#referencing, key.to, key);
       push(this.#referenced, key.from, key);
     }
-    for (const fn of catalog.functions) push(this.#functions, fn.name, fn);
+    for (const fn of catalog.functions) {
+      push(this.#functions, fn.name, fn);
+      this.#functionByOid.set(fn.oid, fn);
+    }
+    for (const type of catalog.types ?? []) push(this.#types, type.name, type.oid);
     for (const operator of catalog.customOperators) push(this.#operators, operator.name, operator);
   }
 
   relationByOid(oid: number): CatalogRelation | null {
     return this.#byOid.get(oid) ?? null;
+  }
+
+  functionByOid(oid: number): CatalogFunction | null {
+    return this.#functionByOid.get(oid) ?? null;
+  }
+
+  /** Types of users that a name may stand for, in whatever schema, those of rows too. */
+  typesNamed(name: string): readonly number[] {
+    return [
+      ...(this.#types.get(name) ?? []),
+      ...(this.#byName.get(name) ?? []).flatMap(({ type }) => type ?? []),
+    ];
+  }
+
+  /** Types whose values may bring about one of this type: what holds it, and what it is made of. */
+  carriersOf(type: number): ReadonlySet<number> {
+    const known = this.#carriers.get(type);
+    if (known !== undefined) return known;
+    const { types = [], relations = [] } = this.catalog ?? {};
+    const found = new Set([type]);
+    for (const made of found) {
+      const part = types.find(({ oid }) => oid === made)?.part ?? 0;
+      if (part !== 0) found.add(part);
+    }
+    for (const held of found) {
+      for (const { oid, part } of types) if (part === held) found.add(oid);
+      for (const { type, types: parts } of relations)
+        if (type !== undefined && parts?.includes(held)) found.add(type);
+    }
+    this.#carriers.set(type, found);
+    return found;
   }
 
   /** The table that an index is on; null where the session may mean another by that name. */
@@ -235,7 +278,15 @@ export class Env {
       fn.kind,
       fn.volatility,
       fn.body ?? '',
-      JSON.stringify([fn.config, fn.securityDefiner, fn.calls, fn.supports ?? [], fn.extension]),
+      JSON.stringify([
+        fn.config,
+        fn.securityDefiner,
+        fn.calls,
+        fn.defaults ?? [],
+        fn.casts ?? [],
+        fn.supports ?? [],
+        fn.extension,
+      ]),
       JSON.stringify([fn.parameters ?? [], fn.outputs ?? [], fn.rowType ?? 0]),
     ]);
   }

@@ -5,7 +5,7 @@ import { parse } from '../parse/parser.ts';
 import type { CatalogRelation } from '../types.ts';
 import type { Context } from './context.ts';
 import { MAX_DEFINITION_DEPTH } from './context.ts';
-import { ANYWHERE, viewSummary } from './definitions.ts';
+import { definedIn, viewSummary } from './definitions.ts';
 import type { Column, Deps, Shape, Tagged } from './deps.ts';
 import { adding, either, NONE, union, whole } from './deps.ts';
 import { type Env, schemasOf } from './env.ts';
@@ -45,7 +45,12 @@ function withGenerated(own: Shape, relation: CatalogRelation, context: Context):
   const known = context.env.generated.get(relation.oid);
   if (known !== undefined) return known;
   const scope = scopeOf([{ alias: relation.name, schema: '', shape: own }], null);
-  const apart: Context = { ...context, out: new Collector(), resolution: ANYWHERE, indirect: true };
+  const apart: Context = {
+    ...context,
+    out: new Collector(),
+    resolution: definedIn(context.env),
+    indirect: true,
+  };
   const shape: Shape = {
     ...own,
     columns: own.columns.map((column, i) => {

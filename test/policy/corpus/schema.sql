@@ -245,3 +245,23 @@ CREATE TABLE def_key (id int PRIMARY KEY); INSERT INTO def_key VALUES (1); CREAT
 CREATE TYPE texts AS RANGE (subtype = text); CREATE TABLE spanned (id int, t texts); INSERT INTO spanned VALUES (1, texts('a', 'c'));
 CREATE SCHEMA "other, app"; CREATE TABLE "other, app".events (id int, actor text); COMMENT ON COLUMN "other, app".events.actor IS 'pii:actor';
 CREATE SCHEMA "Other"; CREATE TABLE "Other".events (id int, actor text); COMMENT ON COLUMN "Other".events.actor IS 'pii:actor';
+-- Casts from types of users to built-in ones, met with and without being named.
+CREATE TYPE grim AS (n int); CREATE TYPE moody AS ENUM ('x', 'y'); CREATE DOMAIN grimmer AS grim; CREATE TYPE holds_grim AS (a int, g grim);
+CREATE FUNCTION grim_text(grim) RETURNS text LANGUAGE plpgsql AS 'BEGIN DELETE FROM public.orders; RETURN ''x''; END'; CREATE CAST (grim AS text) WITH FUNCTION grim_text(grim);
+CREATE FUNCTION moody_json(moody) RETURNS json LANGUAGE plpgsql AS 'BEGIN DELETE FROM public.orders; RETURN ''1''; END'; CREATE CAST (moody AS json) WITH FUNCTION moody_json(moody);
+CREATE FUNCTION moody_int(moody) RETURNS int LANGUAGE plpgsql AS 'BEGIN DELETE FROM public.orders; RETURN 1; END'; CREATE CAST (moody AS int) WITH FUNCTION moody_int(moody) AS ASSIGNMENT;
+CREATE TABLE grims (id int PRIMARY KEY, g grim, gs grim[], m moody, gg grimmer, h holds_grim); INSERT INTO grims VALUES (1, ROW(1), ARRAY[ROW(1)::grim], 'x', ROW(1), ROW(1, ROW(1)));
+CREATE FUNCTION a_grim() RETURNS grim LANGUAGE sql RETURN ROW(1)::grim; CREATE FUNCTION textual(anyelement) RETURNS text LANGUAGE sql AS 'SELECT $1::text';
+CREATE VIEW grim_view AS SELECT id, g, m FROM grims; CREATE VIEW grim_texts AS SELECT id, g::text AS t FROM grims;
+CREATE TABLE trig_grim (id int PRIMARY KEY, label text); CREATE FUNCTION trigger_grim() RETURNS trigger LANGUAGE plpgsql AS 'DECLARE v public.grim; BEGIN SELECT g FROM public.grims INTO v; NEW.label := v::text; RETURN NEW; END';
+CREATE TRIGGER t BEFORE INSERT ON trig_grim FOR EACH ROW EXECUTE FUNCTION trigger_grim();
+CREATE TABLE trig_text (id int PRIMARY KEY, label text); CREATE FUNCTION trigger_text() RETURNS trigger LANGUAGE plpgsql AS 'DECLARE v text; BEGIN v := NEW.id::text; NEW.label := v; RETURN NEW; END';
+CREATE TRIGGER t BEFORE INSERT ON trig_text FOR EACH ROW EXECUTE FUNCTION trigger_text();
+-- Defaults of arguments; triggers of one column; a name of pg_catalog in a schema that a view does not mean.
+CREATE FUNCTION dear(a int, b int DEFAULT mystery()) RETURNS int LANGUAGE sql AS 'SELECT a + b'; CREATE PROCEDURE dearer(a int, OUT o int, b int DEFAULT mystery()) LANGUAGE sql AS 'SELECT a + b';
+CREATE TABLE trig_column (id int PRIMARY KEY, label text, other text); INSERT INTO trig_column VALUES (1, 'a', 'b');
+CREATE TABLE trig_generated (id int PRIMARY KEY, other text, up text GENERATED ALWAYS AS (upper(other)) STORED); INSERT INTO trig_generated VALUES (1, 'b');
+CREATE FUNCTION trigger_column() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN DELETE FROM public.orders; RETURN NULL; END'; CREATE TRIGGER t AFTER UPDATE OF label ON trig_column FOR EACH ROW EXECUTE FUNCTION trigger_column();
+CREATE TRIGGER t AFTER UPDATE OF up ON trig_generated FOR EACH ROW EXECUTE FUNCTION trigger_column();
+CREATE FUNCTION other.initcap(text) RETURNS text LANGUAGE plpgsql AS 'BEGIN DELETE FROM public.orders; RETURN $1; END'; CREATE VIEW initcapped AS SELECT id, initcap(name) AS name FROM suppliers;
+CREATE VIEW initcapped_there AS SELECT id, other.initcap(name) AS name FROM suppliers; CREATE TABLE def_two (id int PRIMARY KEY, v int DEFAULT mystery());
