@@ -16,6 +16,10 @@ export const SURFACES: Readonly<Record<Surface, string>> = {
   api: 'through the API',
 };
 
+const PLACES: ReadonlyMap<string, string> = new Map(Object.entries(SURFACES));
+/** Of a surface as records name it. */
+export const placeOf = (surface: string): string => PLACES.get(surface) ?? `in ${plain(surface, 20)}`;
+
 /** `Cursor for Alice`. */
 export function who(request: Pick<ApprovalRequest, 'requester'>): string {
   const { ownerName, ownerId, agent, subject } = request.requester;

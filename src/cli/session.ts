@@ -1,4 +1,5 @@
 /** `holdpoint session ID`: what was sent and what came back, in order. */
+import { placeOf } from '../approvals/words.ts';
 import type { RecordedEvent, SessionSummary } from '../recordings/types.ts';
 import { connect } from './client.ts';
 import type { Cli } from './context.ts';
@@ -48,7 +49,9 @@ function eventText(event: RecordedEvent): string {
     }
     case 'approval': {
       const by =
-        event.by === null ? '' : ` by ${event.by}${event.surface === null ? '' : ` (${event.surface})`}`;
+        event.by === null
+          ? ''
+          : ` by ${event.by}${event.surface === null ? '' : ` ${placeOf(event.surface)}`}`;
       return safe(
         `   ${event.request} ${STATES[event.state] ?? event.state}${by}${event.note === null ? '' : `: ${event.note}`}`,
       );

@@ -24,7 +24,7 @@ try {
     // The sharpest that is small enough.
     for (const deviceScaleFactor of [1.3, 1, 0.8]) {
       const tab = await browser.newPage({ viewport: { width, height: 100 }, deviceScaleFactor });
-      await tab.setContent(page(messages, { width, names: { S0ONCALL1: 'db-oncall' } }));
+      await tab.setContent(page(messages, { width, names: { S0ONCALL1: 'db-oncall', U0ALICE01: 'alice' } }));
       await tab.screenshot({ path, fullPage: true });
       await tab.close();
       if (statSync(path).size < MOST_BYTES) break;

@@ -139,7 +139,10 @@ const ALERT = {
 };
 
 export const STATES = [
-  { name: 'pending', messages: [card(request(), { mention: { kind: 'usergroup', id: 'S0ONCALL1' } })] },
+  {
+    name: 'pending',
+    messages: [card(request(), { mention: ONCALL, owner: { kind: 'user', id: 'U0ALICE01' } })],
+  },
   {
     name: 'partial',
     messages: [

@@ -268,6 +268,8 @@ export function requestPage(request: ApprovalRequest, caller: Caller, openable: 
   ];
   return html`<p class="crumb"><a href="/">Requests</a> / <span class="id">${request.id}</span></p>
     <div class="head"><h1>${plain(what(request))}</h1>${stateBadge(request)}</div>
+    <p class="who">${plain(who(request))} <span class="dim">on</span> ${targetOf(request)}
+      <span class="dim">· ${ago(request.createdAt, now)}</span></p>
     <p class="lead">${plain(stateSentence(request, now))}</p>
     <p class="chips">${warnings(request)}</p>
     <div class="whole">${sqlBlock(statement.sql)}

@@ -1,5 +1,7 @@
 /** Sessions: the list, and one session as a timeline of statements with what came back. */
+
 import { html } from 'hono/html';
+import { placeOf } from '../../approvals/words.ts';
 import type { RecordedEvent, SessionSummary, VerifyResult } from '../../recordings/types.ts';
 import { count, moment, span, work } from './format.ts';
 import { bare, type Html, plain, sqlBlock } from './sql.ts';
@@ -126,7 +128,7 @@ function stepOf({ statement, approvals, results, notices }: Step, now: number): 
       (approval) =>
         html`<p class="approval"><a class="id" href="/requests/${approval.request}">${approval.request}</a> ${plain(STATES[approval.state] ?? approval.state)}${
           approval.by === null ? '' : html` by <strong>${plain(approval.by)}</strong>`
-        }${approval.surface === null ? '' : html` <span class="dim">in ${plain(approval.surface)}</span>`}${
+        }${approval.surface === null ? '' : html` <span class="dim">${plain(placeOf(approval.surface))}</span>`}${
           approval.note === null ? '' : html` <q>${plain(approval.note)}</q>`
         }</p>`,
     )}
