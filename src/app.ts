@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import { type Logger, pino } from 'pino';
 import { createDesk } from './approvals/desk.ts';
+import type { Requester } from './approvals/types.ts';
 import { sharedClock } from './clock.ts';
 import type { Config, TargetSettings } from './config.ts';
 import { createConsole } from './console/server.ts';
@@ -61,6 +62,7 @@ export interface Running {
 }
 
 const SYNC_MS = 5_000;
+const DAY_MS = 86_400_000;
 
 export async function startApp(config: Config, progress: (line: string) => void): Promise<Running> {
   const now = () => Date.now();
@@ -190,6 +192,10 @@ async function compose(
     return done;
   };
 
+  const suspendRequester = async ({ ownerId, credentialId }: Requester, by: string): Promise<void> => {
+    if (ownerId !== null) await suspend(ownerId, by);
+    else if (await identity.revoke(credentialId)) gateway.endIdentity(credentialId, 'suspended');
+  };
   const linking = createSlackLinking(await secret('slack-link-key'), now);
   const impact = createAppraiser({ desk, now: shared.now, log });
   stops.push(() => impact.close());
@@ -208,10 +214,7 @@ async function compose(
           directory,
           counter: impact,
           alerts: store.alerts,
-          suspend: async ({ ownerId, credentialId }, by) => {
-            if (ownerId !== null) await suspend(ownerId, by);
-            else if (await identity.revoke(credentialId)) gateway.endIdentity(credentialId, 'suspended');
-          },
+          suspend: suspendRequester,
           isSuspended: (keys) => identity.isSuspended(keys),
           targets: placed.map(({ target }) => target.name),
           policyOf: (name) => {
@@ -278,6 +281,18 @@ async function compose(
       suspensions: () => store.credentials.listSuspensions(),
       suspend,
       restore: (id) => identity.unsuspend(id),
+    },
+    bursts: {
+      recent: () => store.alerts.recent(shared.now() - DAY_MS),
+      async suspend(id, by) {
+        const alert = await store.alerts.get(id);
+        if (alert === null) return null;
+        if (alert.suspendedBy === null) {
+          await suspendRequester(alert.requester, by.id);
+          await store.alerts.suspended(id, by.name);
+        }
+        return alert;
+      },
     },
     desk,
     counter: impact,

@@ -1,8 +1,9 @@
 /** What an approver should know of a request before they decide: the same words in Slack, console and CLI. Plain text. */
 import { isLead } from './bundle.ts';
 import { owedOf } from './owed.ts';
-import { clock, hasUnseen, named } from './text.ts';
+import { clock, hasUnseen, named, plain } from './text.ts';
 import type { ApprovalRequest, RequestState } from './types.ts';
+import { who } from './words.ts';
 
 export const STATE_NAMES = {
   pending: 'pending',
@@ -71,4 +72,22 @@ function one(groups: readonly string[], count: number): string {
 function listed(groups: readonly string[]): string {
   const shown = groups.slice(0, 5).map((group) => named(group, '?', 40));
   return `${shown.join(' or ')}${groups.length > 5 ? ` or ${groups.length - 5} more groups` : ''}`;
+}
+
+/** `Cursor for Alice: 5 destructive statements in 3 minutes`. */
+export function burstTitle(
+  alert: Pick<ApprovalRequest, 'requester'> & {
+    readonly count: number;
+    readonly since: number;
+    readonly at: number;
+  },
+): string {
+  const minutes = Math.max(1, Math.round((alert.at - alert.since) / 60_000));
+  const over = minutes === 1 ? 'in a minute' : `in ${minutes} minutes`;
+  return `${plain(who(alert), 80)}: ${alert.count} destructive statements ${over}`;
+}
+/** What Suspend does, said before it is done. */
+export function suspendSentence({ requester }: Pick<ApprovalRequest, 'requester'>): string {
+  const all = requester.ownerId === null ? 'This credential' : 'Everything of this person and their agents';
+  return `${all} is let in no more: sessions end, requests are withdrawn, grants are void.`;
 }

@@ -1,5 +1,6 @@
 /** An agent that keeps sending destructive statements: one message a burst, with a button that suspends its owner (DESIGN.md 17). */
 import { randomBytes } from 'node:crypto';
+import { burstTitle, suspendSentence } from '../approvals/about.ts';
 import type { ApprovalRequest } from '../approvals/types.ts';
 import { who } from '../approvals/words.ts';
 import { type Answer, type Listener, text } from './answers.ts';
@@ -182,9 +183,7 @@ export function createAlerts(
 export function renderAlert(alert: Alert, call: Parameters<typeof mentioned>[1][number] | null): Message {
   const whom = oneLine(who(alert), 80);
   const name = (part: string): string => `${alert.id}:${alert.suspendedBy === null ? 0 : 1}:${part}`;
-  const minutes = Math.max(1, Math.round((alert.at - alert.since) / 60_000));
-  const over = minutes === 1 ? 'in a minute' : `in ${minutes} minutes`;
-  const title = `${whom}: ${alert.count} destructive statements ${over}`;
+  const title = burstTitle(alert);
   const blocks: Block[] = [
     header(`${alert.suspendedBy === null ? '🚨' : '🔒'} ${title}`, name('head')),
     section(alert.lines.map((line) => `• ${oneLine(line, 220)}`).join('\n') || ' ', name('lines')),
@@ -207,17 +206,16 @@ export function renderAlert(alert: Alert, call: Parameters<typeof mentioned>[1][
   return { text: escaped(title, 300), blocks };
 }
 
-function suspendButton({ id, requester }: Alert, whom: string): object {
-  const all = requester.ownerId === null ? 'This credential' : 'Everything of this person and their agents';
+function suspendButton(alert: Alert, whom: string): object {
   return {
     type: 'button',
     action_id: ACTION.suspend,
     style: 'danger',
     text: plain('Suspend', 75),
-    value: id,
+    value: alert.id,
     confirm: {
       title: plain(`Suspend ${whom}?`, 100),
-      text: plain(`${all} is let in no more: sessions end, requests are withdrawn, grants are void.`, 300),
+      text: plain(suspendSentence(alert), 300),
       confirm: plain('Suspend', 30),
       deny: plain('Go back', 30),
     },

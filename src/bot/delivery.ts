@@ -63,6 +63,7 @@ export function createDelivery(
   let polling = false;
   let poll: NodeJS.Timeout | null = null;
   let unsubscribe: (() => void) | null = null;
+  let stopped = false;
 
   const cards = createLane<Wish>({ work: (id) => deliver(id), onFailure: failed('card') });
   const threads = createLane<never>({ work: (id) => deliverThread(id), onFailure: failed('thread') });
@@ -86,6 +87,7 @@ export function createDelivery(
     let { ts = null } = card ?? {};
     const age = now() - request.createdAt;
     if (unseen && age >= 0 && age < ESTIMATE_MS && awaitsEstimate(request)) await changed(id, ESTIMATE_MS);
+    if (stopped) return;
     if (ts === null) ts = await post(request, card);
     else if ((card?.version ?? 0) < request.version)
       await update(request, { channel: card?.channel ?? '', ts });
@@ -105,6 +107,7 @@ export function createDelivery(
         resolve();
       };
       const timer = setTimeout(done, ms);
+      timer.unref();
       const off = desk.onChange((request) => {
         if (request.id === id) done();
       });
@@ -276,6 +279,7 @@ export function createDelivery(
       void look();
     },
     stop() {
+      stopped = true;
       cards.close();
       threads.close();
       unsubscribe?.();

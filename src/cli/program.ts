@@ -134,9 +134,13 @@ function build(cli: Cli, version: string, done: (code: number) => void): Command
     .action(async (id: string) => (await import('./credential.ts')).revoke(cli, id));
 
   program
+    .command('alerts')
+    .description('list who keeps sending destructive statements')
+    .action(async () => (await import('./people.ts')).alerts(cli));
+  program
     .command('suspend <owner>')
     .description(
-      'let a person and their agents in no more: sessions end, requests are withdrawn, grants void',
+      'let a person (or whoever an alert AL-… is about) and their agents in no more: sessions end, requests are withdrawn, grants void',
     )
     .action(async (owner: string) => (await import('./people.ts')).suspend(cli, owner));
   program

@@ -4,7 +4,16 @@ import { z } from 'zod';
 import { type DecideResult, REQUEST_STATES, type RequestState, type Surface } from '../approvals/types.ts';
 import type { Person } from '../identity/roles.ts';
 import { bodyOf, fail } from './body.ts';
-import { cleanReason, countOf, decideAs, explainAs, outcomeOf, REQUEST_ID, withdrawAs } from './deciding.ts';
+import {
+  cleanReason,
+  countOf,
+  decideAs,
+  explainAs,
+  outcomeOf,
+  REQUEST_ID,
+  suspendFor,
+  withdrawAs,
+} from './deciding.ts';
 import type { Live } from './events.ts';
 import { type Caller, type Env, sourceOf } from './guard.ts';
 import { registerPeopleApi } from './people.ts';
@@ -147,6 +156,12 @@ export function createApi(
       now(),
     );
     return c.json({ sentence, request, ...(status === 200 ? {} : { error: sentence }) }, status);
+  });
+
+  on('GET /api/alerts', async (c) => c.json({ alerts: await options.bursts.recent() }));
+  on('POST /api/alerts/:id/suspend', async (c) => {
+    const { status, sentence } = await suspendFor(options, callerOf(c).person, c.req.param('id') ?? '');
+    return status === 200 ? c.json({ sentence }) : fail(c, status, sentence);
   });
 
   on('GET /api/sessions', async (c) => {

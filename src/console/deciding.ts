@@ -10,11 +10,13 @@ import type {
   RequestState,
   Surface,
 } from '../approvals/types.ts';
-import { DENY_REASONS, refusalSentence } from '../approvals/words.ts';
+import { DENY_REASONS, refusalSentence, who } from '../approvals/words.ts';
 import type { Person } from '../identity/roles.ts';
+import type { ConsoleOptions } from './types.ts';
 
 export const REQUEST_ID = /^HP-[0-9A-Z]{4,12}$/;
 export const MAX_REASON = 300;
+const ALERT_ID = /^AL-[0-9a-f]{16}$/;
 
 /** One line, bounded; null when empty. Control and bidirectional characters would let a reason disguise itself. */
 export function cleanReason(value: unknown): string | null {
@@ -55,6 +57,21 @@ export async function countOf(
   const rows = result.request.impact?.counted?.rows ?? 0;
   const sentence = `${id} would touch exactly ${rows.toLocaleString('en-US')} ${rows === 1 ? 'row' : 'rows'} now.`;
   return { status: 200, sentence, request: result.request } as const;
+}
+
+/** As the button of an alert in Slack. */
+export async function suspendFor(
+  { bursts, log }: Pick<ConsoleOptions, 'bursts' | 'log'>,
+  { id, name }: Person,
+  alert: string,
+) {
+  const done = ALERT_ID.test(alert) ? await bursts.suspend(alert, { id, name }) : null;
+  if (done === null) return { status: 404, sentence: 'There is no such alert; nothing was done.' } as const;
+  log.info({ by: id, alert }, 'suspended for an alert');
+  return {
+    status: 200,
+    sentence: `${who(done)} is suspended: sessions end, requests are withdrawn, grants are void.`,
+  } as const;
 }
 
 /** The owner takes it back, or says why they ask. */

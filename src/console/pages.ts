@@ -15,6 +15,7 @@ import {
   explainAs,
   outcomeOf,
   REQUEST_ID,
+  suspendFor,
   withdrawAs,
 } from './deciding.ts';
 import { registerEntrance, returnPath } from './entrance.ts';
@@ -25,7 +26,7 @@ import { confirmPage, pendingPage, requestPage } from './html/requests.ts';
 import { sessionPage, sessionsPage } from './html/sessions.ts';
 import type { Html } from './html/sql.ts';
 import { registerPeoplePages } from './people.ts';
-import { registrar } from './routes.ts';
+import { mayOpen, registrar } from './routes.ts';
 import { requestsFor, seesRequest, seesSession, sessionsFor } from './scope.ts';
 import { registerSlackLink } from './slack-link.ts';
 import type { ConsoleOptions } from './types.ts';
@@ -119,15 +120,16 @@ export function createPages(
   });
 
   on('GET /', async (c) => {
-    const [pending, recent] = await Promise.all([
+    const [pending, recent, bursts] = await Promise.all([
       requestsFor(desk, callerOf(c).person, ['pending'], 100),
       requestsFor(desk, callerOf(c).person, SETTLED, 12),
+      mayOpen(callerOf(c), 'POST /alerts/:id/suspend') ? options.bursts.recent() : [],
     ]);
     return show(
       c,
       { title: 'Requests', tab: 'pending', live: true },
       // Oldest first: a new card must not move Approve from under the finger.
-      pendingPage([...pending].reverse(), recent, callerOf(c), now()),
+      pendingPage({ pending: [...pending].reverse(), recent, bursts }, callerOf(c), now()),
     );
   });
 
@@ -197,6 +199,13 @@ export function createPages(
     const { status, sentence } = await countOf(counter, callerOf(c).person, 'console', known, now());
     flashes.put(callerOf(c), { tone: status === 200 ? 'good' : 'bad', text: sentence });
     return c.redirect(`/requests/${id}`, 303);
+  });
+
+  on('POST /alerts/:id/suspend', async (c) => {
+    const caller = callerOf(c);
+    const { status, sentence } = await suspendFor(options, caller.person, c.req.param('id') ?? '');
+    flashes.put(caller, { tone: status === 200 ? 'good' : 'bad', text: sentence });
+    return c.redirect('/', 303);
   });
 
   on('GET /sessions', async (c) => {

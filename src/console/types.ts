@@ -1,5 +1,5 @@
 /** What the console is given by app (DESIGN.md 13). */
-import type { Counter, Desk } from '../approvals/types.ts';
+import type { Counter, Desk, Requester } from '../approvals/types.ts';
 import type { Access } from '../identity/access.ts';
 import type { SignIn } from '../identity/sign-in.ts';
 import type { SlackLinking } from '../identity/slack-link.ts';
@@ -46,11 +46,29 @@ export interface People {
   restore(personId: string): Promise<boolean>;
 }
 
+/** Somebody kept sending destructive statements (DESIGN.md 17); told of in Slack as well. */
+export interface Burst {
+  /** `AL-…` */
+  readonly id: string;
+  readonly requester: Requester;
+  readonly count: number;
+  readonly since: number;
+  readonly at: number;
+  readonly lines: readonly string[];
+}
+export interface Bursts {
+  /** Of the last day, nobody suspended for them yet; newest first. */
+  recent(): Promise<readonly Burst[]>;
+  /** The one whose they are, suspended; null: there is no such alert. */
+  suspend(id: string, by: { readonly id: string; readonly name: string }): Promise<Burst | null>;
+}
+
 export interface ConsoleOptions {
   readonly access: Access;
   /** null: no login by OIDC is configured. */
   readonly signIn: SignIn | null;
   readonly people: People;
+  readonly bursts: Bursts;
   /** null: there is no Slack. */
   readonly slackLinking: SlackLinking | null;
   readonly desk: Desk;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Alert, AlertStore } from '../bot/types.ts';
+import type { Alert as AlertRow } from '../generated/prisma/client.ts';
 import { type Client, date, json, storable } from './client.ts';
 
 /** Advisory locks of ours: this first key is for alerts. */
@@ -19,9 +20,29 @@ const told = z.object({
   lines: z.array(z.string()),
 });
 
+export interface AlertRows extends AlertStore {
+  /** Nobody suspended for them yet; newest first. */
+  recent(since: number): Promise<readonly Alert[]>;
+}
+
+function alertOf(row: AlertRow): Alert {
+  const { id, key, channel, ts, shown, suspendedBy } = row;
+  return { id, key, ...told.parse(row.told), at: row.at.getTime(), channel, ts, shown, suspendedBy };
+}
+
 /** Alerts that were sent to Slack, or still are to be. */
-export function alertStore(client: Client): AlertStore {
+export function alertStore(client: Client): AlertRows {
   return {
+    recent: (since) =>
+      client.run('list recent alerts', async (prisma) => {
+        const rows = await prisma.alert.findMany({
+          where: { suspendedBy: null, at: { gte: date(since) } },
+          orderBy: { at: 'desc' },
+          take: 20,
+        });
+        return rows.map(alertOf);
+      }),
+
     attempt: (tried, burst) =>
       client.atomically('count an attempt', async (transaction) => {
         const key = storable(tried.key);
@@ -58,9 +79,7 @@ export function alertStore(client: Client): AlertStore {
     get: (id) =>
       client.run('read an alert', async (prisma): Promise<Alert | null> => {
         const row = await prisma.alert.findUnique({ where: { id: storable(id) } });
-        if (row === null) return null;
-        const { key, channel, ts, shown, suspendedBy } = row;
-        return { id, key, ...told.parse(row.told), at: row.at.getTime(), channel, ts, shown, suspendedBy };
+        return row === null ? null : alertOf(row);
       }),
 
     unsent: () =>

@@ -1,8 +1,8 @@
 import type { DeskStore } from '../approvals/types.ts';
-import type { AlertStore, Outbox } from '../bot/types.ts';
+import type { Outbox } from '../bot/types.ts';
 import type { CredentialStore } from '../identity/types.ts';
 import type { SessionIndex } from '../recordings/types.ts';
-import { alertStore } from './alerts.ts';
+import { type AlertRows, alertStore } from './alerts.ts';
 import { connect, type StoreLog } from './client.ts';
 import { credentialStore } from './credentials.ts';
 import { codeOf, StoreFailure } from './failure.ts';
@@ -28,7 +28,7 @@ export interface Store {
   readonly requests: DeskStore;
   readonly outbox: Outbox;
   readonly links: LinkStore;
-  readonly alerts: AlertStore;
+  readonly alerts: AlertRows;
   readonly credentials: CredentialStore;
   readonly sessions: SessionIndex;
   readonly meta: MetaStore;

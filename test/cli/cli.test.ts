@@ -204,6 +204,25 @@ describe('deciding', () => {
     expect(await holdpoint(['sessions', '--since', 'soon'])).toMatchObject({ code: 2 });
   });
 
+  test('alerts are listed, and suspended for', async () => {
+    expect((await holdpoint(['alerts'])).out).toBe('No alerts.\n');
+    await h.server.close();
+    const burst = {
+      ...{ id: 'AL-0123456789abcdef', requester: aRequest().requester, count: 5, since: T0, at: T0 },
+      lines: ['DELETE public.orders on demo/shop: held as HP-7Q2F'],
+    };
+    h = await startConsole({ bursts: { recent: async () => [burst], suspend: async () => burst } });
+    await login();
+    const { out } = await holdpoint(['alerts']);
+    expect(out).toContain('AL-0123456789abcdef');
+    expect(out).toContain('Cursor for Alice: 5 destructive statements in a minute');
+    expect((await holdpoint(['suspend', burst.id])).out).toContain('Cursor for Alice is suspended');
+    expect(await holdpoint(['suspend', 'AL-7'])).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('no such alert'),
+    });
+  });
+
   test('a credential is minted with its connection URL and revoked', async () => {
     const { out } = await holdpoint([
       'credential',

@@ -306,6 +306,42 @@ describe('deciding', () => {
     expect(again).toMatchObject({ status: 409, body: { kind: 'lost' } });
   });
 
+  test('an alert is shown to approvers above what waits, with the way to suspend whose it is', async () => {
+    const burst = {
+      id: 'AL-0123456789abcdef',
+      requester: aRequest().requester,
+      count: 5,
+      since: T0 - 180_000,
+      at: T0,
+      lines: ['DELETE <b>orders</b> on demo/shop: denied'],
+    };
+    const suspended: string[] = [];
+    await h.server.close();
+    h = await startConsole({
+      bursts: {
+        recent: async () => [burst],
+        suspend: async (id, by) => {
+          suspended.push(`${id} ${by.id}`);
+          return burst;
+        },
+      },
+    });
+    const { cookie, csrf } = await h.signIn();
+    const page = await (await fetch(h.base, { headers: { cookie } })).text();
+    expect(page).toContain('Cursor for Alice: 5 destructive statements in 3 minutes');
+    expect(page).toContain('DELETE &lt;b&gt;orders&lt;/b&gt; on demo/shop: denied');
+    expect((await h.form(`/alerts/${burst.id}/suspend`, { csrf: 'x' }, { cookie })).status).toBe(403);
+    await h.form('/alerts/AL-1/suspend', { csrf }, { cookie });
+    expect(suspended).toEqual([]);
+    expect((await h.form(`/alerts/${burst.id}/suspend`, { csrf }, { cookie })).status).toBe(303);
+    expect(await (await fetch(h.base, { headers: { cookie } })).text()).toContain(
+      'Cursor for Alice is suspended',
+    );
+    expect((await h.api('/alerts', await h.token())).body).toMatchObject({ alerts: [{ id: burst.id }] });
+    expect((await h.api('/alerts/AL-1/suspend', await h.token(), {})).status).toBe(404);
+    expect(suspended).toEqual([`${burst.id} ${DANA.id}`]);
+  });
+
   test('the page of a request says who decides, what is easily overlooked, and links its session', async () => {
     const { terms, statement } = aRequest();
     h.desk.put(
@@ -516,6 +552,7 @@ describe('listening', () => {
     signIn: null,
     people: { suspensions: async () => [], suspend: nobody, restore: nobody },
     slackLinking: null,
+    bursts: { recent: async () => [], suspend: async () => null },
     desk: h.desk,
     counter: { count: async () => ({ kind: 'not-counted' as const, sentence: '' }) },
     sessions: memorySessions(),

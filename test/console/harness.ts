@@ -46,6 +46,7 @@ export async function startConsole(
       suspend: suspensions.suspend,
       restore: suspensions.lift,
     },
+    bursts: { recent: async () => [], suspend: async () => null },
     slackLinking: null,
     desk,
     counter: { count: async (id) => ({ kind: 'not-counted', sentence: `${id} cannot be counted.` }) },

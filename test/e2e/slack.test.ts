@@ -387,6 +387,8 @@ describe('after a restart, over signed HTTP and with a public address', () => {
       state.messages.find((one) => one.channel === 'C0SEC00001' && body(one).includes('hp_suspend')),
     );
     expect(body(alert)).toContain('Cursor for Alice: 5 destructive statements');
+    const { alerts } = await api.get<{ alerts: { count: number }[] }>('/alerts');
+    expect(alerts).toMatchObject([{ count: 5, requester: { ownerName: 'Alice' } }]);
     await slack.tap({ ts: alert.ts, action: 'hp_suspend', user: 'UERIN', how });
     await slack.until((state) =>
       state.messages.find(
@@ -395,6 +397,7 @@ describe('after a restart, over signed HTTP and with a public address', () => {
     );
     const [request] = await api.until(/id = 46$/, ([one]) => one?.state === 'withdrawn' && [one]);
     expect(request?.note).toContain('suspended');
+    expect(await api.get('/alerts')).toEqual({ alerts: [] });
     expect(await agent.run('SELECT 1').catch(() => ({ code: 'gone' }))).not.toMatchObject({ code: null });
     await expect(agentAt(product.agentUrl)).rejects.toMatchObject({ code: '28000' });
     const told = await slack.until((state) =>

@@ -1,6 +1,6 @@
 /** Requests: the pending page with its cards, and one request in full. */
 import { html } from 'hono/html';
-import { cautions, decidedBy, waiterWords } from '../../approvals/about.ts';
+import { burstTitle, cautions, decidedBy, suspendSentence, waiterWords } from '../../approvals/about.ts';
 import { rowsOf } from '../../approvals/impact.ts';
 import type { ApprovalRequest, Decision } from '../../approvals/types.ts';
 import {
@@ -17,6 +17,7 @@ import {
 import { MAX_REASON } from '../deciding.ts';
 import type { Caller } from '../guard.ts';
 import { owns } from '../scope.ts';
+import type { Burst } from '../types.ts';
 import { ago, moment, size, span, stateBadge, what, work } from './format.ts';
 import { bare, type Html, plain, value as shownValue, sqlBlock } from './sql.ts';
 
@@ -186,9 +187,28 @@ function settledRow(request: ApprovalRequest, now: number): Html {
   </tr>`;
 }
 
+/** Above what waits: who keeps sending destructive statements, and the way to stop it. */
+function burst(alert: Burst, { csrf }: Caller, now: number): Html {
+  return html`<article class="card alert" id="${alert.id}">
+    <header><h2>${plain(burstTitle(alert))}</h2><span class="dim small">${ago(alert.at, now)}</span></header>
+    <ul class="effect" aria-label="The latest of them">${alert.lines.map((line) => html`<li>${plain(line)}</li>`)}</ul>
+    <p class="why">${suspendSentence(alert)}</p>
+    <footer><p class="dim small">Held or denied, none ran unapproved.</p>
+      <form class="decide" method="post" action="/alerts/${alert.id}/suspend"><input type="hidden" name="csrf" value="${csrf}">
+        <div class="buttons"><button class="deny" type="submit">Suspend</button></div></form></footer>
+  </article>`;
+}
+
 export function pendingPage(
-  pending: readonly ApprovalRequest[],
-  recent: readonly ApprovalRequest[],
+  {
+    pending,
+    recent,
+    bursts,
+  }: {
+    readonly pending: readonly ApprovalRequest[];
+    readonly recent: readonly ApprovalRequest[];
+    readonly bursts: readonly Burst[];
+  },
   caller: Caller,
   now: number,
 ): Html {
@@ -204,7 +224,7 @@ export function pendingPage(
           <thead><tr><th>Request</th><th>State</th><th>Statement</th><th>Who</th><th>Decided by</th><th>When</th></tr></thead>
           <tbody>${recent.map((request) => settledRow(request, now))}</tbody></table></div></section>`;
   return html`<h1>${pending.length === 0 ? 'Requests' : `${pending.length} waiting for a decision`}</h1>
-    <div class="cards">${list}</div>${past}`;
+    <div class="cards">${bursts.map((one) => burst(one, caller, now))}${list}</div>${past}`;
 }
 
 const decisionRow = (decision: Decision, now: number): Html =>
