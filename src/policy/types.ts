@@ -104,6 +104,8 @@ export interface StatementFacts {
   readonly verb: string;
   /** Settings that SET / set_config / RESET would change, lower case; `*` for "cannot tell which" or RESET/DISCARD ALL. */
   readonly settings: readonly SettingChange[];
+  /** If it succeeds, all of them are set, in this order: SET, or a SELECT of nothing but set_config. */
+  readonly sets?: true;
   /** What the gateway must know to keep its maps: see SessionEffect. */
   readonly effects: readonly SessionEffect[];
   /** Names whose definitions it changes (`*`: cannot tell which); see ResolutionContext.changed. */

@@ -35,11 +35,13 @@ interface Said {
   readonly sql: string;
   readonly values?: (string | null)[];
   readonly types?: number[];
+  /** Set before it, in the same transaction. */
+  readonly path?: string;
 }
 /** What `select label from codes` comes to after it, in one transaction. */
-async function after({ sql, values = [], types = [] }: Said): Promise<string[]> {
+async function after({ sql, values = [], types = [], path }: Said): Promise<string[]> {
   const client = await WireClient.login(it_.port, AGENT, { 'holdpoint.wait': '0' });
-  client.send(serialize.query('begin'));
+  client.send(serialize.query(`begin${path === undefined ? '' : `; set local search_path = ${path}`}`));
   await client.ready();
   client.send(
     serialize.parse({ text: sql, types }),
@@ -56,6 +58,8 @@ async function after({ sql, values = [], types = [] }: Said): Promise<string[]> 
 
 it.each<[string, Said]>([
   ['one schema', { sql: SET, values: ['plain'] }],
+  ['after one that has tagged columns', { sql: SET, values: ['plain'], path: 'people' }],
+  ['after one that is not known', { sql: SET, values: ['plain'], path: 'default' }],
   ['several, quoted', { sql: SET, values: ['"plain", "public"'] }],
   ['declared as text', { sql: SET, values: ['plain'], types: [25] }],
 ])('is known: %s', async (_name, said) => {
@@ -64,6 +68,7 @@ it.each<[string, Said]>([
 
 it.each<[string, Said]>([
   ['one that has tagged columns', { sql: SET, values: ['people'] }],
+  ['perhaps never set', { sql: `${SET} from codes`, values: ['plain'], path: 'people' }],
   ['among others', { sql: SET, values: ['plain, people'] }],
   ['NULL brings back who knows what', { sql: SET, values: [null] }],
   ['what is no list of names', { sql: SET, values: ['no-name'] }],

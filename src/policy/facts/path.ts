@@ -5,7 +5,7 @@ const RESOLVING: ReadonlySet<string> = new Set(['search_path', 'role', 'session_
 
 /** Schemas that names may resolve in, once it is done, `before` being those until then; null: any. */
 export function schemasAfter(
-  { settings, verb }: Pick<StatementFacts, 'settings' | 'verb'>,
+  { settings, sets }: Pick<StatementFacts, 'settings' | 'sets'>,
   before: readonly string[] | null,
 ): readonly string[] | null {
   let schemas = before;
@@ -13,7 +13,7 @@ export function schemasAfter(
     if (!RESOLVING.has(change.name.toLowerCase())) continue;
     const listed = listedIn(change);
     // set_config runs as often as its query has rows: perhaps never.
-    if (listed === null || verb === 'SET') schemas = listed;
+    if (listed === null || sets === true) schemas = listed;
     else schemas &&= [...new Set([...schemas, ...listed])];
   }
   return schemas;
