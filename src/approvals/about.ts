@@ -88,6 +88,6 @@ export function burstTitle(
 }
 /** What Suspend does, said before it is done. */
 export function suspendSentence({ requester }: Pick<ApprovalRequest, 'requester'>): string {
-  const all = requester.ownerId === null ? 'This credential' : 'Everything of this person and their agents';
-  return `${all} is let in no more: sessions end, requests are withdrawn, grants are void.`;
+  const whom = requester.ownerId === null ? 'this credential' : 'this person and their agents';
+  return `If suspended, nothing of ${whom} is let in: sessions end, requests are withdrawn, grants are void.`;
 }

@@ -306,7 +306,7 @@ describe('deciding', () => {
     expect(again).toMatchObject({ status: 409, body: { kind: 'lost' } });
   });
 
-  test('an alert is shown to approvers above what waits, with the way to suspend whose it is', async () => {
+  test('an alert is shown to approvers below what waits, with the way to suspend whose it is', async () => {
     const burst = {
       id: 'AL-0123456789abcdef',
       requester: aRequest().requester,

@@ -138,8 +138,22 @@ const signIn = {
     returnTo: '/',
   }),
 };
+const BURST = {
+  id: 'AL-0123456789abcdef',
+  requester: aRequest().requester,
+  count: 5,
+  since: T0 - 180_000,
+  at: T0 - 60_000,
+  lines: [
+    'DELETE public.orders on production/shop: held as HP-7Q2F',
+    'DROP TABLE public.orders_2019 on production/shop: held as HP-3KD9',
+    'TRUNCATE public.audit_log on production/shop: denied',
+  ],
+};
+/** Shown by `all`: the document's picture is of what waits. */
+const bursts = { recent: async () => (all ? [BURST] : []), suspend: async () => BURST };
 const h = await startConsole(
-  { signIn, sessions: memorySessions(sessions), recorder: memoryRecorder(EVENTS) },
+  { bursts, signIn, sessions: memorySessions(sessions), recorder: memoryRecorder(EVENTS) },
   {},
   memoryDesk(REQUESTS),
   { login: LOGIN, roles: { approver: ['dba'], auditor: ['dba'], admin: ['dba'] } },

@@ -187,7 +187,7 @@ function settledRow(request: ApprovalRequest, now: number): Html {
   </tr>`;
 }
 
-/** Above what waits: who keeps sending destructive statements, and the way to stop it. */
+/** Below what waits (it must not move Approve from under the finger): who keeps sending destructive statements, and the way to stop it. */
 function burst(alert: Burst, { csrf }: Caller, now: number): Html {
   return html`<article class="card alert" id="${alert.id}">
     <header><h2>${plain(burstTitle(alert))}</h2><span class="dim small">${ago(alert.at, now)}</span></header>
@@ -217,6 +217,10 @@ export function pendingPage(
       ? html`<div class="empty"><img src="/assets/mark.svg" width="44" height="44" alt="">
           <h2>Nothing is waiting</h2><p class="dim">A held statement appears here the moment it arrives.</p></div>`
       : pending.map((request) => card(request, caller, now));
+  const alerts =
+    bursts.length === 0
+      ? ''
+      : html`<section><h2 class="section">Alerts</h2><div class="cards">${bursts.map((one) => burst(one, caller, now))}</div></section>`;
   const past =
     recent.length === 0
       ? ''
@@ -224,7 +228,7 @@ export function pendingPage(
           <thead><tr><th>Request</th><th>State</th><th>Statement</th><th>Who</th><th>Decided by</th><th>When</th></tr></thead>
           <tbody>${recent.map((request) => settledRow(request, now))}</tbody></table></div></section>`;
   return html`<h1>${pending.length === 0 ? 'Requests' : `${pending.length} waiting for a decision`}</h1>
-    <div class="cards">${bursts.map((one) => burst(one, caller, now))}${list}</div>${past}`;
+    <div class="cards">${list}</div>${alerts}${past}`;
 }
 
 const decisionRow = (decision: Decision, now: number): Html =>
