@@ -40,6 +40,19 @@ test('limits of the gateway are read with their units, and held to sensible rang
   ).toHaveLength(5);
 });
 
+test('Slack: tokens in each other’s place are told, and not shown', () => {
+  const said = mistakes('', {
+    SLACK_BOT_TOKEN: 'xapp-1-secret',
+    SLACK_APP_TOKEN: 'xoxb-2-secret',
+    SLACK_CHANNEL: '#db',
+  });
+  expect(said.sort()).toEqual([
+    expect.stringMatching(/^SLACK_APP_TOKEN .*starts with xapp-/),
+    expect.stringMatching(/^SLACK_BOT_TOKEN .*starts with xoxb-/),
+  ]);
+  expect(said.join()).not.toContain('secret');
+});
+
 test('Slack: where cards go and who is called, with nothing switched on that was not written', () => {
   const tokens = 'bot_token: xoxb-x, app_token: xapp-x, channel: "#db"';
   expect(load(`slack: { ${tokens} }`).slack).toMatchObject({

@@ -20,7 +20,7 @@ import type { Groups } from './groups.ts';
 import { ACTION, clientMessageId } from './ids.ts';
 import { createLane } from './lane.ts';
 import { type Pace, PRIORITY } from './pace.ts';
-import { type SlackApi, SlackFailure } from './slack-api.ts';
+import { type SlackApi, SlackFailure, whyOf } from './slack-api.ts';
 import type { Tapper } from './tapper.ts';
 import { escaped, oneLine } from './text.ts';
 import type { Turn } from './turn.ts';
@@ -64,7 +64,7 @@ export function createAlerts(
     work: deliver,
     onFailure: (id, _, tries, waitMs, error) =>
       log.warn(
-        { alert: id, tries, waitMs, why: error instanceof SlackFailure ? error.message : 'store' },
+        { alert: id, tries, waitMs, why: error instanceof SlackFailure ? whyOf(error) : 'store' },
         'alert',
       ),
   });

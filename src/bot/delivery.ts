@@ -16,7 +16,7 @@ import { createLane } from './lane.ts';
 import type { Owners } from './owners.ts';
 import { type Pace, PRIORITY } from './pace.ts';
 import { destinationOf } from './routes.ts';
-import { type Failure, type SlackApi, SlackFailure } from './slack-api.ts';
+import { type Failure, type SlackApi, SlackFailure, whyOf } from './slack-api.ts';
 import { isOver } from './thread.ts';
 import { createFollowers, GONE } from './thread-delivery.ts';
 import type { Turn } from './turn.ts';
@@ -70,7 +70,7 @@ export function createDelivery(
 
   function failed(what: string) {
     return (id: string, _: Failure, tries: number, waitMs: number, error: unknown): void => {
-      const why = error instanceof SlackFailure ? error.message : 'the store could not be asked';
+      const why = error instanceof SlackFailure ? whyOf(error) : 'the store could not be asked';
       log.warn({ request: id, tries, waitMs, why }, `${what} not delivered yet`);
     };
   }

@@ -19,6 +19,22 @@ export class SlackFailure extends Error {
   }
 }
 
+const HINTS: ReadonlyMap<string, string> = new Map([
+  ['not_in_channel', 'invite the bot there: /invite @holdpoint'],
+  ['channel_not_found', 'there is no such channel, or it is private and the bot is not in it'],
+  ['is_archived', 'the channel is archived: name another one'],
+  ['invalid_auth', 'Slack does not take the bot token: is it the one of this app and workspace?'],
+  ['account_inactive', 'the app is no longer installed in the workspace'],
+  ['token_revoked', 'the app is no longer installed in the workspace'],
+  ['missing_scope', 'the app lacks a scope: compare it with manifest.yml and install it again'],
+]);
+/** For the log: why, and what to do about it where that is known. */
+export function whyOf(error: SlackFailure): string {
+  const { failure } = error;
+  const hint = failure.kind === 'refused' ? HINTS.get(failure.error) : undefined;
+  return hint === undefined ? error.message : `${error.message} (${hint})`;
+}
+
 export interface SlackApi {
   /** Rejects with SlackFailure only. Never retried here: a retried post may be a second post. */
   call(method: string, args: Readonly<Record<string, unknown>>): Promise<Readonly<Record<string, unknown>>>;

@@ -21,6 +21,17 @@ export function readSlack(
   if (botToken === null && appToken === null && signingSecret === null && channel === null) return null;
   if (botToken === null)
     problems.push({ place: 'SLACK_BOT_TOKEN', message: 'is not set: the bot token starts with xoxb-' });
+  // Pasted into each other's place, as happens; never shown.
+  if (botToken !== null && !/^(xoxe\.)?xoxb-/.test(botToken))
+    problems.push({
+      place: 'SLACK_BOT_TOKEN',
+      message: 'is no bot token: that starts with xoxb- (OAuth & Permissions of the app)',
+    });
+  if (appToken !== null && !appToken.startsWith('xapp-'))
+    problems.push({
+      place: 'SLACK_APP_TOKEN',
+      message: 'is no app-level token: that starts with xapp- (Basic Information of the app)',
+    });
   if (appToken === null && signingSecret === null) {
     problems.push({
       place: 'SLACK_APP_TOKEN',
@@ -28,7 +39,10 @@ export function readSlack(
     });
   }
   if (channel === null)
-    problems.push({ place: 'SLACK_CHANNEL', message: 'is not set: the channel id where cards are posted' });
+    problems.push({
+      place: 'SLACK_CHANNEL',
+      message: 'is not set: where cards are posted, #db or a channel id',
+    });
   const http = readListen(
     file.slack?.listen,
     env['HOLDPOINT_SLACK_LISTEN'],

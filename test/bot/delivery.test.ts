@@ -142,6 +142,7 @@ describe('requests to Slack', () => {
     desk.put(makeRequest());
     await expect.poll(() => log.lines.length).toBeGreaterThan(0);
     expect(desk.outbox.cards.get('HP-7Q2F')).toMatchObject({ ts: null, postingSince: null });
+    expect(JSON.stringify(log.lines)).toContain('invite the bot there: /invite @holdpoint');
   });
 
   it('fall back to a stub without buttons when Slack cannot show the card', async () => {
