@@ -336,8 +336,21 @@ describe('what cannot be seen through', () => {
     expect(facts('INSERT INTO triggered VALUES (1)').statements[0]?.functions).toContain('public.stamp');
   });
 
-  it('resolves a later statement under the search path an earlier one set', () => {
-    expect(facts("SET search_path = evil; SELECT lower('A')").statements[1]?.class).toBe('unknown');
+  it.each([
+    ['SET search_path = evil', 'unknown'],
+    ["SET search_path = 'Evil'", 'unknown'],
+    ["SET search_path = 'e vil'", 'unknown'],
+    ['SET search_path FROM CURRENT', 'unknown'],
+    ['RESET search_path', 'unknown'],
+    ["SELECT set_config('search_path', 'evil', true)", 'unknown'],
+    // What stands for the user in a path, and which schemas the role may use.
+    ["SET ROLE 'public'", 'unknown'],
+    ["SELECT set_config('role', 'public', true)", 'unknown'],
+    ['SET search_path = public', 'read'],
+    ['SET LOCAL search_path = public', 'read'],
+    ["SET search_path = ''", 'read'],
+  ])('resolves a later statement under the search path that %s leaves', (sql, then) => {
+    expect(facts(`${sql}; SELECT lower('A')`).statements[1]?.class).toBe(then);
   });
 });
 

@@ -142,6 +142,14 @@ describe('a WHERE that chooses', () => {
     'CASE id WHEN 5 THEN true WHEN 6 THEN false END',
     'price NOT BETWEEN SYMMETRIC 5 AND 1',
     'deleted_at IS NULL IS NOT TRUE',
+    "((name IS NULL)::text = 'true') IS NOT TRUE",
+    "((flag IS TRUE)::text = 'true') IS NOT TRUE",
+    "((name IS DISTINCT FROM NULL)::text = 'true') IS NOT TRUE",
+    "((flag AND name = 'x')::text = 'true') IS NOT TRUE",
+    "(tags = ARRAY[name, 'x']) IS NOT TRUE",
+    '(SELECT flag) IS NOT TRUE',
+    '(SELECT flag OR false)',
+    'true = (id = 5 OR false)',
     'flag IS UNKNOWN',
     'flag = false',
     'coalesce(flag, true)',
@@ -326,6 +334,7 @@ describe('a WHERE that limits nothing', () => {
     'int4eq(id, id)',
     'id BETWEEN id AND id',
     'id BETWEEN SYMMETRIC id AND 5',
+    '5 BETWEEN SYMMETRIC id AND 5',
     'id IN (id)',
     'id IN (id, 5)',
     'id = ANY (ARRAY[id])',
@@ -373,6 +382,12 @@ describe('a WHERE that limits nothing', () => {
     'CASE id WHEN 5 THEN true ELSE true END',
     '(SELECT true)',
     '(SELECT id = id)',
+    '(SELECT id > 5 OR id <= 5)',
+    '(SELECT id = 5 WHERE false) IS NOT TRUE',
+    'true = (id > 5 OR id <= 5)',
+    'false = (id > 5 AND id <= 5)',
+    '5 OPERATOR(elsewhere.=) 6',
+    '(code = nullif(name, name)) IS NOT TRUE',
     'EXISTS (SELECT 1)',
     'EXISTS (SELECT id)',
     'EXISTS (SELECT 1 FROM u)',
@@ -440,7 +455,12 @@ describe('a WHERE that limits nothing', () => {
     const wide = Array.from({ length: 2000 }, (_, i) => `id = ${i}`).join(' OR ');
     expect(missing(`UPDATE t SET name = 1 WHERE ${wide}`)).toBe(false);
     const many = Array.from({ length: 10_000 }, (_, i) => i).join();
-    for (const where of [`id IN (${many})`, `id NOT IN (${many})`, `id = ANY ('{${many}}')`])
+    for (const where of [
+      `id IN (${many})`,
+      `id NOT IN (${many})`,
+      `id = ANY ('{${many}}')`,
+      `(id IN (${many})) IS NOT TRUE`,
+    ])
       expect(missing(`UPDATE t SET name = 1 WHERE ${where}`)).toBe(false);
     for (const where of [
       `id IN (id, ${many})`,

@@ -633,6 +633,19 @@ describe('the digest of definitions', () => {
       before,
     );
   });
+  it('changes with the table whose rows a function returns', () => {
+    const digest = (label: string): string => {
+      const relations = catalog.relations.map((one) =>
+        one.name === 'plain'
+          ? { ...one, columns: one.columns.map((column) => ({ ...column, name: label })) }
+          : one,
+      );
+      const rowType = catalog.relations.find(({ name }) => name === 'plain')?.oid ?? 0;
+      const functions = catalog.functions.map((one) => (one.name === 'purge' ? { ...one, rowType } : one));
+      return facts('SELECT purge()', { catalog: { ...catalog, relations, functions } }).definitionsDigest;
+    };
+    expect(digest('one')).not.toBe(digest('other'));
+  });
 });
 
 describe('definitions that check the rows there are', () => {

@@ -230,7 +230,6 @@ function subquery(node: Tree, sense: boolean, reach: Reach): boolean {
     const counted = query['groupClause'] === undefined && asList(query['targetList']).some(aggregates);
     return correlated && !counted;
   }
-  if (node['subLinkType'] !== 'ANY_SUBLINK' && node['subLinkType'] !== 'ALL_SUBLINK') return false;
   const left = inputsOf(node['testexpr'], reach, restricts);
   if (left.row.size === 0) return sense && correlated;
   const name = names(node['operName']).at(-1) ?? '=';
