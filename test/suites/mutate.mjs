@@ -370,7 +370,7 @@ function startJudge(work) {
     ended: () => ended,
     ask(mutant) {
       return new Promise((resolve) => {
-        const timer = setTimeout(() => child.kill('SIGKILL'), 300_000);
+        const timer = setTimeout(() => child.kill('SIGKILL'), 120_000);
         answer = (caught) => {
           clearTimeout(timer);
           resolve(caught);
