@@ -516,6 +516,7 @@ describe('settings and effects', () => {
     ['CLOSE ALL', [{ kind: 'close', name: null }]],
     ['BEGIN', [{ kind: 'begin' }]],
     ['SAVEPOINT a', [{ kind: 'savepoint', name: 'a' }]],
+    ["PREPARE TRANSACTION 'x'", [{ kind: 'commit' }]],
     ['COMMIT AND CHAIN', [{ kind: 'commit' }, { kind: 'begin' }]],
     ['ROLLBACK TO SAVEPOINT a', [{ kind: 'rollback-to', name: 'a' }]],
     ['COPY orders FROM STDIN', [{ kind: 'copy-in' }]],

@@ -53,6 +53,18 @@ const corpus: readonly (readonly [string, string])[] = [
   ['CREATE TABLE t (email text)', ''],
   // by value
   ['SELECT email FROM customers', 'v:email'],
+  ['SELECT label IN (SELECT email FROM customers) FROM plain', 'p:email'],
+  ['SELECT label <> ALL (SELECT email FROM customers) FROM plain', 'p:email'],
+  ['SELECT JSON_ARRAY(SELECT email FROM customers)', 'v:email'],
+  ["SELECT JSON_OBJECTAGG(id: name) FILTER (WHERE email = 'x') FROM customers", 'p:email'],
+  // Rows of one shape: each attribute, and the whole.
+  ['SELECT x FROM (SELECT p FROM plain p UNION ALL SELECT b FROM bits_tagged b) s(x)', 'v:bits_tagged.data'],
+  ['SELECT x FROM (SELECT b FROM bits_tagged b UNION ALL SELECT p FROM plain p) s(x)', 'v:bits_tagged.data'],
+  [
+    'SELECT (x).data FROM (SELECT b FROM bits_tagged b UNION ALL SELECT p FROM plain p) s(x)',
+    'v:bits_tagged.data',
+  ],
+  ['SELECT (r).a FROM (SELECT s AS r FROM (SELECT id AS a, email AS a FROM customers) s) q', 'v:email'],
   ['SELECT c.email FROM customers c', 'v:email'],
   ['SELECT customers.email FROM customers', 'v:email'],
   ['SELECT public.customers.email FROM public.customers', 'v:email'],
@@ -342,8 +354,20 @@ describe('names that may mean several relations', () => {
     };
     expect(under('"other"')).toBe('v:other.email');
     expect(under('nowhere, other')).toBe('v:other.email');
+    expect(under('"$user"')).toBe('v:email v:other.email');
     // Whose role may not use `other` comes to `public`.
     expect(under('"other", public')).toBe('v:email v:other.email');
+  });
+  it('mean any of the functions that have the name', () => {
+    const also = (body: string) =>
+      catalog.functions.flatMap((f) =>
+        f.name === 'get_emails' ? [f, { ...f, oid: f.oid + 50_000, body }] : [f],
+      );
+    const functions = also('SELECT 1');
+    for (const list of [functions, functions.toReversed()])
+      expect(uses('SELECT o.get_emails FROM orders o', { catalog: { ...catalog, functions: list } })).toBe(
+        'v:email',
+      );
   });
   it('mean in an SQL-standard body what they mean there', () => {
     const functions = catalog.functions.map((f) =>

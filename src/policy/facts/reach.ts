@@ -405,8 +405,6 @@ function gather(value: unknown, reach: Reach, restricts: Restricts, into: Inputs
     case 'ParamRef':
       into.fixed = true;
       return;
-    case 'TypeName':
-      return;
     case 'CurrentOfExpr':
       into.row.add('*');
       into.other = true;
@@ -429,7 +427,9 @@ function gather(value: unknown, reach: Reach, restricts: Restricts, into: Inputs
       return;
     }
   }
-  for (const child of Object.values(tree))
+  // The length of a type is no value.
+  const { typeName: _, ...rest } = tree;
+  for (const child of Object.values(rest))
     if (typeof child === 'object') gather(child, reach, restricts, into);
 }
 
