@@ -57,6 +57,17 @@ const corpus: readonly (readonly [string, string])[] = [
   ['SELECT label <> ALL (SELECT email FROM customers) FROM plain', 'p:email'],
   ['SELECT JSON_ARRAY(SELECT email FROM customers)', 'v:email'],
   ["SELECT JSON_OBJECTAGG(id: name) FILTER (WHERE email = 'x') FROM customers", 'p:email'],
+  ['SELECT (nowhere()).get_emails', 'v:email'],
+  ["SELECT * FROM ROWS FROM (json_to_record('{}') AS (a int), get_emails()) AS s", 'v:email'],
+  ['SELECT u.id FROM customers c JOIN plain p USING (id) AS u', ''],
+  [
+    "SELECT z.id FROM customers c, LATERAL (SELECT id FROM json_populate_record(NULL::plain, json_build_object('id', c.email)) j NATURAL FULL JOIN plain) z",
+    'v:email',
+  ],
+  [
+    "SELECT z.id FROM customers c, LATERAL (SELECT id FROM plain NATURAL FULL JOIN json_populate_record(NULL::plain, json_build_object('id', c.email)) j) z",
+    'v:email',
+  ],
   // Rows of one shape: each attribute, and the whole.
   ['SELECT x FROM (SELECT p FROM plain p UNION ALL SELECT b FROM bits_tagged b) s(x)', 'v:bits_tagged.data'],
   ['SELECT x FROM (SELECT b FROM bits_tagged b UNION ALL SELECT p FROM plain p) s(x)', 'v:bits_tagged.data'],
