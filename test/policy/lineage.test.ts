@@ -639,6 +639,12 @@ describe('redactions', () => {
   });
 });
 
+it('system columns carry no tag without a catalog either', () => {
+  const blind = { catalog: null, tagsOf: () => 'tagged' };
+  expect(uses('SELECT ctid, xmin FROM orders', blind)).toBe('');
+  expect(uses('SELECT id FROM orders', blind)).toBe('v:orders.id');
+});
+
 describe('the digest of definitions', () => {
   const changed = (relation: string, change: object): typeof input => ({
     ...input,

@@ -155,6 +155,39 @@ describe('the body of a trigger', () => {
     expect(found.unknowns).toEqual([expect.stringMatching(/^trigger function public\.step_2\d$/)]);
   });
 
+  it('runs at TRUNCATE where it is one of TRUNCATE', () => {
+    const relations = catalog.relations.map((one) =>
+      one.name === 'plain'
+        ? { ...one, triggers: [{ function: 'public.gone', on: ['truncate' as const], before: true }] }
+        : one,
+    );
+    expect(statement('TRUNCATE plain', { relations }).unknowns).toEqual(['trigger function public.gone']);
+    expect(statement('DELETE FROM plain WHERE id = 1', { relations }).unknowns).toEqual([]);
+  });
+
+  it('before an UPDATE may set any other column', () => {
+    const [from, to] = ['audit', 'triggered'].map((name) =>
+      catalog.relations.find((one) => one.name === name),
+    );
+    const onUpdate = 'cascade' as const;
+    const foreignKeys = [
+      {
+        from: from?.oid ?? 0,
+        to: to?.oid ?? 0,
+        columns: ['order_id'],
+        keys: ['id'],
+        onDelete: onUpdate,
+        onUpdate,
+      },
+    ];
+    const touched = (relations: readonly CatalogRelation[]) =>
+      statement("UPDATE triggered SET label = 'x' WHERE id = 1", { foreignKeys, relations }).relations.map(
+        ({ name }) => name,
+      );
+    expect(touched(catalog.relations)).toEqual(['triggered', 'audit']);
+    expect(touched(catalog.relations.map((one) => ({ ...one, triggers: [] })))).toEqual(['triggered']);
+  });
+
   it('is one of the definitions that are relied on', () => {
     const digest = (body: string): string => {
       const more = withTrigger('public.made', body);
@@ -313,6 +346,29 @@ describe('relations', () => {
   });
 });
 
+describe('a foreign', () => {
+  it.each([
+    ['no action', ['customers']],
+    ['restrict', ['customers']],
+    ['cascade', ['customers', 'audit']],
+  ] as const)('key with %s touches %j', (action, touched) => {
+    const audit = catalog.relations.find(({ name }) => name === 'audit')?.oid ?? 0;
+    const foreignKeys = [
+      { from: audit, to: customers().oid, columns: [], keys: [], onDelete: action, onUpdate: action },
+    ];
+    const { relations } = statement('DELETE FROM customers WHERE id = 1', { foreignKeys });
+    expect(relations.map(({ name }) => name)).toEqual(touched);
+  });
+
+  it('table is unknown where its server is asked', () => {
+    const relations = catalog.relations.map((one) => (one.name === 'plain' ? { ...one, relkind: 'f' } : one));
+    const of = (sql: string) => statement(sql, { relations }).unknowns;
+    expect(of('SELECT id FROM plain')).toEqual(['foreign table public.plain']);
+    expect(of('LOCK TABLE plain')).toEqual([]);
+    expect(of('DROP FOREIGN TABLE plain')).toEqual([]);
+  });
+});
+
 describe('definitions that a statement changes', () => {
   it.each([
     ['GRANT SELECT ON plain TO somebody', undefined],
@@ -336,6 +392,15 @@ describe('definitions that a statement changes', () => {
   ])('%s after a change that cannot be told: %s', (sql, cls) => {
     expect(statement(sql, {}, { ...input.resolution, changed: ['*'] }).class).toBe(cls);
   });
+});
+
+it.each([
+  ["SELECT 'a'::mood", 'unknown'],
+  ["SELECT 'a'::public.mood", 'unknown'],
+  ["SELECT 'a'::pg_catalog.mood", 'read'],
+  ["SELECT 'a'::text", 'read'],
+])('%s after a type of that name was made: %s', (sql, cls) => {
+  expect(statement(sql, {}, { ...input.resolution, changed: ['mood'] }).class).toBe(cls);
 });
 
 it('what a function RETURNs is looked through', () => {

@@ -25,6 +25,7 @@ const UNITS = [
   'rules-verdict',
   'rules-time-mode',
   'analyse',
+  'row-values',
   'limits',
   'match',
 ];
@@ -41,7 +42,7 @@ const FILES = [
 ];
 /** Calls that only keep a result for later, or hide fewer literals. */
 const KEEPS =
-  /^(?:FORMATS|clear\w*|visit|outer\.seen\.set|this\.#?\w+|.*\bcleared\.add|env\.|context\.env\.|COMPILED|ROWS|cache|byTags)/;
+  /^(?:FORMATS|known\.set|here\.set|clear\w*|visit|outer\.seen\.set|this\.#?\w+|.*\bcleared\.add|env\.|context\.env\.|COMPILED|ROWS|cache|byTags)/;
 const KNOWN = /^\((?:known|byTags|env|rows|digest|tagged) [!=]== undefined\)$/;
 
 /** Mutants that change nothing observable, or make the judge stricter only: `file what`, why. They are counted, not run. */
@@ -56,6 +57,25 @@ const EQUIVALENT = new Map([
     'lineage/env.js never if (tempRelations.length > 0 || (changed ?? []).length > 0)',
     'lineage/env.js always if (tempRelations.length > 0 || (changed ?? []).length > 0)',
   ].map((one) => [one, 'for locks only, which test/policy/locks.test.ts compares with pg_locks']),
+  ...[
+    "never if (parts.length < 2 || parts.at(-2) !== parameter.name || typeof attribute !== 'string')",
+    "never if (typeof attribute !== 'string')",
+  ].map((one) => [
+    `lineage/functions.js ${one}`,
+    'what is no attribute stands for the whole row in any case',
+  ]),
+  [
+    'lineage/functions.js never if (open !== null)',
+    'the server makes functions of as many columns as they say: then nothing is left for the open part',
+  ],
+  [
+    'lineage/relation.js never if (relation.columns.every(({ generated }) => generated === null))',
+    'a short cut: nothing is found the long way either',
+  ],
+  [
+    'lineage/relation.js never if (type === null || stack.includes(seen) || stack.length > MAX_DEFINITION_DEPTH)',
+    'stricter: what fails is denied',
+  ],
   [
     "lineage/expression.js never if (type === null || type['arrayBounds'] !== undefined || nodeOf(name, 'ColumnRef') === null)",
     'the server refuses such a cast of a whole row; what is no name has no row',

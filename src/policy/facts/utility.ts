@@ -131,8 +131,7 @@ export function weightOf(kind: string, node: Tree): StatementClass | null {
     const commands = asList(node['cmds']).map((item) => asText(nodeOf(item, 'AlterTableCmd')?.['subtype']));
     return commands.some((subtype) => RIGHTS.test(subtype)) ? 'dcl' : null;
   }
-  if (kind !== 'DropStmt' && kind !== 'RenameStmt') return null;
-  const type = asText(node[kind === 'DropStmt' ? 'removeType' : 'renameType']);
+  const type = asText(node['removeType'] ?? node['renameType']);
   return OF_RIGHTS.test(type) ? 'dcl' : OF_SERVERS.test(type) ? 'admin' : null;
 }
 

@@ -24,8 +24,7 @@ export function resultRow(call: Tree, definition: unknown, scope: Scope, context
   const [fn, ...more] = context.env.functionsNamed(schema, name, context.resolution);
   if (fn === undefined || more.length > 0 || fn.kind !== 'f') return null;
   if ((schema === null || schema === 'pg_catalog') && (HARMLESS.has(name) || HELD.has(name))) return null;
-  if (isRevealing(fn.name) && onlyComputes(fn))
-    return revealed(fn, argumentDeps(call, scope, context), context);
+  if (isRevealing(fn.name) && onlyComputes(fn)) return revealed(fn, context);
   const wanted = outputNames(fn, definition, context);
   const summary = wanted === null ? null : functionSummary(fn, context);
   if (wanted === null || summary === null) return null;
@@ -38,10 +37,9 @@ export function resultRow(call: Tree, definition: unknown, scope: Scope, context
 }
 
 /** What an extension's view over other people's statements is made of. */
-function revealed(fn: CatalogFunction, given: Deps, { env }: Context): Shape {
+function revealed(fn: CatalogFunction, { env }: Context): Shape {
   const columns = (fn.outputs ?? []).map((name) => {
-    const shown = reveals(fn.name, name) ? env.everyTag(fn.schema, fn.name, name) : NONE;
-    return { name, deps: union(shown, given) };
+    return { name, deps: reveals(fn.name, name) ? env.everyTag(fn.schema, fn.name, name) : NONE };
   });
   return { columns, open: null };
 }
@@ -103,7 +101,7 @@ export function attributeCall(name: string, row: Shape, context: Context): Deps 
 function pick({ columns, open }: Shape, read: ReadonlySet<string> | null): Deps | null {
   if (read === null || open !== null) return null;
   const all = [...read].every((name) => columns.some((column) => column.name === name));
-  return all ? union(NONE, ...columns.filter(({ name }) => read.has(name)).map(({ deps }) => deps)) : null;
+  return all ? union(...columns.filter(({ name }) => read.has(name)).map(({ deps }) => deps)) : null;
 }
 
 /** By position; null where a built-in, or one whose body cannot be read, may be meant as well. */
