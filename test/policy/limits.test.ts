@@ -390,6 +390,8 @@ describe('a WHERE that limits nothing', () => {
     't = (SELECT t2 FROM t t2)',
     '(SELECT id = 5 WHERE false) IS NOT TRUE',
     'true = (id > 5 OR id <= 5)',
+    "true = (id = 5 OR status = 'x' OR true)",
+    "(id = 5 OR status = 'x' OR true) = true",
     'false = (id > 5 AND id <= 5)',
     '5 OPERATOR(elsewhere.=) 6',
     '(code = nullif(name, name)) IS NOT TRUE',

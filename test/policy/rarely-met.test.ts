@@ -162,6 +162,13 @@ describe('the body of a trigger', () => {
         : one,
     );
     expect(statement('TRUNCATE plain', { relations }).unknowns).toEqual(['trigger function public.gone']);
+    const checked = relations.map((one) => ({
+      ...one,
+      calls: [{ function: 'public.unread', on: 'any' as const }],
+    }));
+    expect(statement('TRUNCATE plain', { relations: checked }).unknowns).toEqual([
+      'trigger function public.gone',
+    ]);
     expect(statement('DELETE FROM plain WHERE id = 1', { relations }).unknowns).toEqual([]);
   });
 

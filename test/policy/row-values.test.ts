@@ -36,6 +36,11 @@ const relations: readonly CatalogRelation[] = [
   table(9_004, 'self', 'self email!'),
   table(9_005, 'top', 'id data'),
   table(9_006, 'middle', 'id data', { parents: [9_005] }),
+  table(9_008, 'kept', `id part!:${customers}`),
+  table(9_009, 'shown', `part!:${customers}`, {
+    relkind: 'v',
+    definition: 'SELECT k.part FROM public.kept k',
+  }),
   table(9_007, 'leaf', 'id data!', { parents: [9_006] }),
 ];
 const fn = (name: string, body: string, more: Partial<CatalogFunction> = {}): CatalogFunction => ({
@@ -47,6 +52,8 @@ const fn = (name: string, body: string, more: Partial<CatalogFunction> = {}): Ca
   parameters: ['p'],
   ...more,
 });
+
+const ALL = 'v:customers.credit_card v:customers.email v:customers.ssn';
 
 function facts(sql: string, made: readonly CatalogFunction[] = [], changed = relations): Facts {
   const functions = [...catalog.functions, ...made];
@@ -60,7 +67,6 @@ function uses(sql: string, ...made: readonly CatalogFunction[]): string {
   );
   return [...new Set(found)].sort().join(' ');
 }
-const ALL = 'v:customers.credit_card v:customers.email v:customers.ssn';
 
 describe('the attribute of a row', () => {
   it.each([
@@ -69,6 +75,7 @@ describe('the attribute of a row', () => {
     // The name is that of a column further in as well.
     ['SELECT (SELECT (o.part).email FROM b LIMIT 1) FROM a o', 'v:customers.email'],
     ['SELECT (SELECT (o.part).label FROM a LIMIT 1) FROM b o', ''],
+    ['SELECT part FROM shown', `${ALL} v:kept.part v:shown.part`],
     ['SELECT data FROM top', 'v:leaf.data'],
     ["UPDATE a SET part.name = 'x' WHERE id = 1", ''],
     ["UPDATE a SET part.email = 'x' WHERE id = 1", 'w:customers.email'],
@@ -95,6 +102,13 @@ describe('a function of a row', () => {
     expect(uses('SELECT f(c) FROM customers c', fn('f', body))).toBe(expected);
     expect(uses('SELECT (c).f FROM customers c', fn('f', body))).toBe(expected);
     expect(uses('SELECT c.f FROM customers c', fn('f', body))).toBe(expected);
+  });
+
+  it('is one of several that are read side by side', () => {
+    const pair = fn('pair', 'SELECT 1, 2', { parameters: [], outputs: ['a', 'b'] });
+    expect(uses('SELECT a FROM ROWS FROM (pair(), get_emails()) AS s (a, b, c)', pair)).not.toBe('');
+    expect(uses('SELECT * FROM ROWS FROM (pair(), get_emails()) AS s', pair)).toBe('v:customers.email');
+    expect(uses('SELECT * FROM pair() AS s', pair)).toBe('');
   });
 
   it('counts for all of the row where its body cannot be read', () => {

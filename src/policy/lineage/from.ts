@@ -2,8 +2,8 @@
 import type { Tree } from '../parse/node.ts';
 import { asList, asText, asTree, names, nodeOf, relationName, unwrap } from '../parse/node.ts';
 import type { Context } from './context.ts';
-import type { Column, Shape } from './deps.ts';
-import { lookup, NONE, rename, union, whole } from './deps.ts';
+import type { Column, Deps, Shape } from './deps.ts';
+import { adding, lookup, NONE, rename, union, whole } from './deps.ts';
 import { expression, predicate, rowOf } from './expression.ts';
 import { relationShape } from './relation.ts';
 import type { Scope, Source } from './scope.ts';
@@ -136,9 +136,12 @@ function join(node: Tree, outer: Scope, before: readonly Source[], context: Cont
     using.length === 0
       ? concat([left.star, right.star])
       : concat([{ columns: merged, open: null }, rest(left.star), rest(right.star)]);
+  const opened = (name: string): Deps =>
+    union(left.star.open?.(name) ?? NONE, right.star.open?.(name) ?? NONE);
+  // Any column may be one of both sides.
   if (natural && (left.star.open !== null || right.star.open !== null)) {
-    const all = union(whole(left.star), whole(right.star));
-    star = { columns: star.columns, open: () => all };
+    context.out.use('predicate', union(whole(left.star), whole(right.star)));
+    star = { columns: star.columns.map((column) => adding(column, opened(column.name))), open: star.open };
   }
   const usingAlias = asTree(node['join_using_alias']);
   if (usingAlias !== null) {
