@@ -654,6 +654,32 @@ describe('redactions', () => {
   });
 });
 
+describe('a recursive query', () => {
+  const names = (count: number) => Array.from({ length: count }, (_, i) => `c${i}`);
+  const further = (count: number): string => {
+    const first = names(count).map((_, i) => (i === count - 1 ? 'email' : "'x'"));
+    const then = [...names(count).slice(1), "'y'"];
+    return `WITH RECURSIVE r (${names(count)}) AS (SELECT ${first} FROM customers UNION ALL SELECT ${then} FROM r) SELECT c0 FROM r`;
+  };
+  const before = (count: number): string => {
+    const last = `c${count} (v) AS (SELECT email FROM customers)`;
+    const each = names(count).map((name, i) => `${name} (v) AS (SELECT v FROM c${i + 1})`);
+    return `WITH RECURSIVE ${each}, ${last} SELECT v FROM c0`;
+  };
+  it.each([2, 11, 12, 13, 30, 70])('carries a value over %s columns, and as many queries', (count) => {
+    expect(uses(further(count))).toBe('v:email');
+    expect(uses(before(count))).toBe('v:email');
+  });
+
+  it.each([
+    further(300),
+    'WITH RECURSIVE a AS (SELECT 1 AS x, b.* FROM b), b AS (SELECT a.* FROM a) SELECT * FROM a',
+    'WITH RECURSIVE a AS (SELECT b.*, b.*, 1 AS x FROM b), b AS (SELECT a.*, a.* FROM a) SELECT * FROM a',
+  ])('is not judged where that has no end', (sql) => {
+    expect(analyse(sql, input)).toMatchObject({ kind: 'unjudgeable' });
+  });
+});
+
 it('system columns carry no tag without a catalog either', () => {
   const blind = { catalog: null, tagsOf: () => 'tagged' };
   expect(uses('SELECT ctid, xmin FROM orders', blind)).toBe('');

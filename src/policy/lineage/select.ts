@@ -15,8 +15,11 @@ import { findBySchema, findSource, scopeOf } from './scope.ts';
 const EMPTY: Shape = { columns: [], open: null };
 /** It may have any column, and carries nothing yet. */
 const UNKNOWN: Shape = { columns: [], open: () => NONE };
-/** Rounds until a recursive query's columns stop growing; sets only grow, so a few suffice. */
-const MAX_ROUNDS = 12;
+
+/** Each takes what a recursive query's columns carry one further: more than anybody writes. */
+const MAX_ROUNDS = 100;
+/** PostgreSQL has no more in a target list. */
+const MAX_COLUMNS = 1_664;
 
 export function select(node: Tree, parent: Scope | null, context: Context): Shape {
   if (--context.work.left < 0) throw new TooComplex();
@@ -97,6 +100,7 @@ export function targets(list: unknown, scope: Scope, star: Shape, context: Conte
   let open: Shape['open'] = null;
   const expand = (shape: Shape): void => {
     columns.push(...shape.columns);
+    if (columns.length > MAX_COLUMNS) throw new TooComplex();
     if (shape.open === null) return;
     const before = open;
     const inner = shape.open;
@@ -193,14 +197,15 @@ export function withQueries(node: Tree, parent: Scope | null, context: Context):
   if (recursive) {
     // Later ones may be named by earlier ones too: the first round finds their columns, the others what those carry, until nothing grows.
     let shapes = queries.map(() => UNKNOWN);
-    for (let round = 0; round < MAX_ROUNDS; round++) {
+    for (let round = 0; ; round++) {
+      if (round > MAX_ROUNDS) throw new TooComplex();
       let seen = ctes;
       queries.forEach((query, i) => {
         seen = { name: asText(query['ctename']), shape: shapes[i] ?? EMPTY, next: seen };
       });
       const next = queries.map((query) => cteShape(query, scopeOf([], parent, seen), context));
       const stable = round > 0 && next.every((shape, i) => sameSize(shape, shapes[i] ?? EMPTY));
-      shapes = round === 0 ? next.map(emptied) : next;
+      shapes = next.map(round === 0 ? emptied : settled);
       if (stable) break;
     }
     queries.forEach((query, i) => {
@@ -219,11 +224,23 @@ function emptied({ columns }: Shape): Shape {
   return { columns: columns.map(({ name }) => ({ name, deps: NONE })), open: null };
 }
 
+/** What the round found, not how: the next one starts from it. */
+function settled({ columns, open }: Shape): Shape {
+  const all = open?.(null) ?? NONE;
+  return { columns, open: open && (() => all) };
+}
+
 function sameSize(a: Shape, b: Shape): boolean {
   return (
     a.columns.length === b.columns.length &&
     whole(a).size === whole(b).size &&
-    a.columns.every((column, i) => column.deps.size === b.columns[i]?.deps.size)
+    a.columns.every((column, i) => {
+      const other = b.columns[i];
+      return (
+        column.deps.size === other?.deps.size &&
+        (!column.row || !other.row || sameSize(column.row, other.row))
+      );
+    })
   );
 }
 
