@@ -83,6 +83,16 @@ const corpus: readonly (readonly [string, string])[] = [
     `SELECT count(*) FROM json_populate_record(NULL::customers, '{"email": "a@b"}') j NATURAL JOIN customers c`,
     'p:credit_card p:email p:ssn',
   ],
+  ['SELECT s.name FROM (SELECT c.* FROM customers c) s', ''],
+  [
+    "SELECT z.b FROM (SELECT (json_populate_record(NULL::plain, json_build_object('label', c.email))).*, 1 AS k FROM customers c) z (a, b, d)",
+    'v:email',
+  ],
+  ...['o.*, j.*', 'j.*, o.*'].map((both): readonly [string, string] => [
+    `SELECT z.x FROM (SELECT ${both} FROM json_each('{}') o, json_populate_record(NULL::plain, (SELECT json_build_object('id', email) FROM customers)) j) z`,
+    'v:email',
+  ]),
+  ['REFRESH MATERIALIZED VIEW customer_summary', 'p:email'],
   // Rows of one shape: each attribute, and the whole.
   ['SELECT x FROM (SELECT p FROM plain p UNION ALL SELECT b FROM bits_tagged b) s(x)', 'v:bits_tagged.data'],
   ['SELECT x FROM (SELECT b FROM bits_tagged b UNION ALL SELECT p FROM plain p) s(x)', 'v:bits_tagged.data'],
@@ -370,6 +380,10 @@ describe('names that may mean several relations', () => {
     ).toBe('v:other.email');
     const second = { searchPath: ['nowhere', 'public'], tempRelations: [] };
     expect(uses('SELECT email FROM customers', { resolution: second })).toBe('v:email');
+  });
+  it('follow it in a later statement of the string too', () => {
+    const resolution = { searchPath: ['other', 'public'], tempRelations: [] };
+    expect(uses('SELECT 1; SELECT email FROM customers', { resolution })).toBe('v:other.email');
   });
   it('mean in a function what its own search path says', () => {
     const under = (path: string) => {
@@ -678,6 +692,15 @@ describe('a recursive query', () => {
   ])('is not judged where that has no end', (sql) => {
     expect(analyse(sql, input)).toMatchObject({ kind: 'unjudgeable' });
   });
+});
+
+it('the query of a materialised view runs when it is refreshed', () => {
+  const definition =
+    ' SELECT customers.id, customers.email FROM public.customers WHERE (customers.ssn IS NULL);';
+  const relations = catalog.relations.map((r) => (r.name === 'customer_summary' ? { ...r, definition } : r));
+  expect(uses('REFRESH MATERIALIZED VIEW customer_summary', { catalog: { ...catalog, relations } })).toBe(
+    'p:email p:ssn',
+  );
 });
 
 it('system columns carry no tag without a catalog either', () => {

@@ -65,6 +65,12 @@ const EQUIVALENT = new Map([
     'what is no attribute stands for the whole row in any case',
   ]),
   [
+    'lineage/select.js never if (search === null && cycle === null)',
+    'a short cut: nothing is found the long way either',
+  ],
+  ['facts/clauses.js never if (items.length > MAX_ITEMS)', 'a bound of time: the same is found the long way'],
+  ["facts/clauses.js never if (kind !== 'AEXPR_OP')", 'the same is said of what has no other form'],
+  [
     'lineage/functions.js never if (open !== null)',
     'the server makes functions of as many columns as they say: then nothing is left for the open part',
   ],

@@ -103,7 +103,6 @@ function untagged(node: Tree, context: Context): Deps {
   const { env } = context;
   const [type, schema = null] = names(nodeOf(node['object'], 'List')?.['items']).reverse();
   const named = asTree(node['relation']);
-  if (named === null && typeof type !== 'string') return NONE;
   const target = named === null ? { schema, name: type ?? '' } : relationName(named);
   const after = asText(node['newname'] ?? node['newschema']);
   const lost: Deps[] = [];
@@ -136,7 +135,6 @@ function evaluated(value: unknown, context: Context): void {
 
 /** Columns whose rows it checks, by name: keys of constraints and indexes. The error prints the key that fails (23503, 23505, 23P01). */
 function checked(value: unknown, shape: Shape): Deps {
-  if (Array.isArray(value)) return union(...value.map((item) => checked(item, shape)));
   if (typeof value !== 'object' || value === null) return NONE;
   const node = value as Tree;
   const keys = [
