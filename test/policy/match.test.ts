@@ -21,6 +21,7 @@ describe('a match', () => {
     [{ classes: ['delete'] }, { class: 'delete' }, {}, true, true],
     [{ classes: ['insert'] }, { class: 'delete' }, {}, false, false],
     [{ classes: ['insert'] }, { class: 'insert', relations: [relation('t', 'delete')] }, {}, true, false],
+    [{ classes: ['insert'] }, { class: 'delete', relations: [relation('t', 'insert')] }, {}, true, false],
     [{ classes: ['update'] }, { class: 'insert', relations: [relation('t', 'update')] }, {}, true, false],
     [{ classes: ['truncate'] }, { class: 'call', relations: [relation('t', 'truncate')] }, {}, true, false],
     [{ classes: ['ddl'] }, { class: 'call', relations: [relation('t', 'ddl')] }, {}, true, false],
