@@ -113,6 +113,9 @@ export function lacksReason({ terms, purpose }: Pick<ApprovalRequest, 'terms' | 
   if (terms.ticketRequired === true && !TICKET.test(purpose ?? '')) return true;
   return terms.reasonRequired && (purpose ?? '') === '';
 }
+/** Somebody approved it for the reason that it gives: no other takes its place. */
+export const isReasonKept = ({ decisions }: Pick<ApprovalRequest, 'decisions'>): boolean =>
+  decisions.some(({ effect }) => effect === 'approve');
 /** `OPS-123`, `#123`. */
 const TICKET = /(?<![\w-])(?:[A-Z][A-Z0-9]{1,9}-|#)\d{1,9}(?!\w)/;
 

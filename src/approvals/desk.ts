@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { authorise } from './authorise.ts';
+import { authorise, isReasonKept } from './authorise.ts';
 import { bundleOf, createBundles, isPart } from './bundle.ts';
 import { Clearances } from './clearance.ts';
 import { normaliseId, randomId } from './ids.ts';
@@ -231,7 +231,7 @@ export function createDesk(options: DeskOptions): RunningDesk {
         if (won !== null) return { kind: 'cleared', ...won };
         continue;
       }
-      const { purpose } = draft;
+      const purpose = isReasonKept(found.request) ? null : draft.purpose;
       const patch: RequestPatch = {
         state: 'pending',
         waiterLive: true,
@@ -239,7 +239,9 @@ export function createDesk(options: DeskOptions): RunningDesk {
         ...by,
         ...(purpose ? { purpose } : {}),
       };
-      const request = await store.transition(found.request.id, ['pending'], patch);
+      // With another reason, only of the request that was looked at: nobody has approved it meanwhile.
+      const guard = purpose ? { version: found.request.version } : undefined;
+      const request = await store.transition(found.request.id, ['pending'], patch, guard);
       if (request === null) continue;
       const ticket = waiters.join(request, by);
       startPolling();

@@ -1,5 +1,5 @@
 /** What the owner alone may do to a request of theirs. */
-import { isOwner } from './authorise.ts';
+import { isOwner, isReasonKept } from './authorise.ts';
 import { normaliseId } from './ids.ts';
 import { named, plain } from './text.ts';
 import type {
@@ -11,7 +11,7 @@ import type {
   RequestPatch,
   RequestState,
 } from './types.ts';
-import { lostSentence, refusalSentence, SURFACES } from './words.ts';
+import { lostSentence, reasonKeptSentence, refusalSentence, SURFACES } from './words.ts';
 
 /** Each retry follows somebody else's change; this many in a row mean that something is wrong. */
 const TRIES = 60;
@@ -46,6 +46,8 @@ export function createOwner({
         }
         if (!from.includes(request.state))
           return { kind: 'lost', request, sentence: lostSentence(request, now()) };
+        if (patch.purpose !== undefined && isReasonKept(request))
+          return { kind: 'lost', request, sentence: reasonKeptSentence(request) };
         const done = await store.transition(id, [request.state], patch, { version: request.version });
         if (done === null) continue;
         changed(done);

@@ -227,6 +227,10 @@ export function refusalSentence(why: RefusedWhy, request: ApprovalRequest | null
   return request === null ? 'There is no such request. Check its id.' : REFUSALS[why](request, now);
 }
 
+export function reasonKeptSentence({ id }: ApprovalRequest): string {
+  return `Somebody has approved ${id} for the reason that it gives, so that reason stays. Withdraw it to ask for another one.`;
+}
+
 export function unavailableSentence(): string {
   return 'Holdpoint cannot reach its store, so this may not have been counted. Look at the request and try again in a moment.';
 }

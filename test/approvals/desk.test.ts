@@ -33,6 +33,24 @@ afterAll(async () => {
   await postgres?.stop();
 });
 
+it('a reason that somebody approved stays, whether the owner changes it or a retry brings another', async () => {
+  const { now } = testClock();
+  const desk = testDesk(store.requests, now);
+  const asked = own({ purpose: 'OPS-1: clean-up', terms: { quorum: 2 } });
+  const { request, ticket } = waiting(await desk.hold(asked));
+  const by = { id: request.requester.ownerId ?? '', name: 'Alice', surface: 'console' } as const;
+  expect(await desk.explain({ id: request.id, by, reason: 'OPS-2' })).toMatchObject({ kind: 'settled' });
+  expect(await desk.decide(yes(request.id))).toMatchObject({ kind: 'counted' });
+  expect(await desk.explain({ id: request.id, by, reason: 'anything' })).toMatchObject({
+    kind: 'lost',
+    sentence: expect.stringContaining('that reason stays'),
+  });
+  const again = waiting(await desk.hold({ ...asked, purpose: 'anything' }));
+  expect(again.request).toMatchObject({ id: request.id, purpose: 'OPS-2' });
+  for (const one of [ticket, again.ticket]) one.leave();
+  desk.close();
+});
+
 describe('a decision', () => {
   it('clears the one who waits, once, and is on record with its outcome', async () => {
     const { now } = testClock();
