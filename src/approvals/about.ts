@@ -32,6 +32,14 @@ export function cautions(
   ];
   return [
     ...(missingWhere ? [{ words: 'No WHERE: every row', grave: true }] : []),
+    ...(/<pii(?::(?:statement|code))?>/.test(sql)
+      ? [
+          {
+            words: 'Parts of it are hidden, since personal data may be in them: deny what cannot be judged',
+            grave: true,
+          },
+        ]
+      : []),
     ...all.flatMap(([is, words]) => (is ? [{ words, grave: false }] : [])),
   ];
 }

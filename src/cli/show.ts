@@ -29,7 +29,7 @@ export function describe(request: ApprovalRequest, now: number): string {
         .map(({ words }) => words)
         .join('; '),
     ],
-    ['waiting', request.state === 'pending' ? waiterWords(request) : ''],
+    ['waiting', request.state === 'pending' && !request.waiterLive ? waiterWords(request) : ''],
     ...impactLines(request, now).map((line, i) => [i === 0 ? 'effect' : '', line] as const),
     ['rules', request.rules.join(', ')],
     ['why', request.reason],

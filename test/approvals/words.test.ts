@@ -141,6 +141,13 @@ describe('the words', () => {
     ]);
   });
 
+  it('say that code is hidden, where it is', () => {
+    const of = (sql: string) => cautions(request({ statement: { ...request().statement, sql } }))[0]?.words;
+    for (const sql of ['DO <pii:code>', '<pii:statement>', 'DELETE FROM a WHERE b = <pii>'])
+      expect(of(sql)).toContain('Parts of it are hidden');
+    expect(of('DELETE FROM a WHERE b = <pii:email>')).toBeUndefined();
+  });
+
   it('keep ordinary text as it is, in any script', () => {
     for (const text of ['Zoë Müller', '山田 太郎', 'محمد', 'a <b> & c']) expect(plain(text)).toBe(text);
     expect(plain('a\n  b\u202e\u200dc')).toBe('a bc');

@@ -560,6 +560,14 @@ describe('names from Object.prototype', () => {
 });
 
 describe('redactions', () => {
+  it('are of the literals alone, whatever characters stand beside them: nobody hides the rest of a statement', () => {
+    for (const odd of ['\u0001', '\u001b', '\b\f\v', '\u007f', '\u0085']) {
+      const sql = `DELETE FROM customers /* é${odd} */ WHERE email = 'a${odd}b' OR true`;
+      const found = facts(sql).redactions;
+      expect(found.map(({ start, end }) => sql.slice(start, end))).toEqual([`'a${odd}b'`]);
+    }
+  });
+
   const shown = (sql: string): string => {
     let text = sql;
     for (const { start, end, label } of [...facts(sql).redactions].reverse()) {

@@ -7,6 +7,11 @@ import { rewritesTable } from '../../src/policy/rewrites.ts';
 import { rowsQuery } from '../../src/policy/rows-query.ts';
 import { type TestPostgres, testPostgres } from '../support/postgres.ts';
 
+it('control characters in comments and quotes keep no statement from being estimated', () => {
+  for (const odd of ['\u0001', '\u001b', '\f\v'])
+    expect(rowsQuery(`/* ${odd} */ DELETE FROM a WHERE k = '${odd}'`).kind).not.toBe('none');
+});
+
 let server: TestPostgres;
 let db: pg.Client;
 beforeAll(async () => {

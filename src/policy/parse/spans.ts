@@ -9,14 +9,19 @@ export interface Token {
   readonly text: string;
 }
 
+/** Of one byte. */
+const CONTROLS = /(?![\t\n\r\u007f-\u009f])\p{Cc}/gu;
 /** Tokens of the text as PostgreSQL's own lexer cuts it; null when it will not. */
 export function tokensOf(sql: string): readonly Token[] | null {
+  // What the scanner hands out is no JSON with these in it. They stand in comments and quotes alone, where a blank is as good, or are blanks.
+  const scanned = sql.replace(CONTROLS, ' ');
+  const bytes = scanned === sql ? null : Buffer.from(sql);
   try {
-    return scanSync(sql).tokens.map((token) => ({
+    return scanSync(scanned).tokens.map((token) => ({
       start: token.start,
       end: token.end,
       name: token.tokenName,
-      text: token.text,
+      text: bytes === null ? token.text : bytes.subarray(token.start, token.end).toString(),
     }));
   } catch {
     return null;
