@@ -186,7 +186,7 @@ const calls = (of: (column: string) => string) => `
   where p.oid >= 16384 or p.provolatile <> 'i' group by called.relid`;
 
 /** Casts of users from types of their own: only then it matters where values of those may come from. */
-const CASTS = `exists (select from pg_cast k where k.castsource >= 16384 and k.castfunc >= 16384)`;
+const CASTS = `exists (select from pg_cast k where k.castsource >= 16384 and k.castfunc <> 0)`;
 
 /** Types of columns that hold rows, themselves or in arrays, ranges and domains, and whose rows they are. */
 const rowTypes = (of: (column: string) => string) => `
@@ -319,7 +319,7 @@ export const FUNCTIONS = list(`with recursive ${CHECKED}
       where h.oid >= 16384 or h.provolatile = 'v'), '[]') as defaults,
     coalesce((select pg_catalog.json_agg(distinct pg_catalog.jsonb_build_object('function', hn.nspname || '.' || h.proname, 'from', k.castsource::bigint))
       from pg_cast k join pg_proc h on h.oid = k.castfunc join pg_namespace hn on hn.oid = h.pronamespace
-      where k.castsource >= 16384 and k.castcontext = 'a' and (k.casttarget = p.prorettype or k.casttarget = any (p.proallargtypes))
+      where l.lanname not in ('c', 'internal') and k.castsource >= 16384 and k.castcontext = 'a' and (k.casttarget = p.prorettype or k.casttarget = any (p.proallargtypes))
         and (h.oid >= 16384 or h.provolatile = 'v')), '[]') as casts,
     coalesce((select pg_catalog.json_agg(distinct sn.nspname || '.' || s.proname) from pg_aggregate g
       left join pg_operator o on o.oid = g.aggsortop,

@@ -92,6 +92,8 @@ function callNamed(schema: string | null, name: string, context: Context, given 
     if (row !== null) out.definitions.set(`r${row.oid}`, env.relationDigest(row));
     for (const called of fn.calls) if (called !== full) callHidden(called, context, 'value');
     for (const { from, function: cast } of fn.casts ?? []) out.cast(from, [cast]);
+    // Its last query becomes rows of that type, column by column.
+    if (row !== null) meetCasts(context);
     const summary = functionSummary(fn, context);
     if (summary !== null) out.absorb(summary.facts, 'function');
     else if (onlyComputes(fn) || context.trusted(fn.schema, fn.name)) continue;

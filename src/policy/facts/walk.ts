@@ -73,6 +73,14 @@ export function walkNode({ kind, node }: Wrapped, place: Place, context: Context
       break;
     case 'SubLink':
       if (node['operName'] !== undefined) operator(node['operName'], context);
+      else if (node['subLinkType'] === 'ANY_SUBLINK') operator(EQUALS, context);
+      break;
+    // The path decides what `=` they mean.
+    case 'CaseExpr':
+      if (node['arg'] !== undefined) operator(EQUALS, context);
+      break;
+    case 'JoinExpr':
+      if (node['usingClause'] !== undefined || node['isNatural'] === true) operator(EQUALS, context);
       break;
     case 'SortBy':
       if (node['useOp'] !== undefined) operator(node['useOp'], context);
@@ -111,6 +119,8 @@ export function walkNode({ kind, node }: Wrapped, place: Place, context: Context
   if (kind.startsWith('Json')) meetCasts(context);
   walkFields(node, place, context);
 }
+
+const EQUALS = [{ String: { sval: '=' } }];
 
 const TARGETS = {
   InsertStmt: 'insert',

@@ -1,6 +1,6 @@
 /** Views and function bodies, read as statements of their own. */
 
-import { nameType } from '../facts/casts.ts';
+import { meetCasts, nameType } from '../facts/casts.ts';
 import { Collector } from '../facts/collector.ts';
 import { asList, nodeOf, unwrap } from '../parse/node.ts';
 import type { RawStatement } from '../parse/parser.ts';
@@ -95,11 +95,12 @@ export function triggerSummary(fn: CatalogFunction, context: Context): TriggerSu
     // What it reads may go into the row, and from there out.
     for (const statement of body.statements)
       facts.use('value', whole(analyseStatement(statement, inner, 'body')));
+    // Assignments and conditions cast to the type of their place, which no text names.
+    meetCasts(inner);
     for (const type of body.types) {
       nameType(null, type, inner);
-      for (const { from, calls } of context.env.operatorsNamed(null, type, ANYWHERE))
-        if (from) facts.cast(from, calls);
-        else facts.unknowns.add(`type ${type}`);
+      const own = context.env.operatorsNamed(null, type, ANYWHERE).filter(({ from }) => !from);
+      if (own.length > 0) facts.unknowns.add(`type ${type}`);
     }
     if (facts.settings.length > 0) facts.unknowns.add(`settings in ${fn.schema}.${fn.name}`);
     summary = { facts, raises: body.raises };

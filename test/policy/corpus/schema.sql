@@ -265,3 +265,9 @@ CREATE FUNCTION trigger_column() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN DELE
 CREATE TRIGGER t AFTER UPDATE OF up ON trig_generated FOR EACH ROW EXECUTE FUNCTION trigger_column();
 CREATE FUNCTION other.initcap(text) RETURNS text LANGUAGE plpgsql AS 'BEGIN DELETE FROM public.orders; RETURN $1; END'; CREATE VIEW initcapped AS SELECT id, initcap(name) AS name FROM suppliers;
 CREATE VIEW initcapped_there AS SELECT id, other.initcap(name) AS name FROM suppliers; CREATE TABLE def_two (id int PRIMARY KEY, v int DEFAULT mystery());
+CREATE TYPE gloom AS ENUM ('x', 'y'); CREATE FUNCTION gloom_text(gloom) RETURNS text LANGUAGE plpgsql AS 'BEGIN DELETE FROM public.orders; RETURN ''x''; END'; CREATE CAST (gloom AS text) WITH FUNCTION gloom_text(gloom) AS ASSIGNMENT;
+CREATE FUNCTION gloom_bool(gloom) RETURNS bool LANGUAGE plpgsql AS 'BEGIN DELETE FROM public.orders; RETURN true; END'; CREATE CAST (gloom AS bool) WITH FUNCTION gloom_bool(gloom) AS ASSIGNMENT;
+CREATE TABLE glooms (id int PRIMARY KEY, g gloom, label text); INSERT INTO glooms VALUES (1, 'x', 'a'); CREATE FUNCTION gloomy() RETURNS SETOF pair LANGUAGE sql AS 'SELECT id, g FROM public.glooms';
+CREATE FUNCTION gloomy_table() RETURNS TABLE (a int, b text) LANGUAGE sql AS 'SELECT id, g FROM public.glooms'; CREATE FUNCTION gloomy_one() RETURNS text LANGUAGE sql AS 'SELECT g FROM public.glooms';
+CREATE TABLE trig_gloom (id int PRIMARY KEY, g gloom); CREATE FUNCTION trigger_gloom() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN IF NEW.g THEN RETURN NEW; END IF; RETURN NULL; END'; CREATE TRIGGER t BEFORE INSERT ON trig_gloom FOR EACH ROW EXECUTE FUNCTION trigger_gloom();
+CREATE SCHEMA odd; CREATE FUNCTION odd.same(text, text) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN DELETE FROM public.orders; RETURN true; END'; CREATE OPERATOR odd.= (LEFTARG = text, RIGHTARG = text, FUNCTION = odd.same);
