@@ -105,6 +105,7 @@ it(
             await dana.decide(request?.id ?? '', at % 3 === 0 ? 'approve' : 'deny');
             if (at % 3 === 0) expect(await agent.run(sql)).toMatchObject({ code: null });
           }
+          await agent.end();
         }
       }),
     );
