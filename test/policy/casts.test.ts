@@ -50,9 +50,21 @@ const made: CatalogSnapshot = {
   customOperators: [cast(GLOOM, 'mystery')],
 };
 
-function statement(sql: string, customOperators = made.customOperators, changed: readonly string[] = []) {
+function statement(
+  sql: string,
+  customOperators = made.customOperators,
+  changed: readonly string[] = [],
+  relations = made.relations,
+  functions = made.functions,
+) {
   const resolution = { ...input.resolution, changed };
-  const snapshot = { ...made, customOperators, version: `${sql} ${customOperators.map(({ from }) => from)}` };
+  const snapshot = {
+    ...made,
+    relations,
+    functions,
+    customOperators,
+    version: `${sql} ${customOperators.map(({ from }) => from)}`,
+  };
   const analysis = analyse(sql, { ...input, resolution, catalog: snapshot });
   const found: StatementFacts | undefined = analysis.kind === 'facts' ? analysis.statements[0] : undefined;
   if (found === undefined) throw new Error(`${sql}: ${JSON.stringify(analysis)}`);
@@ -110,6 +122,28 @@ describe('a cast from a type of users does not run', () => {
   ])('%s', (sql) => {
     expect(statement(sql).unknowns).toEqual([]);
   });
+});
+
+it('the casts of a table run to rows of its type', () => {
+  const calls = [{ function: 'public.mystery_stable', on: 'write' as const, from: GLOOM }];
+  const relations = [...made.relations, { ...table(9_005, 'assigned', 7_004, []), calls }];
+  const of = (sql: string) => statement(sql, [], [], relations).unknowns;
+  expect(of('SELECT ROW(1, label)::assigned FROM glooms')).toEqual(['function public.mystery_stable']);
+  expect(of('SELECT ROW(1, label)::assigned FROM merries')).toEqual([]);
+  expect(of('INSERT INTO assigned SELECT 1, label FROM glooms')).toEqual(['function public.mystery_stable']);
+  expect(of('INSERT INTO assigned SELECT 1, label FROM merries')).toEqual([]);
+});
+
+it('a trigger may hold such a value in a variable', () => {
+  const fires = { function: 'public.fires', on: ['insert' as const], before: true };
+  const relations = made.relations.map((one) => (one.name === 'plain' ? { ...one, triggers: [fires] } : one));
+  const of = (variable: string) => {
+    const body = `DECLARE x ${variable} := 'x'; BEGIN NEW.label := x; RETURN NEW; END`;
+    const functions = [...made.functions, { ...lower, oid: 8_003, name: 'fires', language: 'plpgsql', body }];
+    return statement('INSERT INTO plain VALUES (1)', undefined, [], relations, functions).unknowns;
+  };
+  expect(of('gloom')).toEqual(RUN);
+  expect(of('merry')).toEqual([]);
 });
 
 it('a temporary table that may hold such values is unknown from then on', () => {

@@ -410,6 +410,13 @@ it.each([
   expect(statement(sql, {}, { ...input.resolution, changed: ['mood'] }).class).toBe(cls);
 });
 
+it('the default of an argument may call the function itself', () => {
+  const functions = catalog.functions.map((one) =>
+    one.name === 'plus_one' ? { ...one, parameters: ['a'], defaults: ['public.plus_one'] } : one,
+  );
+  expect(statement('SELECT plus_one()', { functions }).unknowns).toEqual([]);
+});
+
 it('what a function RETURNs is looked through', () => {
   const functions = catalog.functions.map((one) =>
     one.name === 'plus_one' ? { ...one, body: 'RETURN public.mystery()' } : one,
