@@ -20,6 +20,7 @@ import { type PolicyFile, watchPolicyFile } from './gateway/judge/policy-file.ts
 import { sampleTarget } from './gateway/judge/sample.ts';
 import { createGateway } from './gateway/listener.ts';
 import { createPolicyEditor } from './gateway/policy-editor.ts';
+import { createRevealer } from './gateway/reveal.ts';
 import type { Judge } from './gateway/types.ts';
 import { createAccess, createIdentity } from './identity/index.ts';
 import { createDirectory, loginKey } from './identity/roles.ts';
@@ -199,6 +200,17 @@ async function compose(
   const linking = createSlackLinking(await secret('slack-link-key'), now);
   const impact = createAppraiser({ desk, now: shared.now, log });
   stops.push(() => impact.close());
+  const revealer = createRevealer({
+    desk,
+    subjectOf: impact.subjectOf,
+    allowedAt: (name) => {
+      const one = placed.find(({ target }) => target.name === name);
+      return one === undefined ? null : { target: one.target, groups: one.policy.current().policy.reveal };
+    },
+    recorder,
+    now,
+    log,
+  });
   const bot =
     config.slack === null
       ? null
@@ -213,6 +225,7 @@ async function compose(
           approvers,
           directory,
           counter: impact,
+          revealer,
           alerts: store.alerts,
           suspend: suspendRequester,
           isSuspended: (keys) => identity.isSuspended(keys),
@@ -296,6 +309,7 @@ async function compose(
     },
     desk,
     counter: impact,
+    revealer,
     sessions: recorder.sessions,
     recorder,
     policy: editor,

@@ -1,5 +1,5 @@
 /** The bot as the composition root makes it: its ports, filled from the parts. */
-import type { Counter, Desk } from './approvals/types.ts';
+import type { Counter, Desk, Revealer } from './approvals/types.ts';
 import { createBot } from './bot/index.ts';
 import type { Bot, BotDeps, BotLog, PolicySummary } from './bot/types.ts';
 import type { Config } from './config.ts';
@@ -22,6 +22,7 @@ export interface SlackParts {
   readonly approvers: readonly ApproverRecord[];
   readonly directory: Directory;
   readonly counter: Counter | null;
+  readonly revealer: Revealer;
   readonly alerts: BotDeps['alerts'];
   readonly suspend: BotDeps['suspend'];
   isSuspended(keys: readonly (string | null)[]): boolean;

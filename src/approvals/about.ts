@@ -44,6 +44,11 @@ export function cautions(
   ];
 }
 
+/** Typed placeholders stand for values in it, which a reveal may show. */
+export function hides({ statement }: Pick<ApprovalRequest, 'statement'>): boolean {
+  return [statement.sql, ...statement.binds].some((text) => text !== null && /<pii(?::\w+)?>/.test(text));
+}
+
 /** Whom an approval would let go on. */
 export function waiterWords(request: ApprovalRequest): string {
   const { bundle, waiterLive } = request;

@@ -358,6 +358,19 @@ export type CountResult =
   | { readonly kind: 'counted'; readonly request: ApprovalRequest }
   | { readonly kind: 'not-counted'; readonly sentence: string };
 
+/** Port, implemented by the gateway: literals and bind values that the card hides, for one approver, where policy lets them look. Recorded. */
+export interface Revealer {
+  reveal(id: string, approver: Approver): Promise<Revealed>;
+}
+export type Revealed =
+  | {
+      readonly kind: 'revealed';
+      readonly request: ApprovalRequest;
+      /** For their eyes only: never stored, logged or sent to a channel. */
+      readonly statement: RequestStatement;
+    }
+  | { readonly kind: 'not-revealed'; readonly sentence: string };
+
 /**
  * Port, implemented by store. Every change writes the outbox row (request id, version) in the same transaction, and is conditional:
  * it returns null when the row was not in one of `from` any more (somebody else was first).

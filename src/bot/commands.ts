@@ -7,7 +7,14 @@ import { type Answer, type Listener, text } from './answers.ts';
 import { section } from './blocks.ts';
 import { needsFullView, renderCard } from './cards.ts';
 import { parseRequestId } from './ids.ts';
-import { linkMessage, pendingMessage, policyMessage, SHOWN, sessionsMessage } from './listings.ts';
+import {
+  linkMessage,
+  pendingMessage,
+  policyMessage,
+  revealedMessage,
+  SHOWN,
+  sessionsMessage,
+} from './listings.ts';
 import type { ApproverResult, Tapper } from './tapper.ts';
 import { escaped, oneLine } from './text.ts';
 import type { BotDeps } from './types.ts';
@@ -17,6 +24,7 @@ const HELP = [
   '/hoop pending: requests that wait for a decision',
   '/hoop show HP-7Q2F: one request',
   '/hoop approve HP-7Q2F · /hoop deny HP-7Q2F reason: decide',
+  '/hoop reveal HP-7Q2F: what its placeholders stand for, to you alone, where policy lets you look',
   '/hoop withdraw HP-7Q2F: take back a request of yours',
   '/hoop policy [target]: what waits, and who changed that last (approvers)',
   '/hoop link: tie your Slack account to who you are at the console',
@@ -35,13 +43,13 @@ interface Call {
 }
 
 export function createCommands(
-  deps: Pick<BotDeps, 'desk' | 'config' | 'linking' | 'policies' | 'sessions' | 'now'> & {
+  deps: Pick<BotDeps, 'desk' | 'config' | 'linking' | 'policies' | 'revealer' | 'sessions' | 'now'> & {
     readonly tapper: Tapper;
     readonly actions: Actions;
     readonly answer: Answer;
   },
 ): (body: unknown) => Promise<void> {
-  const { actions, answer, config, desk, linking, now, policies, sessions, tapper } = deps;
+  const { actions, answer, config, desk, linking, now, policies, revealer, sessions, tapper } = deps;
 
   async function listSessions(call: Call): Promise<void> {
     const caller = await tapper.member(call.to.userId, call.teamId);
@@ -147,6 +155,17 @@ export function createCommands(
       await answer(call.to, `${id}: ${stateSentence(after, now())}`);
   }
 
+  async function reveal(call: Call): Promise<void> {
+    const id = parseRequestId(call.words[0] ?? '');
+    if (id === null) return await answer(call.to, 'Which request? For example: /hoop reveal HP-7Q2F');
+    const request = await desk.get(id);
+    const who = await approver(call, ...(request === null ? [] : [request]));
+    if (who.kind === 'refused') return await answer(call.to, who.sentence);
+    const shown = await revealer.reveal(id, who.approver);
+    if (shown.kind === 'not-revealed') return await answer(call.to, shown.sentence);
+    await answer(call.to, revealedMessage(id, shown.statement));
+  }
+
   async function withdraw(call: Call): Promise<void> {
     const id = parseRequestId(call.words[0] ?? '');
     if (id === null) return await answer(call.to, 'Which request? For example: /hoop withdraw HP-7Q2F');
@@ -227,6 +246,8 @@ export function createCommands(
           return await decide(call, 'approve');
         case 'deny':
           return await decide(call, 'deny');
+        case 'reveal':
+          return await reveal(call);
         case 'withdraw':
           return await withdraw(call);
         case 'policy':

@@ -1,8 +1,19 @@
 /** What `/hoop` lists: sessions, pending requests, the policy. */
-import type { ApprovalRequest } from '../approvals/types.ts';
+import type { ApprovalRequest, RequestStatement } from '../approvals/types.ts';
 import { headline } from '../approvals/words.ts';
-import { type Block, context, date, type Message, mrkdwn, own, plain, section } from './blocks.ts';
+import {
+  type Block,
+  context,
+  date,
+  type Message,
+  mrkdwn,
+  own,
+  plain,
+  preformatted,
+  section,
+} from './blocks.ts';
 import { ACTION } from './ids.ts';
+import { modalTexts } from './sql-view.ts';
 import { counted, escaped, oneLine } from './text.ts';
 import type { PolicySummary, SessionRow } from './types.ts';
 
@@ -28,6 +39,22 @@ export function sessionsMessage(
   });
   return { text: escaped(title, 400), blocks };
 }
+/** Ephemeral: for one approver whom policy lets look. */
+export function revealedMessage(id: string, statement: RequestStatement): Message {
+  const parts = modalTexts(statement);
+  const title = `What ${id} hides, for you alone: it is recorded that you were shown it.`;
+  const long = `What ${id} hides is too long for Slack: see it in the console, or with "holdpoint reveal ${id}".`;
+  if (parts === null) return { text: long, blocks: [section(long, 'revealed')] };
+  return {
+    text: title,
+    blocks: [
+      section(title, 'revealed'),
+      ...parts.sql.map((part, i) => preformatted(null, part, `sql${i}`)),
+      ...parts.binds.map((part, i) => preformatted(i === 0 ? 'Bind values' : null, part, `binds${i}`)),
+    ],
+  };
+}
+
 function sessionBlock(row: SessionRow, publicUrl: string | null, index: number): Block {
   const person = row.ownerName ?? row.ownerEmail ?? row.subject;
   const name = oneLine(row.agent === null ? person : `${row.agent} for ${person}`, 150);

@@ -1,5 +1,5 @@
 /** Ports of the bot (DESIGN.md 13; SLACK.md). */
-import type { Counter, Desk, Requester, RequestState } from '../approvals/types.ts';
+import type { Counter, Desk, Requester, RequestState, Revealer } from '../approvals/types.ts';
 import type { StatementClass } from '../policy/types.ts';
 
 /** A message in Slack. */
@@ -234,6 +234,7 @@ export interface BotDeps {
   readonly sessions: Sessions;
   /** null: nobody can count; there is no button then. */
   readonly counter: Counter | null;
+  readonly revealer: Revealer;
   readonly links: Links;
   readonly linking: Linking;
   readonly policies: Policies;

@@ -1,9 +1,9 @@
-/** `holdpoint approve ID`, `deny ID [reason]`, `withdraw ID [note]`, `reason ID words` and `count ID`. */
+/** `holdpoint approve ID`, `deny ID [reason]`, `withdraw ID [note]`, `reason ID words`, `count ID` and `reveal ID`. */
 import type { ApprovalRequest } from '../approvals/types.ts';
 import { confirmSentence, needsConfirm, stateSentence } from '../approvals/words.ts';
 import { connect } from './client.ts';
 import { type Cli, CommandError } from './context.ts';
-import { indented, safe } from './text.ts';
+import { bind, indented, safe } from './text.ts';
 
 export async function decide(
   cli: Cli,
@@ -26,6 +26,16 @@ export async function explain(cli: Cli, id: string, reason: string): Promise<voi
 /** Exactly what it would touch; the request goes on waiting. */
 export async function count(cli: Cli, id: string): Promise<void> {
   await change(cli, id, 'count', {});
+}
+
+/** What its placeholders stand for, where policy lets the approver look: on the terminal, and recorded. */
+export async function reveal(cli: Cli, id: string): Promise<void> {
+  const { sql, binds } = await connect(cli).post<{ sql: string; binds: readonly (string | null)[] }>(
+    `/requests/${encodeURIComponent(id)}/reveal`,
+    {},
+  );
+  cli.out(indented(sql));
+  for (const [i, value] of binds.entries()) cli.out(`  $${i + 1} = ${bind(value)}`);
 }
 
 /** What Slack and the console ask about once more needs --yes here. */

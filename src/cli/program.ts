@@ -83,6 +83,10 @@ function build(cli: Cli, version: string, done: (code: number) => void): Command
     .description('count exactly what a pending request would touch')
     .action(async (id: string) => (await import('./decide.ts')).count(cli, id));
   program
+    .command('reveal <id>')
+    .description('show what a pending request hides, where policy lets you look; it is recorded')
+    .action(async (id: string) => (await import('./decide.ts')).reveal(cli, id));
+  program
     .command('withdraw <id> [note...]')
     .description('take back a request of your own')
     .action(async (id: string, note: string[]) =>

@@ -11,6 +11,7 @@ import {
   explainAs,
   outcomeOf,
   REQUEST_ID,
+  revealTo,
   suspendFor,
   withdrawAs,
 } from './deciding.ts';
@@ -156,6 +157,15 @@ export function createApi(
       now(),
     );
     return c.json({ sentence, request, ...(status === 200 ? {} : { error: sentence }) }, status);
+  });
+
+  on('POST /api/requests/:id/reveal', async (c) => {
+    const { person, via } = callerOf(c);
+    const viaToken = c.req.header('x-holdpoint-client') === 'cli' ? 'cli' : 'api';
+    const id = (c.req.param('id') ?? '').toUpperCase();
+    const shown = await revealTo(options.revealer, person, via === 'session' ? 'console' : viaToken, id);
+    if (shown.kind === 'not-revealed') return fail(c, 403, shown.sentence);
+    return c.json({ sql: shown.statement.sql, binds: shown.statement.binds });
   });
 
   on('GET /api/alerts', async (c) => c.json({ alerts: await options.bursts.recent() }));

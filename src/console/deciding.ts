@@ -8,6 +8,7 @@ import type {
   Desk,
   RefusedWhy,
   RequestState,
+  Revealer,
   Surface,
 } from '../approvals/types.ts';
 import { DENY_REASONS, refusalSentence, who } from '../approvals/words.ts';
@@ -57,6 +58,15 @@ export async function countOf(
   const rows = result.request.impact?.counted?.rows ?? 0;
   const sentence = `${id} would touch exactly ${rows.toLocaleString('en-US')} ${rows === 1 ? 'row' : 'rows'} now.`;
   return { status: 200, sentence, request: result.request } as const;
+}
+
+/** What the card hides, for this person alone. */
+export async function revealTo(revealer: Revealer, person: Person, surface: Surface, id: string) {
+  const unknown = {
+    kind: 'not-revealed',
+    sentence: 'There is no such request; `holdpoint pending` lists them.',
+  } as const;
+  return REQUEST_ID.test(id) ? await revealer.reveal(id, asDesk(person, surface)) : unknown;
 }
 
 /** As the button of an alert in Slack. */

@@ -15,6 +15,7 @@ import {
   explainAs,
   outcomeOf,
   REQUEST_ID,
+  revealTo,
   suspendFor,
   withdrawAs,
 } from './deciding.ts';
@@ -22,7 +23,7 @@ import { registerEntrance, returnPath } from './entrance.ts';
 import { type Caller, cookieName, type Env, type Places } from './guard.ts';
 import { continuePage, type Frame, layout, noticePage, signInNeeded, terminalPage } from './html/layout.ts';
 import { policyPage } from './html/policy.ts';
-import { confirmPage, pendingPage, requestPage } from './html/requests.ts';
+import { confirmPage, pendingPage, requestPage, revealedPage } from './html/requests.ts';
 import { sessionPage, sessionsPage } from './html/sessions.ts';
 import type { Html } from './html/sql.ts';
 import { registerPeoplePages } from './people.ts';
@@ -199,6 +200,16 @@ export function createPages(
     const { status, sentence } = await countOf(counter, callerOf(c).person, 'console', known, now());
     flashes.put(callerOf(c), { tone: status === 200 ? 'good' : 'bad', text: sentence });
     return c.redirect(`/requests/${id}`, 303);
+  });
+
+  on('POST /requests/:id/reveal', async (c) => {
+    const caller = callerOf(c);
+    const id = c.req.param('id') ?? '';
+    const shown = await revealTo(options.revealer, caller.person, 'console', id);
+    if (shown.kind === 'revealed')
+      return show(c, { title: id, tab: 'pending' }, revealedPage(shown.request, shown.statement));
+    flashes.put(caller, { tone: 'bad', text: shown.sentence });
+    return c.redirect(REQUEST_ID.test(id) ? `/requests/${id}` : '/', 303);
   });
 
   on('POST /alerts/:id/suspend', async (c) => {

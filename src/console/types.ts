@@ -1,5 +1,5 @@
 /** What the console is given by app (DESIGN.md 13). */
-import type { Counter, Desk, Requester } from '../approvals/types.ts';
+import type { Counter, Desk, Requester, Revealer } from '../approvals/types.ts';
 import type { Access } from '../identity/access.ts';
 import type { SignIn } from '../identity/sign-in.ts';
 import type { SlackLinking } from '../identity/slack-link.ts';
@@ -73,6 +73,7 @@ export interface ConsoleOptions {
   readonly slackLinking: SlackLinking | null;
   readonly desk: Desk;
   readonly counter: Counter;
+  readonly revealer: Revealer;
   readonly sessions: SessionIndex;
   readonly recorder: Recorder;
   readonly policy: PolicyEditor;

@@ -224,6 +224,7 @@ export async function startRig(
     readonly rows?: readonly SessionRow[];
     readonly config?: Partial<BotConfig>;
     readonly counter?: BotDeps['counter'];
+    readonly revealer?: BotDeps['revealer'];
     readonly alerts?: AlertStore;
     readonly turns?: Turns;
     readonly links?: Readonly<Record<string, string>>;
@@ -250,6 +251,7 @@ export async function startRig(
     outbox: desk.outbox,
     turns: options.turns ?? ALONE,
     counter: options.counter ?? null,
+    revealer: options.revealer ?? { reveal: async () => ({ kind: 'not-revealed' as const, sentence: '' }) },
     links: linksOf(options.links),
     linking: {
       begin: ({ userId }) => (publicUrl === null ? null : `${publicUrl}/slack/link/${userId}`),

@@ -555,6 +555,7 @@ describe('listening', () => {
     bursts: { recent: async () => [], suspend: async () => null },
     desk: h.desk,
     counter: { count: async () => ({ kind: 'not-counted' as const, sentence: '' }) },
+    revealer: { reveal: async () => ({ kind: 'not-revealed' as const, sentence: '' }) },
     sessions: memorySessions(),
     recorder: memoryRecorder(),
     policy: policyOf(),

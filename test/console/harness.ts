@@ -49,6 +49,7 @@ export async function startConsole(
     bursts: { recent: async () => [], suspend: async () => null },
     slackLinking: null,
     desk,
+    revealer: { reveal: async (id) => ({ kind: 'not-revealed', sentence: `${id} cannot be shown.` }) },
     counter: { count: async (id) => ({ kind: 'not-counted', sentence: `${id} cannot be counted.` }) },
     sessions: memorySessions(),
     recorder: memoryRecorder(EVENTS),

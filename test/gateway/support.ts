@@ -275,6 +275,7 @@ export const NO_IMPACT: Appraiser = {
   appraise: async () => undefined,
   grown: async () => null,
   count: async () => ({ kind: 'not-counted', sentence: 'not here' }),
+  subjectOf: () => null,
   close: () => undefined,
 };
 

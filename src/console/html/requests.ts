@@ -1,6 +1,13 @@
 /** Requests: the pending page with its cards, and one request in full. */
 import { html } from 'hono/html';
-import { burstTitle, cautions, decidedBy, suspendSentence, waiterWords } from '../../approvals/about.ts';
+import {
+  burstTitle,
+  cautions,
+  decidedBy,
+  hides,
+  suspendSentence,
+  waiterWords,
+} from '../../approvals/about.ts';
 import { rowsOf } from '../../approvals/impact.ts';
 import type { ApprovalRequest, Decision } from '../../approvals/types.ts';
 import {
@@ -72,6 +79,7 @@ function decisionForm(request: ApprovalRequest, { person, csrf }: Caller, long =
           <button class="menu-item" type="submit" name="deny" value="other">Other: my own words</button>
         </div></details>
       ${isCountable(request) ? html`<button class="quiet" type="submit" formaction="/requests/${request.id}/count">Count now</button>` : ''}
+      ${hides(request) ? html`<button class="quiet" type="submit" formaction="/requests/${request.id}/reveal">Show hidden values</button>` : ''}
       ${
         long
           ? html`<a class="button approve" href="/requests/${request.id}">Read all of it</a>`
@@ -79,6 +87,16 @@ function decisionForm(request: ApprovalRequest, { person, csrf }: Caller, long =
       }
     </div>
   </form>`;
+}
+
+/** To one approver whom policy lets look; the address of the page is the request's again when it is reloaded. */
+export function revealedPage(request: ApprovalRequest, statement: ApprovalRequest['statement']): Html {
+  return html`<p class="crumb"><a href="/">Requests</a> / <a class="id" href="/requests/${request.id}">${request.id}</a></p>
+    <div class="head"><h1>What ${request.id} hides</h1></div>
+    <p class="note">Personal data, for you alone: it is recorded that you were shown it. Do not copy it into a reason or a message.</p>
+    <div class="whole">${sqlBlock(statement.sql)}
+    ${binds({ ...request, statement })}</div>
+    <p><a class="button quiet" href="/requests/${request.id}">Back to ${request.id}</a></p>`;
 }
 
 /** In the list it would be approved with its end unseen: there it is only read on. */

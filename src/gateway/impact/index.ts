@@ -16,6 +16,8 @@ export interface Appraiser extends Counter {
   appraise(request: ApprovalRequest, subject: Subject, seen: Seen): Promise<void>;
   /** A grant is about to be used: from how many rows to how many it has grown beyond what was approved; null: it has not. */
   grown(request: ApprovalRequest, subject: Subject, seen: Seen): Promise<Growth | null>;
+  /** What a pending request asks for, while it is remembered here. */
+  subjectOf(id: string): Subject | null;
   close(): void;
 }
 export interface Growth {
@@ -154,6 +156,7 @@ export function createAppraiser(options: AppraiserOptions): Appraiser {
       counting.set(id, running);
       return running;
     },
+    subjectOf: (id) => remembered.get(id)?.subject ?? null,
     close() {
       stop();
       remembered.clear();

@@ -84,6 +84,7 @@ function toPolicy(text: PolicyText): Policy {
     preset,
     pii: text.pii ?? [],
     trustedFunctions: text.trusted_functions ?? [],
+    reveal: text.reveal ?? [],
     defaults: toDefaults(defaults, text.defaults ?? {}),
     mode,
     terms: toTerms(text),

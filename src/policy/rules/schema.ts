@@ -187,6 +187,9 @@ export const policySchema = object({
     .describe(
       'Functions that only compute, foreign tables whose reading only reads: schema.name or schema.*',
     ),
+  reveal: list(text(200))
+    .optional()
+    .describe('Groups whose approvers may look at literals and bind values that cards hide; absent: nobody'),
   defaults: object(Object.fromEntries(defaultKeys.map((key) => [key, effect.optional()])))
     .optional()
     .describe('What happens where no rule decides'),

@@ -78,6 +78,8 @@ export interface Policy {
   readonly pii: readonly PiiEntry[];
   readonly preset: Preset;
   readonly trustedFunctions: readonly string[];
+  /** Groups whose approvers may look at what cards hide. */
+  readonly reveal: readonly string[];
   readonly defaults: Defaults;
   /** How the defaults are meant. */
   readonly mode: Mode;
