@@ -92,6 +92,51 @@ describe('who gets in', () => {
     await counting.server.close();
   });
 
+  test('what it hides is shown to whom the gateway shows it, on a page that nobody keeps', async () => {
+    const request = aRequest();
+    const hiding = {
+      ...request,
+      statement: { ...request.statement, sql: 'DELETE FROM t WHERE a = <pii:text>' },
+    };
+    const asked: string[] = [];
+    const console = await startConsole(
+      {
+        revealer: {
+          reveal: async (id, { surface, groups }) => {
+            asked.push(`${surface} ${groups.length}`);
+            if (surface !== 'console') return { kind: 'not-revealed', sentence: 'Not by that way.' };
+            return {
+              kind: 'revealed',
+              request: { ...hiding, id },
+              statement: { ...hiding.statement, sql: "DELETE FROM t WHERE a = '<b>x'", binds: ['y'] },
+            };
+          },
+        },
+      },
+      {},
+      memoryDesk([hiding]),
+    );
+    const { cookie, csrf } = await console.signIn();
+    const pending = await (await fetch(`${console.base}/requests/HP-7Q2F`, { headers: { cookie } })).text();
+    expect(pending).toContain('formaction="/requests/HP-7Q2F/reveal"');
+    expect(
+      await (await console.form('/requests/HP-7Q2F/reveal', { csrf: 'x' }, { cookie })).text(),
+    ).not.toContain('&lt;b&gt;x');
+    expect(asked).toEqual([]);
+    const answer = await console.form('/requests/HP-7Q2F/reveal', { csrf }, { cookie });
+    expect(answer.headers.get('cache-control')).toBe('no-store');
+    const page = await answer.text();
+    expect(page).toContain('What HP-7Q2F hides');
+    expect(page).toMatch(/&#39;&lt;b&gt;x|&lt;b&gt;x/);
+    expect(page).not.toContain('<b>x');
+    expect(await console.api('/requests/HP-7Q2F/reveal', await console.token(), {})).toMatchObject({
+      status: 403,
+      body: { error: 'Not by that way.' },
+    });
+    expect(asked).toHaveLength(2);
+    await console.server.close();
+  });
+
   test('nobody has their own request counted: a count says something of the data', async () => {
     const own = aRequest();
     const counted: string[] = [];

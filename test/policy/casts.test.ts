@@ -146,6 +146,11 @@ it('a trigger may hold such a value in a variable', () => {
   expect(of('merry')).toEqual([]);
 });
 
+it('what EXECUTE is given may be cast to what was declared', () => {
+  expect(statement('EXECUTE p((SELECT label FROM glooms))').unknowns).toEqual(RUN);
+  expect(statement('EXECUTE p((SELECT label FROM merries))').unknowns).toEqual([]);
+});
+
 it('a temporary table that may hold such values is unknown from then on', () => {
   const kept = 'a temporary relation of a type with casts of its own';
   expect(statement('CREATE TEMP TABLE t AS SELECT label FROM glooms').unknowns).toEqual([kept]);

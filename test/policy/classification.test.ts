@@ -2,7 +2,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { analyse, loadParser } from '../../src/policy/analyse.ts';
 import type { Facts, StatementClass } from '../../src/policy/types.ts';
-import { input } from './fixture.ts';
+import { catalog, input } from './fixture.ts';
 
 beforeAll(loadParser);
 
@@ -352,6 +352,25 @@ describe('what cannot be seen through', () => {
     ["SET search_path = ''", 'read'],
   ])('resolves a later statement under the search path that %s leaves', (sql, then) => {
     expect(facts(`${sql}; SELECT lower('A')`).statements[1]?.class).toBe(then);
+  });
+});
+
+describe('a SELECT of nothing but set_config', () => {
+  const evil = { searchPath: ['evil'], tempRelations: [] };
+  const then = (sql: string, over: Partial<typeof input> = {}) =>
+    facts(`${sql}; SELECT lower('A')`, { resolution: evil, ...over }).statements[1]?.class;
+  it('has set its path where it succeeds, whatever the path was before', () => {
+    expect(then("SELECT set_config('search_path', 'public', true)")).toBe('read');
+    expect(then("SELECT pg_catalog.set_config('search_path', 'public'::text, true)")).toBe('read');
+  });
+  it('may have set none where rows or others have a say', () => {
+    expect(then("SELECT set_config('search_path', 'public', true) WHERE false")).toBe('unknown');
+    expect(then("SELECT set_config('search_path', 'public', true) LIMIT 0")).toBe('unknown');
+    expect(then("SELECT set_config('search_path', 'public', true), unnest('{}'::int[])")).toBe('unknown');
+    const own = catalog.functions.map((f) => (f.name === 'plus_one' ? { ...f, name: 'set_config' } : f));
+    const resolution = { searchPath: ['evil', 'public'], tempRelations: [] };
+    const over = { resolution, catalog: { ...catalog, functions: own } };
+    expect(then("SELECT set_config('search_path', 'public', true)", over)).toBe('unknown');
   });
 });
 

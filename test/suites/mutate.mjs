@@ -70,6 +70,10 @@ const EQUIVALENT = new Map([
     'a short cut: nothing is found the long way either',
   ],
   [
+    'lineage/select.js never if (columns.length > MAX_COLUMNS)',
+    'a bound of time and memory: rounds and work end it as well',
+  ],
+  [
     'lineage/select.js never if (search === null && cycle === null)',
     'a short cut: nothing is found the long way either',
   ],
