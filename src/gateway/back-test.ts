@@ -3,9 +3,8 @@ import { createPolicyHolder, type HeldPolicy, type PolicyHolder } from '../polic
 import type { AccessLevel } from '../policy/types.ts';
 import { type ReplayJudge, type ReplayReport, type ReplaySession, replay } from '../recordings/replay.ts';
 import type { Recorder, SessionIndex } from '../recordings/types.ts';
+import { isAudit } from './audit.ts';
 import { catalogLogin, connectCatalog, createCatalog, createJudge } from './judge/index.ts';
-import { POLICY_RECORDING } from './policy-editor.ts';
-import { REVEAL_RECORDING } from './reveal.ts';
 import type { Judge, Target } from './types.ts';
 
 const MAX_SESSIONS = 1000;
@@ -57,9 +56,7 @@ export async function backTest(input: {
     );
     const deadline = performance.now() + BUDGET_MS;
     const report = await replay({
-      sessions: rows
-        .filter(({ id }) => !id.startsWith(POLICY_RECORDING) && !id.startsWith(REVEAL_RECORDING))
-        .map((row) => sessionOf(row.id, recorder)),
+      sessions: rows.filter(({ id }) => !isAudit(id)).map((row) => sessionOf(row.id, recorder)),
       since,
       target: target.name,
       candidate: candidate === null ? present : judgeOf(candidate),

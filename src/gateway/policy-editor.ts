@@ -8,6 +8,7 @@ import { lineDiff } from '../policy/line-diff.ts';
 import type { PolicyAuthor, PolicyChange, PolicyEditor, PolicyView, PutPolicy } from '../policy/live.ts';
 import { type HeldPolicy, type PolicyHolder, parsePolicy, policyVersion } from '../policy/rules/index.ts';
 import type { Recorder } from '../recordings/types.ts';
+import { openAudit } from './audit.ts';
 import type { JudgeLog } from './judge/index.ts';
 import type { Target } from './types.ts';
 
@@ -38,8 +39,6 @@ interface Recorded {
   end(why?: string): string;
 }
 
-/** Ids of recordings of policy changes; those of sessions begin otherwise, and no client chooses one. */
-export const POLICY_RECORDING = 'pol_';
 const MAX_DIFF = 64 * 1024;
 
 export function createPolicyEditor(deps: PolicyEditorDeps): PolicyEditor & { close(): void } {
@@ -91,25 +90,9 @@ export function createPolicyEditor(deps: PolicyEditorDeps): PolicyEditor & { clo
     next: Pick<HeldPolicy, 'text' | 'version'>,
     author: PolicyAuthor | null,
   ): Recorded | null {
-    const id = `${POLICY_RECORDING}${randomBytes(10).toString('hex')}`;
     const at = now();
     try {
-      const recording = deps.recorder.open({
-        id,
-        ownerId: author?.id ?? null,
-        ownerName: author?.name ?? null,
-        ownerEmail: author?.email ?? null,
-        agent: null,
-        subject: author?.id ?? 'policy file',
-        credentialId: author === null ? 'file' : `approver:${author.surface}`,
-        target: target.name,
-        environment: target.environment,
-        database: target.database,
-        role: 'none',
-        clientAddress: author?.source ?? '',
-        applicationName: 'holdpoint policy',
-        startedAt: at,
-      });
+      const { id, recording } = openAudit(deps.recorder, 'policy', target, author, at);
       const end = (why = 'in force') => {
         recording.close(why);
         return id;

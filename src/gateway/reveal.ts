@@ -2,11 +2,11 @@
  * What a card hides (DESIGN.md 6), for one approver who could decide and whom policy lets look: recorded first, shown to nobody else, kept
  * nowhere. Texts and values are those in the memory that estimates need; nothing of them is written for this.
  */
-import { randomBytes } from 'node:crypto';
 import { barred } from '../approvals/authorise.ts';
 import type { Approver, Desk, Revealed, Revealer } from '../approvals/types.ts';
 import { refusalSentence } from '../approvals/words.ts';
 import type { Recorder } from '../recordings/types.ts';
+import { openAudit } from './audit.ts';
 import type { Subject } from './draft.ts';
 import { cardBinds, type Plan, shownSql } from './plan.ts';
 import type { Target } from './types.ts';
@@ -26,9 +26,6 @@ export interface RevealDeps {
     error(fields: object, message: string): void;
   };
 }
-
-/** Ids of recordings that say who was shown something. */
-export const REVEAL_RECORDING = 'rev_';
 
 export function createRevealer(deps: RevealDeps): Revealer {
   const { desk, now, log } = deps;
@@ -70,22 +67,7 @@ export function createRevealer(deps: RevealDeps): Revealer {
   function recorded(id: string, approver: Approver, target: RevealTarget): boolean {
     const t = now();
     try {
-      const recording = deps.recorder.open({
-        id: `${REVEAL_RECORDING}${randomBytes(10).toString('hex')}`,
-        ownerId: approver.id,
-        ownerName: approver.name,
-        ownerEmail: approver.email ?? null,
-        agent: null,
-        subject: approver.id,
-        credentialId: `approver:${approver.surface}`,
-        target: target.name,
-        environment: target.environment,
-        database: target.database,
-        role: 'none',
-        clientAddress: '',
-        applicationName: 'holdpoint reveal',
-        startedAt: t,
-      });
+      const { recording } = openAudit(deps.recorder, 'reveal', target, approver, t);
       try {
         const text = `was shown what ${id} hides (${approver.surface})`;
         recording.append([{ kind: 'notice', t, n: 0, text }]);
