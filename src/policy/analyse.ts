@@ -6,14 +6,13 @@ import { runCasts } from './facts/casts.ts';
 import { changesOf, relyOn } from './facts/changes.ts';
 import { Collector, moreRestrictive } from './facts/collector.ts';
 import { locksOf } from './facts/locks.ts';
-import { schemasAfter } from './facts/path.ts';
+import { schemasAfter, setsAll } from './facts/path.ts';
 import { rowsChanged } from './facts/rows.ts';
 import type { Context } from './lineage/context.ts';
 import { MAX_WORK, TooComplex } from './lineage/context.ts';
-import { type Env, envOf, schemasOf } from './lineage/env.ts';
+import { envOf, schemasOf } from './lineage/env.ts';
 import { bodyText } from './parse/body.ts';
 import { digestOf, treeDigest } from './parse/digest.ts';
-import { asList, nodeOf, qualified } from './parse/node.ts';
 import type { Parsed, RawStatement } from './parse/parser.ts';
 import { loadParser, parse } from './parse/parser.ts';
 import { utf16Offsets } from './parse/spans.ts';
@@ -115,26 +114,6 @@ function judge(sql: string, parsed: Parsed, input: AnalyseInput): Facts {
     touchesTagged: statements.some((facts) => facts.columns.length > 0),
     ...(parsed.statements.length > 1 ? { spans: spansOf(sql, parsed.statements) } : {}),
   };
-}
-
-/** `SET …`, or `SELECT set_config(…), set_config(…)`: one row, so that each runs once. */
-function setsAll({ kind, node }: RawStatement, env: Env, resolution: ResolutionContext): boolean {
-  if (kind === 'VariableSetStmt') return true;
-  const bare = Object.keys(node).every((field) => /^(?:targetList|limitOption|op)$/.test(field));
-  if (kind !== 'SelectStmt' || !bare || node['op'] !== 'SETOP_NONE') return false;
-  if (env.functionsNamed(null, 'set_config', resolution).length > 0) return false;
-  return asList(node['targetList']).every((item) => {
-    const call = nodeOf(nodeOf(item, 'ResTarget')?.['val'], 'FuncCall');
-    const { schema, name } = qualified(call?.['funcname']);
-    const builtin = schema === null || schema === 'pg_catalog';
-    return builtin && name === 'set_config' && asList(call?.['args']).every(fixed);
-  });
-}
-/** A function among the arguments may put out no row at all. */
-function fixed(value: unknown): boolean {
-  const cast = nodeOf(value, 'TypeCast');
-  if (cast !== null) return fixed(cast['arg']);
-  return nodeOf(value, 'A_Const') !== null || nodeOf(value, 'ParamRef') !== null;
 }
 
 function spansOf(sql: string, statements: readonly RawStatement[]): readonly (readonly [number, number])[] {

@@ -70,7 +70,7 @@ function ofStatement(sql: string, statement: RawStatement): RowsQuery {
     case 'CopyStmt':
       return copied(text, node);
     case 'CreateTableAsStmt':
-      return made_as(text, node);
+      return madeAs(text, node);
     case 'DeclareCursorStmt':
       return rows(after(text, 'for', [text.end]), false, (select) =>
         same(select, nodeOf(node['query'], 'SelectStmt')),
@@ -324,7 +324,7 @@ function* after(text: Cutter, word: string, ends: readonly number[]): Iterable<s
     for (const end of ends) if (end > start) yield text.slice(start + 1, end);
 }
 
-function made_as(text: Cutter, node: Tree): RowsQuery {
+function madeAs(text: Cutter, node: Tree): RowsQuery {
   const query = nodeOf(node['query'], 'SelectStmt');
   if (query === null) return none('it runs what was prepared before');
   if (nodeOf({ IntoClause: node['into'] }, 'IntoClause')?.['skipData'] === true)

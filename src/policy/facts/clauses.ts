@@ -289,7 +289,8 @@ function listed(value: unknown): readonly unknown[] | null {
   }
 }
 
-function fixed(value: unknown): boolean {
+/** A constant or a parameter, of whatever type. */
+export function fixed(value: unknown): boolean {
   const wrapped = unwrap(value);
   if (wrapped?.kind === 'TypeCast') return fixed(wrapped.node['arg']);
   return wrapped?.kind === 'A_Const' || wrapped?.kind === 'ParamRef';

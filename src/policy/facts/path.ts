@@ -1,5 +1,9 @@
 /** What a statement does to where names resolve, as far as its text tells. */
-import type { SettingChange, StatementFacts } from '../types.ts';
+import type { Env } from '../lineage/env.ts';
+import { asList, nodeOf, qualified } from '../parse/node.ts';
+import type { RawStatement } from '../parse/parser.ts';
+import type { ResolutionContext, SettingChange, StatementFacts } from '../types.ts';
+import { fixed } from './clauses.ts';
 
 const RESOLVING: ReadonlySet<string> = new Set(['search_path', 'role', 'session_authorization', '*']);
 
@@ -19,6 +23,20 @@ export function schemasAfter(
   return schemas;
 }
 
+/** `SET …`, or `SELECT set_config(…), set_config(…)`: one row, so that each runs once. */
+export function setsAll({ kind, node }: RawStatement, env: Env, resolution: ResolutionContext): boolean {
+  if (kind === 'VariableSetStmt') return true;
+  const bare = Object.keys(node).every((field) => /^(?:targetList|limitOption|op)$/.test(field));
+  if (kind !== 'SelectStmt' || !bare || node['op'] !== 'SETOP_NONE') return false;
+  if (env.functionsNamed(null, 'set_config', resolution).length > 0) return false;
+  return asList(node['targetList']).every((item) => {
+    const call = nodeOf(nodeOf(item, 'ResTarget')?.['val'], 'FuncCall');
+    const { schema, name } = qualified(call?.['funcname']);
+    const builtin = schema === null || schema === 'pg_catalog';
+    // A function among the arguments may put out no row at all.
+    return builtin && name === 'set_config' && asList(call?.['args']).every(fixed);
+  });
+}
 const ELEMENT = /^(?:[a-z_][a-z0-9_$]{0,62}|"[a-z_][a-z0-9_$]{0,62}")$/i;
 
 /** The server leaves out what the role may not use or what is not there, so that it may be any of them. `$user` depends on the role. */
