@@ -10,7 +10,6 @@ import {
   decideAs,
   explainAs,
   outcomeOf,
-  REQUEST_ID,
   revealTo,
   suspendFor,
   withdrawAs,
@@ -20,10 +19,11 @@ import { type Caller, type Env, sourceOf } from './guard.ts';
 import { registerPeopleApi } from './people.ts';
 import { registerPolicyApi } from './policy-api.ts';
 import { apiRefusals, type RouteName, registrar } from './routes.ts';
-import { requestsFor, seesRequest, seesSession, sessionsFor } from './scope.ts';
+import { requestFor, requestsFor, seesSession, sessionsFor } from './scope.ts';
 import type { ConsoleOptions } from './types.ts';
 
 const MAX_EVENTS = 20_000;
+const NO_REQUEST = 'There is no such request; `holdpoint pending` lists them.';
 const SESSION_ID = /^[A-Za-z0-9_-]{1,64}$/;
 const CREDENTIAL_ID = /^(cred_[0-9a-f]{24}|jwt:[A-Za-z0-9_-]{22})$/;
 
@@ -62,6 +62,12 @@ export function createApi(
   const { counter, desk, sessions, recorder, access, now, log } = options;
   const app = new Hono<Env>();
   const on = registrar(app, '/api', ['session', 'token'], apiRefusals);
+  const requestOf = (c: Context<Env>) =>
+    requestFor(desk, callerOf(c).person, (c.req.param('id') ?? '').toUpperCase());
+  const surfaceOf = (c: Context<Env>): Surface => {
+    if (callerOf(c).via === 'session') return 'console';
+    return c.req.header('x-holdpoint-client') === 'cli' ? 'cli' : 'api';
+  };
 
   /** The link is the credential. */
   on('POST /api/login', async (c) => {
@@ -106,11 +112,8 @@ export function createApi(
     return c.json({ requests: await requestsFor(desk, callerOf(c).person, some, 200) });
   });
   on('GET /api/requests/:id', async (c) => {
-    const id = (c.req.param('id') ?? '').toUpperCase();
-    const request = REQUEST_ID.test(id) ? await desk.get(id) : null;
-    return request === null || !seesRequest(callerOf(c).person, request)
-      ? fail(c, 404, 'There is no such request; `holdpoint pending` lists them.')
-      : c.json({ request });
+    const request = await requestOf(c);
+    return request === null ? fail(c, 404, NO_REQUEST) : c.json({ request });
   });
   /** A change of a request that the caller may see; to others it does not exist. */
   function changing<T>(
@@ -119,15 +122,11 @@ export function createApi(
     change: (person: Person, surface: Surface, id: string, body: T) => Promise<DecideResult>,
   ): void {
     on(name, async (c) => {
-      const { person, via } = callerOf(c);
-      const id = (c.req.param('id') ?? '').toUpperCase();
-      const known = REQUEST_ID.test(id) ? await desk.get(id) : null;
-      if (known === null || !seesRequest(person, known))
-        return fail(c, 404, 'There is no such request; `holdpoint pending` lists them.');
+      const known = await requestOf(c);
+      if (known === null) return fail(c, 404, NO_REQUEST);
       const read = await bodyOf(c, schema);
       if (read instanceof Response) return read;
-      const viaToken = c.req.header('x-holdpoint-client') === 'cli' ? 'cli' : 'api';
-      const result = await change(person, via === 'session' ? 'console' : viaToken, id, read.body);
+      const result = await change(callerOf(c).person, surfaceOf(c), known.id, read.body);
       const { status, sentence, request } = outcomeOf(result);
       return c.json(
         { kind: result.kind, sentence, request, ...(status === 200 ? {} : { error: sentence }) },
@@ -146,24 +145,17 @@ export function createApi(
   );
 
   on('POST /api/requests/:id/count', async (c) => {
-    const id = (c.req.param('id') ?? '').toUpperCase();
-    const known = REQUEST_ID.test(id) ? await desk.get(id) : null;
-    if (known === null) return fail(c, 404, 'There is no such request; `holdpoint pending` lists them.');
-    const { status, sentence, request } = await countOf(
-      counter,
-      callerOf(c).person,
-      callerOf(c).via === 'session' ? 'console' : 'api',
-      known,
-      now(),
-    );
+    const known = await requestOf(c);
+    if (known === null) return fail(c, 404, NO_REQUEST);
+    const { person } = callerOf(c);
+    const { status, sentence, request } = await countOf(counter, person, surfaceOf(c), known, now());
     return c.json({ sentence, request, ...(status === 200 ? {} : { error: sentence }) }, status);
   });
 
   on('POST /api/requests/:id/reveal', async (c) => {
-    const { person, via } = callerOf(c);
-    const viaToken = c.req.header('x-holdpoint-client') === 'cli' ? 'cli' : 'api';
-    const id = (c.req.param('id') ?? '').toUpperCase();
-    const shown = await revealTo(options.revealer, person, via === 'session' ? 'console' : viaToken, id);
+    const known = await requestOf(c);
+    if (known === null) return fail(c, 404, NO_REQUEST);
+    const shown = await revealTo(options.revealer, callerOf(c).person, surfaceOf(c), known.id);
     if (shown.kind === 'not-revealed') return fail(c, 403, shown.sentence);
     return c.json({ sql: shown.statement.sql, binds: shown.statement.binds });
   });

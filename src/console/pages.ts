@@ -14,7 +14,6 @@ import {
   decideAs,
   explainAs,
   outcomeOf,
-  REQUEST_ID,
   revealTo,
   suspendFor,
   withdrawAs,
@@ -28,7 +27,7 @@ import { sessionPage, sessionsPage } from './html/sessions.ts';
 import type { Html } from './html/sql.ts';
 import { registerPeoplePages } from './people.ts';
 import { mayOpen, registrar } from './routes.ts';
-import { requestsFor, seesRequest, seesSession, sessionsFor } from './scope.ts';
+import { REQUEST_ID, requestFor, requestsFor, seesSession, sessionsFor } from './scope.ts';
 import { registerSlackLink } from './slack-link.ts';
 import type { ConsoleOptions } from './types.ts';
 
@@ -135,10 +134,9 @@ export function createPages(
   });
 
   on('GET /requests/:id', async (c) => {
-    const id = c.req.param('id') ?? '';
-    const request = REQUEST_ID.test(id) ? await desk.get(id) : null;
     const caller = callerOf(c);
-    if (request === null || !seesRequest(caller.person, request)) return missing(c, 'request', home);
+    const request = await requestFor(desk, caller.person, c.req.param('id') ?? '');
+    if (request === null) return missing(c, 'request', home);
     const session = await sessions.get(request.sessionId);
     const openable = session !== null && (await seesSession(caller.person, session, desk));
     return show(
@@ -179,9 +177,9 @@ export function createPages(
   for (const what of ['withdraw', 'reason'] as const) {
     on(`POST /requests/:id/${what}`, async (c) => {
       const caller = callerOf(c);
-      const id = c.req.param('id') ?? '';
-      const known = REQUEST_ID.test(id) ? await desk.get(id) : null;
-      if (known === null || !seesRequest(caller.person, known)) return missing(c, 'request', home);
+      const known = await requestFor(desk, caller.person, c.req.param('id') ?? '');
+      if (known === null) return missing(c, 'request', home);
+      const { id } = known;
       const words = cleanReason((await formOf(c))['reason']);
       const result =
         what === 'withdraw'
@@ -194,22 +192,23 @@ export function createPages(
   }
 
   on('POST /requests/:id/count', async (c) => {
-    const id = c.req.param('id') ?? '';
-    const known = REQUEST_ID.test(id) ? await desk.get(id) : null;
+    const caller = callerOf(c);
+    const known = await requestFor(desk, caller.person, c.req.param('id') ?? '');
     if (known === null) return missing(c, 'request', home);
-    const { status, sentence } = await countOf(counter, callerOf(c).person, 'console', known, now());
-    flashes.put(callerOf(c), { tone: status === 200 ? 'good' : 'bad', text: sentence });
-    return c.redirect(`/requests/${id}`, 303);
+    const { status, sentence } = await countOf(counter, caller.person, 'console', known, now());
+    flashes.put(caller, { tone: status === 200 ? 'good' : 'bad', text: sentence });
+    return c.redirect(`/requests/${known.id}`, 303);
   });
 
   on('POST /requests/:id/reveal', async (c) => {
     const caller = callerOf(c);
-    const id = c.req.param('id') ?? '';
-    const shown = await revealTo(options.revealer, caller.person, 'console', id);
+    const known = await requestFor(desk, caller.person, c.req.param('id') ?? '');
+    if (known === null) return missing(c, 'request', home);
+    const shown = await revealTo(options.revealer, caller.person, 'console', known.id);
     if (shown.kind === 'revealed')
-      return show(c, { title: id, tab: 'pending' }, revealedPage(shown.request, shown.statement));
+      return show(c, { title: known.id, tab: 'pending' }, revealedPage(shown.request, shown.statement));
     flashes.put(caller, { tone: 'bad', text: shown.sentence });
-    return c.redirect(REQUEST_ID.test(id) ? `/requests/${id}` : '/', 303);
+    return c.redirect(`/requests/${known.id}`, 303);
   });
 
   on('POST /alerts/:id/suspend', async (c) => {

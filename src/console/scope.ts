@@ -17,6 +17,13 @@ export function seesRequest(person: Person, request: ApprovalRequest): boolean {
   return seesAllRequests(person) || owns(person, request.requester.ownerId);
 }
 
+export const REQUEST_ID = /^HP-[0-9A-Z]{4,12}$/;
+/** One that they may see; what they may not see does not exist for them. */
+export async function requestFor(desk: Desk, person: Person, id: string): Promise<ApprovalRequest | null> {
+  const request = REQUEST_ID.test(id) ? await desk.get(id) : null;
+  return request !== null && seesRequest(person, request) ? request : null;
+}
+
 export async function requestsFor(
   desk: Desk,
   person: Person,
