@@ -5,7 +5,6 @@
 import { join } from 'node:path';
 import { type Logger, pino } from 'pino';
 import { createDesk } from './approvals/desk.ts';
-import type { Requester } from './approvals/types.ts';
 import { sharedClock } from './clock.ts';
 import type { Config, TargetSettings } from './config.ts';
 import { createConsole } from './console/server.ts';
@@ -40,7 +39,7 @@ import { checkListen, listenFrom } from './ports.ts';
 import { loadSigningKey } from './recordings/keys.ts';
 import { createRecorder } from './recordings/recorder.ts';
 import { keptSecret, makeDirectory, readPrivate, secretText, writePrivate } from './secrets.ts';
-import { slackBot } from './slack.ts';
+import { type SlackParts, slackBot } from './slack.ts';
 import { openStore, patiently } from './store/store.ts';
 
 /** What `holdpoint start` prints. `agentUrl` holds the demo agent's credential, links are one-time links to the console. */
@@ -193,9 +192,12 @@ async function compose(
     return done;
   };
 
-  const suspendRequester = async ({ ownerId, credentialId }: Requester, by: string): Promise<void> => {
-    if (ownerId !== null) await suspend(ownerId, by);
+  const suspendFor: SlackParts['suspend'] = async ({ id, requester, suspendedBy }, by) => {
+    if (suspendedBy !== null) return;
+    const { ownerId, credentialId } = requester;
+    if (ownerId !== null) await suspend(ownerId, by.id);
     else if (await identity.revoke(credentialId)) gateway.endIdentity(credentialId, 'suspended');
+    await store.alerts.suspended(id, by.name);
   };
   const linking = createSlackLinking(await secret('slack-link-key'), now);
   const impact = createAppraiser({ desk, now: shared.now, log });
@@ -227,7 +229,7 @@ async function compose(
           counter: impact,
           revealer,
           alerts: store.alerts,
-          suspend: suspendRequester,
+          suspend: suspendFor,
           isSuspended: (keys) => identity.isSuspended(keys),
           targets: placed.map(({ target }) => target.name),
           policyOf: (name) => {
@@ -299,11 +301,7 @@ async function compose(
       recent: () => store.alerts.recent(shared.now() - DAY_MS),
       async suspend(id, by) {
         const alert = await store.alerts.get(id);
-        if (alert === null) return null;
-        if (alert.suspendedBy === null) {
-          await suspendRequester(alert.requester, by.id);
-          await store.alerts.suspended(id, by.name);
-        }
+        if (alert !== null) await suspendFor(alert, by);
         return alert;
       },
     },

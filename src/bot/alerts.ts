@@ -166,12 +166,11 @@ export function createAlerts(
       const { approver } = caller;
       const whom = oneLine(who(alert), 80);
       if (alert.suspendedBy === null) {
-        await deps.suspend(alert.requester, approver.id);
+        await deps.suspend(alert, approver);
         log.warn(
           { alert: alert.id, owner: alert.requester.ownerId, by: approver.id },
           'suspended from Slack',
         );
-        await store.suspended(alert.id, approver.name);
       }
       lane.schedule(alert.id);
       const by = alert.suspendedBy === null ? '' : `, by ${oneLine(alert.suspendedBy, 80)}`;

@@ -239,8 +239,14 @@ export interface BotDeps {
   readonly linking: Linking;
   readonly policies: Policies;
   readonly alerts: AlertStore;
-  /** Whoever asked, by owner or, where none is known, by credential: let in no more, sessions end, requests withdrawn, grants void. */
-  suspend(requester: Requester, by: string): Promise<void>;
+  /**
+   * Whoever an alert is about, by owner or, where none is known, by credential: let in no more, sessions end, requests withdrawn, grants
+   * void. Noted with the alert; nothing more where somebody was before.
+   */
+  suspend(
+    alert: Pick<Alert, 'id' | 'requester' | 'suspendedBy'>,
+    by: { readonly id: string; readonly name: string },
+  ): Promise<void>;
   readonly log: BotLog;
   readonly now: () => number;
 }

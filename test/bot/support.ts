@@ -276,7 +276,10 @@ export async function startRig(
       },
     },
     alerts,
-    suspend: async ({ ownerId }, by) => void suspended.push([ownerId, by]),
+    suspend: async ({ id, requester }, by) => {
+      suspended.push([requester.ownerId, by.id]);
+      await alerts.suspended(id, by.name);
+    },
     log,
     now: Date.now,
   });
