@@ -111,6 +111,12 @@ export function createDelivery(
       const off = desk.onChange((request) => {
         if (request.id === id) done();
       });
+      // It may have come while this one was being looked at.
+      const look = async (): Promise<void> => {
+        const request = await desk.get(id);
+        if (request === null || !awaitsEstimate(request)) done();
+      };
+      look().catch(done);
     });
   }
 
