@@ -1,4 +1,4 @@
-/** What `/hoop` lists: sessions, pending requests, the policy. */
+/** What `/hoop` answers with: sessions, pending requests, the policy, what a request hides. */
 import type { ApprovalRequest, RequestStatement } from '../approvals/types.ts';
 import { headline } from '../approvals/words.ts';
 import {
@@ -38,21 +38,6 @@ export function sessionsMessage(
     );
   });
   return { text: escaped(title, 400), blocks };
-}
-/** Ephemeral: for one approver whom policy lets look. */
-export function revealedMessage(id: string, statement: RequestStatement): Message {
-  const parts = modalTexts(statement);
-  const title = `What ${id} hides, for you alone: it is recorded that you were shown it.`;
-  const long = `What ${id} hides is too long for Slack: see it in the console, or with "holdpoint reveal ${id}".`;
-  if (parts === null) return { text: long, blocks: [section(long, 'revealed')] };
-  return {
-    text: title,
-    blocks: [
-      section(title, 'revealed'),
-      ...parts.sql.map((part, i) => preformatted(null, part, `sql${i}`)),
-      ...parts.binds.map((part, i) => preformatted(i === 0 ? 'Bind values' : null, part, `binds${i}`)),
-    ],
-  };
 }
 
 function sessionBlock(row: SessionRow, publicUrl: string | null, index: number): Block {
@@ -149,4 +134,20 @@ export function pendingMessage(requests: readonly ApprovalRequest[]): Message {
   if (requests.length > SHOWN)
     blocks.push(section(`and ${requests.length - SHOWN} more: holdpoint pending`, 'more'));
   return { text: escaped(title, 200), blocks };
+}
+
+/** Ephemeral: for one approver whom policy lets look. */
+export function revealedMessage(id: string, statement: RequestStatement): Message {
+  const parts = modalTexts(statement);
+  const title = `What ${id} hides, for you alone: it is recorded that you were shown it.`;
+  const long = `What ${id} hides is too long for Slack: see it in the console, or with "holdpoint reveal ${id}".`;
+  if (parts === null) return { text: long, blocks: [section(long, 'revealed')] };
+  return {
+    text: title,
+    blocks: [
+      section(title, 'revealed'),
+      ...parts.sql.map((part, i) => preformatted(null, part, `sql${i}`)),
+      ...parts.binds.map((part, i) => preformatted(i === 0 ? 'Bind values' : null, part, `binds${i}`)),
+    ],
+  };
 }

@@ -43,11 +43,18 @@ export interface Ground {
 
 export const insert = (what: string): string => `INSERT INTO ran VALUES ('${what}')`;
 
-/** Whoever mints does not approve: the first mints. */
-export async function ground(approvers: readonly string[]): Promise<Ground> {
+/** Whoever mints does not approve: the first mints. `groups` of approvers, by name; `sql` is run in the shop besides. */
+export async function ground(
+  approvers: readonly string[],
+  more: {
+    readonly groups?: Readonly<Record<string, string>>;
+    readonly policy?: string;
+    readonly sql?: string;
+  } = {},
+): Promise<Ground> {
   const postgres = await testPostgres();
   await postgres.createDatabase('shop');
-  await postgres.query('shop', SHOP);
+  await postgres.query('shop', `${SHOP}\n${more.sql ?? ''}`);
   const proxy = await stallingProxy(postgres.port);
   const slack = await startSlack();
   const yaml = `
@@ -57,7 +64,7 @@ targets:
 identity:
   levels: { crew: admin }
   approvers:
-${approvers.map((name) => `    - { name: ${name}, email: ${name.toLowerCase()}@example.com }`).join('\n')}
+${approvers.map((name) => `    - { name: ${name}, email: ${name.toLowerCase()}@example.com, groups: [${more.groups?.[name] ?? ''}] }`).join('\n')}
 `;
   return {
     postgres,
@@ -65,7 +72,7 @@ ${approvers.map((name) => `    - { name: ${name}, email: ${name.toLowerCase()}@e
     slack,
     start: ({ dataDir = scratch(), env = {} } = {}) => {
       writeFileSync(join(dataDir, 'holdpoint.yaml'), yaml);
-      writeFileSync(join(dataDir, 'policy.yaml'), 'version: 1\ndefaults: { insert: hold }\n');
+      writeFileSync(join(dataDir, 'policy.yaml'), more.policy ?? 'version: 1\ndefaults: { insert: hold }\n');
       return startProduct({
         dataDir,
         env: {
