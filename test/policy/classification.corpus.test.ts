@@ -5,7 +5,7 @@
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Facts } from '../../src/policy/types.ts';
-import { cases, type Ground, ground } from './corpus/real.ts';
+import { cases, type Ground, ground, majors } from './corpus/real.ts';
 
 const corpus = cases('classification.jsonl');
 
@@ -13,13 +13,6 @@ let on: Ground;
 let client: pg.Client;
 let pristine: State | null = null;
 let bags: string | null = null;
-beforeAll(async () => {
-  on = await ground({ main: 'v', spare: 'v' });
-  client = await on.client('main');
-  await client.query("SET statement_timeout = '2s'; SET lock_timeout = '1s'");
-});
-afterAll(() => on.stop());
-
 /** Rows of every table as a bag, definitions and rights as one text each. */
 interface State {
   readonly tables: ReadonlyMap<string, readonly string[]>;
@@ -157,27 +150,38 @@ describe('classification against the real server', () => {
     );
   });
 
-  it.each(corpus)('%s: %s', async (expected, sql, setup) => {
-    const { facts, verdict } = on.judge(sql, setup);
-    const { before, after } = await run(sql, setup);
-    const changed = changes(before, after);
-    const opaque = facts === null || facts.statements.some(({ unknowns }) => unknowns.length > 0);
-    if (verdict.effect === 'allow') {
-      expect(
-        changed.filter(({ gone, come }) => gone > come),
-        'rows are gone',
-      ).toEqual([]);
-      expect(after.definitions, 'definitions and rights').toBe(before.definitions);
-      expect(after.role, 'the role').toBe(before.role);
-    }
-    // What a dropped type or extension takes along is not told; such statements are always held.
-    if (!opaque && !(verdict.effect === 'hold' && /CASCADE/i.test(sql))) {
-      const told = written(facts);
-      expect(
-        changed.filter(({ table }) => table !== '?' && !told.has(table)),
-        'written, and not told',
-      ).toEqual([]);
-    }
-    expect(verdict.effect, verdict.reason).toBe(expected);
+  describe.each(majors)('PostgreSQL $major', ({ major, here }) => {
+    beforeAll(async () => {
+      if (!here) return;
+      on = await ground({ main: 'v', spare: 'v' }, major);
+      [pristine, bags] = [null, null];
+      client = await on.client('main');
+      await client.query("SET statement_timeout = '2s'; SET lock_timeout = '1s'");
+    });
+    afterAll(() => on?.stop());
+
+    it.skipIf(!here).each(cases('classification.jsonl', major))('%s: %s', async (expected, sql, setup) => {
+      const { facts, verdict } = on.judge(sql, setup);
+      const { before, after } = await run(sql, setup);
+      const changed = changes(before, after);
+      const opaque = facts === null || facts.statements.some(({ unknowns }) => unknowns.length > 0);
+      if (verdict.effect === 'allow') {
+        expect(
+          changed.filter(({ gone, come }) => gone > come),
+          'rows are gone',
+        ).toEqual([]);
+        expect(after.definitions, 'definitions and rights').toBe(before.definitions);
+        expect(after.role, 'the role').toBe(before.role);
+      }
+      // What a dropped type or extension takes along is not told; such statements are always held.
+      if (!opaque && !(verdict.effect === 'hold' && /CASCADE/i.test(sql))) {
+        const told = written(facts);
+        expect(
+          changed.filter(({ table }) => table !== '?' && !told.has(table)),
+          'written, and not told',
+        ).toEqual([]);
+      }
+      expect(verdict.effect, verdict.reason).toBe(expected);
+    });
   });
 });

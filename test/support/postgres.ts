@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { startPostgres } from '../../src/embedded/postgres.ts';
+import { debianBinaries, startDebian } from './postgres-debian.ts';
 
 export interface TestPostgres {
   readonly host: '127.0.0.1';
@@ -18,22 +19,32 @@ export interface TestPostgres {
   stop(): Promise<void>;
 }
 
+/** Majors that tests can be run on here: the embedded one, and those that Debian's packages installed. */
+export const MAJORS = [15, 18] as const;
+export type Major = (typeof MAJORS)[number];
+export const installed = (major: Major): boolean => major === 18 || debianBinaries(major) !== null;
+
 /** Call in `beforeAll`, `stop` in `afterAll`. A killed test run leaves no server (the watchdog sees to it). */
-export async function testPostgres(settings: Readonly<Record<string, string>> = {}): Promise<TestPostgres> {
+export async function testPostgres(
+  settings: Readonly<Record<string, string>> = {},
+  major: Major = 18,
+): Promise<TestPostgres> {
   const directory = mkdtempSync(join(tmpdir(), 'holdpoint-test-'));
   // mkdtemp makes 0700; the account that runs PostgreSQL for root must get through.
   chmodSync(directory, 0o711);
   const superuser = 'postgres';
   const password = 'only-for-tests';
   const remove = (): void => rmSync(directory, { recursive: true, force: true });
-  const server = await startPostgres({
+  const options = {
     dataDir: join(directory, 'postgres'),
     port: 0,
     superuser,
     password,
     settings: { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off', ...settings },
     log: { info: () => {} },
-  }).catch((error: unknown) => {
+  };
+  const started = major === 18 ? startPostgres(options) : startDebian(major, options);
+  const server = await started.catch((error: unknown) => {
     remove();
     throw error;
   });

@@ -7,22 +7,36 @@ import { analyse, loadParser } from '../../../src/policy/analyse.ts';
 import { createPolicyHolder, createTagLookup } from '../../../src/policy/rules/index.ts';
 import type { CatalogSnapshot, Facts, Verdict } from '../../../src/policy/types.ts';
 import { evaluate } from '../../../src/policy/verdict.ts';
-import { type TestPostgres, testPostgres } from '../../support/postgres.ts';
+import { installed, MAJORS, type Major, type TestPostgres, testPostgres } from '../../support/postgres.ts';
 import { context } from '../facts-of.ts';
 
 const file = (name: string): string => readFileSync(new URL(name, import.meta.url), 'utf8');
 
-/** One case a line: `["expected", "SQL"]`, or with statements that go before it and are not judged. */
+/**
+ * One case a line: `["expected", "SQL"]`, or with statements that go before it and are not judged (`""`: none), and after those the
+ * major that first has the statement: on older ones the case is left out. `HP_MAJOR=15` runs a corpus on that major alone.
+ */
 export type Case = readonly [expected: string, sql: string, setup: string];
-export function cases(name: string): readonly Case[] {
+export function cases(name: string, major: Major = 18): readonly Case[] {
   return file(name)
     .split('\n')
     .filter((line) => line.startsWith('['))
-    .map((line): Case => {
-      const [expected = '', sql = '', setup = ''] = JSON.parse(line) as string[];
-      return [expected, sql, setup];
+    .flatMap((line): Case[] => {
+      const [expected = '', sql = '', setup = '', since = 15] = JSON.parse(line) as [
+        string?,
+        string?,
+        string?,
+        number?,
+      ];
+      return since > major ? [] : [[expected, sql, setup]];
     });
 }
+
+const only = process.env['HP_MAJOR'];
+/** The majors that a corpus is run on here; the others are told as skipped. */
+export const majors: readonly { readonly major: Major; readonly here: boolean }[] = MAJORS.filter(
+  (major) => only === undefined || only === String(major),
+).map((major) => ({ major, here: installed(major) }));
 
 export interface Judgement {
   readonly facts: Facts | null;
@@ -38,23 +52,34 @@ export interface Ground {
 }
 
 /** `values`: what the tagged columns of each database are filled with. */
-export async function ground(values: Readonly<Record<string, string>>): Promise<Ground> {
+export async function ground(values: Readonly<Record<string, string>>, major: Major = 18): Promise<Ground> {
   await loadParser();
-  const server = await testPostgres({ shared_preload_libraries: 'pg_stat_statements' });
+  const server = await testPostgres({ shared_preload_libraries: 'pg_stat_statements' }, major);
   try {
-    return await filled(server, values);
+    return await filled(server, values, major);
   } catch (error) {
     await server.stop();
     throw error;
   }
 }
 
-async function filled(server: TestPostgres, values: Readonly<Record<string, string>>): Promise<Ground> {
+/** Lines that end with `-- since 18` are left out on older servers; a virtual column is a stored one there. */
+function since(sql: string, major: Major): string {
+  if (major === 18) return sql;
+  const lines = sql.split('\n').filter((line) => Number(/-- since (\d+)$/.exec(line)?.[1] ?? 0) <= major);
+  return lines.join('\n').replace(/\) VIRTUAL\b/g, ') STORED');
+}
+
+async function filled(
+  server: TestPostgres,
+  values: Readonly<Record<string, string>>,
+  major: Major,
+): Promise<Ground> {
   const clients: pg.Client[] = [];
   for (const [database, value] of Object.entries(values)) {
     await server.createDatabase(database);
-    await server.query(database, file('schema.sql'));
-    await server.query(database, file('data.sql').replaceAll(':v', value));
+    await server.query(database, since(file('schema.sql'), major));
+    await server.query(database, since(file('data.sql'), major).replaceAll(':v', value));
   }
   const [first = ''] = Object.keys(values);
   const snapshot = await catalogOf(server, first);
