@@ -2,12 +2,13 @@
 // node bench/policy.mjs [--statements N] [--json] [--regress SQLDIR [--bindir DIR]]
 // What a verdict costs: of a new text, of a known one, and the memory of the caches, on a made-up catalog of 500 tables. With --regress
 // (src/test/regress/sql of PostgreSQL's sources): which share of the statements that server parses is parsed here. Needs `npm run build`.
+import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { isMainThread, parentPort, Worker } from 'node:worker_threads';
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 
 async function main() {
   const { values } = parseArgs({
@@ -259,9 +260,11 @@ async function regress(dir, bindir) {
       }
     }
     const failed = [];
+    const said = execFileSync(join(bindir, 'postgres'), ['--version'], { encoding: 'utf8' });
+    const major = Number(/(\d+)\./.exec(said)?.[1]);
     let worker = null;
     for (const text of texts) {
-      worker ??= new Worker(new URL(import.meta.url));
+      worker ??= new Worker(new URL(import.meta.url), { workerData: { major } });
       const answer = await new Promise((done) => {
         worker.once('message', done);
         worker.postMessage(text);
@@ -289,10 +292,12 @@ async function regress(dir, bindir) {
 }
 
 async function parsing() {
-  const { loadParser, parse } = await import('../dist/policy/parse/parser.js');
-  await loadParser();
+  const { parse } = await import('../dist/policy/parse/parser.js');
+  const { loadGrammar } = await import('../dist/policy/parse/grammar.js');
+  const { major } = workerData;
+  await loadGrammar(major);
   parentPort.on('message', (sql) => {
-    const { statements: _, ...answer } = parse(sql);
+    const { statements: _, ...answer } = parse(sql, major);
     parentPort.postMessage(answer);
   });
 }

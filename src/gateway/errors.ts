@@ -52,6 +52,8 @@ export type Ending =
   | { readonly kind: 'too-many-connections' }
   | { readonly kind: 'target-down'; readonly target: string; readonly why: string }
   | { readonly kind: 'target-lost'; readonly target: string }
+  /** It is of another major version now. */
+  | { readonly kind: 'target-changed'; readonly target: string }
   | { readonly kind: 'not-recordable' }
   | { readonly kind: 'encoding' }
   | { readonly kind: 'tripwire' }
@@ -275,6 +277,11 @@ export function toEnding(ending: Ending): Report {
       return fatal(
         'XX000',
         `Target ${line(ending.target, 64)} ended the link. Unfinished statements may or may not have run: check before repeating them.`,
+      );
+    case 'target-changed':
+      return fatal(
+        'XX000',
+        `Target ${line(ending.target, 64)} runs another major version of PostgreSQL now. The session ends; connect again.`,
       );
     case 'not-recordable':
       return fatal(

@@ -24,6 +24,7 @@ const NONE: readonly number[] = [];
 export class Judging {
   readonly #judge: Judge;
   readonly #context: SessionContext;
+  readonly #server: number;
   readonly #statements: Names<Prepared>;
   readonly #portals: Names<Portal>;
   readonly #policy: Readonly<Record<PolicyContext['transaction'], PolicyContext>>;
@@ -38,10 +39,13 @@ export class Judging {
     readonly target: Target;
     readonly identity: Identity;
     readonly level: AccessLevel;
+    /** `server_version_num` of the session's backend. */
+    readonly server: number;
   }) {
     const { target, identity } = options;
     this.#judge = options.judge;
     this.#context = options.context;
+    this.#server = options.server;
     this.#statements = options.statements;
     this.#portals = options.portals;
     const at = (transaction: PolicyContext['transaction']): PolicyContext => ({
@@ -94,7 +98,8 @@ export class Judging {
   }
 
   at(paramTypes: readonly number[], transaction: PolicyContext['transaction']): JudgeContext {
-    return { policy: this.#policy[transaction], resolution: this.#context.resolution, paramTypes };
+    const { resolution } = this.#context;
+    return { policy: this.#policy[transaction], resolution, paramTypes, server: this.#server };
   }
 
   /** Texts that run when this one does. */

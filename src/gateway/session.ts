@@ -4,7 +4,9 @@
  * Frames are taken one at a time and in order. What is known to be allowed goes on in the same turn of the event loop; anything else makes the
  * session `busy`, and nothing more is taken until it is settled (DESIGN.md 1–3, 10).
  */
+
 import type { Identity } from '../identity/types.ts';
+import { isOtherMajor } from '../policy/server.ts';
 import { ClientLink } from './client.ts';
 import { SessionContext } from './context.ts';
 import { CopyIn } from './copy.ts';
@@ -80,7 +82,13 @@ export class Session {
     const record = new SessionRecord(options.recording, deps.now, () =>
       queueMicrotask(() => this.end({ kind: 'not-recordable' })),
     );
-    const judging = new Judging({ ...options, statements, portals, context });
+    const judging = new Judging({
+      ...options,
+      statements,
+      portals,
+      context,
+      server: options.upstream.server.number,
+    });
     const outcomes = new Outcomes(deps.now, (error) => log.error({ err: error }, 'an outcome was not kept'));
     const gate = new Gate({
       deps,
@@ -398,9 +406,16 @@ export class Session {
    */
   checkStanding(): void {
     const standing = this.#o.deps.identity.standing(this.identity);
+    const catalog = this.#o.judge.catalog();
+    const changed =
+      catalog !== null &&
+      catalog.takenAt > this.#startedAt &&
+      isOtherMajor(catalog.serverVersion, this.#o.upstream.server.number);
     const running =
       this.#state.kind === 'busy' || (this.#state.kind === 'ready' && this.#link.replies.size > 0);
-    if (standing !== 'live' && !running && !this.#over) void this.#endIdentity(standing);
+    if (running || this.#over) return;
+    if (standing !== 'live') void this.#endIdentity(standing);
+    else if (changed) this.end({ kind: 'target-changed', target: this.#o.target.name });
   }
 
   async #endIdentity(standing: Extract<Ending, { kind: 'identity' }>['standing']): Promise<void> {

@@ -29,6 +29,8 @@ export interface Target {
   readonly customSettings?: readonly string[];
   /** `trusted` only with environment `test`: lifts the refusals that PostgreSQL's own suites need. */
   readonly protocol: 'strict' | 'trusted';
+  /** Words of `version()` by which a server is let in that no grammar here is for: then nearly every statement of it is unknown. */
+  readonly server?: string;
 }
 
 /** What the session tells the judge about itself. */
@@ -38,6 +40,8 @@ export interface JudgeContext {
   readonly resolution: ResolutionContext;
   /** Types the client declared for parameters (Parse), else empty. */
   readonly paramTypes: readonly number[];
+  /** `server_version_num` of the session's own backend; absent: that of the catalog. */
+  readonly server?: number;
 }
 
 /** A statement string with its verdict. `facts` is null when it could not be judged (`verdict` is then deny). */

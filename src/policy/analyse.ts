@@ -10,14 +10,16 @@ import { schemasAfter, setsAll } from './facts/path.ts';
 import { rowsChanged } from './facts/rows.ts';
 import type { Context } from './lineage/context.ts';
 import { MAX_WORK, TooComplex } from './lineage/context.ts';
-import { envOf, schemasOf } from './lineage/env.ts';
+import { type Env, envOf, schemasOf } from './lineage/env.ts';
 import { bodyText } from './parse/body.ts';
 import { digestOf, treeDigest } from './parse/digest.ts';
+import { loadGrammar, loadParser } from './parse/grammar.ts';
 import type { Parsed, RawStatement } from './parse/parser.ts';
-import { loadParser, parse } from './parse/parser.ts';
+import { parse } from './parse/parser.ts';
 import { utf16Offsets } from './parse/spans.ts';
 import { redact } from './redact.ts';
 import type { TagLookup } from './rules/tags.ts';
+import { type Grammar, NEWEST } from './server.ts';
 import { analyseStatement } from './statement.ts';
 import type {
   Analysis,
@@ -28,13 +30,16 @@ import type {
   StatementClass,
   StatementFacts,
 } from './types.ts';
+import { unfamiliar } from './unfamiliar.ts';
 import { told, verb } from './verb.ts';
 
 export type { TagLookup };
-export { loadParser };
+export { loadGrammar, loadParser };
 
 export interface AnalyseInput {
   readonly catalog: CatalogSnapshot | null;
+  /** Where there is no catalog: the server's major. Absent: the newest. */
+  readonly server?: Grammar;
   readonly resolution: ResolutionContext;
   readonly tagsOf: TagLookup;
   /** `schema.function`, `schema.*`; a bare name means pg_catalog or public. */
@@ -44,8 +49,9 @@ export interface AnalyseInput {
 /** Never throws. What goes wrong inside is a reason to refuse. */
 export function analyse(sql: string, input: AnalyseInput): Analysis {
   try {
-    const parsed = parse(sql);
-    return parsed.kind === 'parsed' ? judge(sql, parsed, input) : parsed;
+    const env = envOf(input.catalog, input.tagsOf, input.server ?? NEWEST);
+    const parsed = parse(sql, env.grammar);
+    return parsed.kind === 'parsed' ? judge(sql, parsed, input, env) : parsed;
   } catch (error) {
     if (error instanceof TooComplex) {
       return { kind: 'unjudgeable', why: 'The statement is too complex to be judged. Split it up.' };
@@ -54,10 +60,10 @@ export function analyse(sql: string, input: AnalyseInput): Analysis {
   }
 }
 
-function judge(sql: string, parsed: Parsed, input: AnalyseInput): Facts {
-  const env = envOf(input.catalog, input.tagsOf);
+function judge(sql: string, parsed: Parsed, input: AnalyseInput, env: Env): Facts {
   const trusted = trust(input.trustedFunctions);
   const trustedKey = input.trustedFunctions.join('\0');
+  const server = input.catalog?.unfamiliar;
   let cls: StatementClass = 'empty';
   const statements: StatementFacts[] = [];
   const redactions: Redaction[] = [];
@@ -82,7 +88,7 @@ function judge(sql: string, parsed: Parsed, input: AnalyseInput): Facts {
     };
     analyseStatement(statement, context, 'top');
     runCasts(context);
-    named(sql, statement, out);
+    named(sql, statement, context);
     const hidden = redact(sql, statement, context);
     redactions.push(...hidden.redactions);
     for (const bind of hidden.binds) binds.add(bind);
@@ -100,7 +106,7 @@ function judge(sql: string, parsed: Parsed, input: AnalyseInput): Facts {
       ...(locks.length === 0 ? {} : { locks }),
     };
     cls = moreRestrictive(cls, facts.class);
-    statements.push(facts);
+    statements.push(server === undefined ? facts : unfamiliar(statement, facts, server));
     resolution = after(resolution, facts);
   }
   return {
@@ -111,7 +117,7 @@ function judge(sql: string, parsed: Parsed, input: AnalyseInput): Facts {
     definitionsDigest: digestOf([...definitions].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)).flat()),
     redactions: redactions.sort((a, b) => a.start - b.start),
     taggedBinds: [...binds].sort((a, b) => a - b),
-    touchesTagged: statements.some((facts) => facts.columns.length > 0),
+    touchesTagged: server !== undefined || statements.some((facts) => facts.columns.length > 0),
     ...(parsed.statements.length > 1 ? { spans: spansOf(sql, parsed.statements) } : {}),
   };
 }
@@ -138,13 +144,17 @@ function after(resolution: ResolutionContext, facts: StatementFacts): Resolution
   return { searchPath: null, ...(schemas === null ? {} : { among: schemas }), tempRelations, changed };
 }
 
-function named(sql: string, statement: RawStatement, out: Collector): void {
+function named(sql: string, statement: RawStatement, { out, env: { grammar } }: Context): void {
   const { kind, node } = statement;
   if (kind === 'PrepareStmt' && typeof node['name'] === 'string') {
-    out.effects.push({ kind: 'prepare', name: node['name'], sql: bodyText(sql, statement, 'as') });
+    out.effects.push({ kind: 'prepare', name: node['name'], sql: bodyText(sql, statement, 'as', grammar) });
   }
   if (kind === 'DeclareCursorStmt' && typeof node['portalname'] === 'string') {
-    out.effects.push({ kind: 'declare', name: node['portalname'], sql: bodyText(sql, statement, 'for') });
+    out.effects.push({
+      kind: 'declare',
+      name: node['portalname'],
+      sql: bodyText(sql, statement, 'for', grammar),
+    });
   }
 }
 

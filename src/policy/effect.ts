@@ -1,7 +1,9 @@
 /** What can be said of a statement's effect by its text alone. */
+
 import type { Retype } from './retype.ts';
 import { retypesOf, rewritesTable } from './rewrites.ts';
 import { type RowsQuery, rowsQuery } from './rows-query.ts';
+import type { Grammar } from './server.ts';
 
 export interface StatementEffect {
   readonly rows: RowsQuery;
@@ -11,9 +13,9 @@ export interface StatementEffect {
   readonly retypes: readonly Retype[] | null;
 }
 
-/** Never throws; needs `loadParser()` first. */
-export const effectOf = (sql: string): StatementEffect => ({
-  rows: rowsQuery(sql),
-  rewrites: rewritesTable(sql),
-  retypes: retypesOf(sql),
+/** Never throws; needs its grammar loaded. */
+export const effectOf = (sql: string, grammar: Grammar): StatementEffect => ({
+  rows: rowsQuery(sql, grammar),
+  rewrites: rewritesTable(sql, grammar),
+  retypes: retypesOf(sql, grammar),
 });

@@ -4,7 +4,8 @@ import { remainingLiterals } from './lineage/literals.ts';
 import { asList, asText, nodeOf, unwrap } from './parse/node.ts';
 import type { RawStatement } from './parse/parser.ts';
 import type { Token } from './parse/spans.ts';
-import { constantAt, tokensOf, utf16Offsets } from './parse/spans.ts';
+import { constantAt, tokensFor, utf16Offsets } from './parse/spans.ts';
+import type { Grammar } from './server.ts';
 import type { Redaction } from './types.ts';
 
 export interface Hidden {
@@ -20,7 +21,7 @@ export function redact(sql: string, statement: RawStatement, context: Context): 
   const code = blockOf(statement);
   if (code !== null) {
     if (!mentionsTagged(code, context)) return NOTHING;
-    return { redactions: block(sql, statement, code), binds: [] };
+    return { redactions: block(sql, statement, code, env.grammar), binds: [] };
   }
   // What EXECUTE's arguments end up in is known to the session, not here.
   const passed = passesOn(statement) && env.everyTag('', '', '').size > 0;
@@ -30,7 +31,7 @@ export function redact(sql: string, statement: RawStatement, context: Context): 
   const { literals, parameters } = remainingLiterals(statement.node, cleared);
   const binds = [...parameters].map((number) => number - 1).filter((at) => at >= 0);
   if (literals.length === 0) return { redactions: [], binds };
-  const tokens = tokensOf(sql);
+  const tokens = tokensFor(sql, statement, env.grammar);
   const offset = utf16Offsets(sql);
   const all: Redaction = {
     start: offset(statement.start),
@@ -85,9 +86,9 @@ function mentionsTagged(code: string, { env }: Context): boolean {
 }
 
 /** Quoted literals inside a dollar-quoted body; the whole of a body in plain quotes. */
-function block(sql: string, statement: RawStatement, code: string): Redaction[] {
+function block(sql: string, statement: RawStatement, code: string, grammar: Grammar): Redaction[] {
   const offset = utf16Offsets(sql);
-  const body = (tokensOf(sql) ?? []).filter(
+  const body = (tokensFor(sql, statement, grammar) ?? []).filter(
     (token) => token.start >= statement.start && token.end <= statement.end && isBody(token, code),
   );
   if (body.length === 0) {

@@ -1,13 +1,15 @@
 /** Does DDL write a table anew, under its lock (PostgreSQL documentation, ALTER TABLE "Notes")? Version 11 and later. */
+
 import type { Tree } from './parse/node.ts';
 import { asList, asText, asTree, names, nodeOf, qualified, unwrap } from './parse/node.ts';
 import { parse } from './parse/parser.ts';
 import { type Retype, retypeOf } from './retype.ts';
+import { type Grammar, NEWEST } from './server.ts';
 
-/** null: no DDL of a table, or it cannot be told. Never throws; needs `loadParser()` first. */
-export function rewritesTable(sql: string): boolean | null {
+/** null: no DDL of a table, or it cannot be told. Never throws; needs its grammar loaded. */
+export function rewritesTable(sql: string, grammar: Grammar = NEWEST): boolean | null {
   try {
-    const parsed = parse(sql);
+    const parsed = parse(sql, grammar);
     if (parsed.kind !== 'parsed') return null;
     return any(parsed.statements.map(({ kind, node }) => ofStatement(kind, node)));
   } catch {
@@ -17,9 +19,9 @@ export function rewritesTable(sql: string): boolean | null {
 
 const MOST = 50;
 /** Columns that get another type, where one table alone is altered; null: more than that. What becomes of those is not in `rewritesTable`. */
-export function retypesOf(sql: string): readonly Retype[] | null {
+export function retypesOf(sql: string, grammar: Grammar): readonly Retype[] | null {
   try {
-    const parsed = parse(sql);
+    const parsed = parse(sql, grammar);
     if (parsed.kind !== 'parsed') return null;
     const found = parsed.statements
       .filter(({ kind, node }) => kind === 'AlterTableStmt' && node['objtype'] === 'OBJECT_TABLE')

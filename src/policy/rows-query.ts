@@ -8,6 +8,7 @@ import { asList, asTree, nodeOf, unwrap } from './parse/node.ts';
 import type { RawStatement } from './parse/parser.ts';
 import { parse } from './parse/parser.ts';
 import { type Token, tokensOf, utf16Offsets } from './parse/spans.ts';
+import { type Grammar, NEWEST } from './server.ts';
 
 export type RowsQuery =
   | {
@@ -32,33 +33,33 @@ export type RowsQuery =
 const none = (why: string): RowsQuery => ({ kind: 'none', why });
 const UNREADABLE = none('its parts could not be told apart');
 
-/** Never throws; needs `loadParser()` first. */
-export function rowsQuery(sql: string): RowsQuery {
+/** Never throws; needs its grammar loaded. */
+export function rowsQuery(sql: string, grammar: Grammar = NEWEST): RowsQuery {
   try {
-    const parsed = parse(sql);
+    const parsed = parse(sql, grammar);
     if (parsed.kind !== 'parsed') return none('it could not be read');
     const [statement, ...more] = parsed.statements.filter(({ kind }) => kind !== 'TransactionStmt');
     if (statement === undefined) return none('it changes and returns no rows');
     if (more.length > 0) return none('there are several statements in one string');
-    return ofStatement(sql, statement);
+    return ofStatement(sql, statement, grammar);
   } catch {
     return none('it could not be read');
   }
 }
 
-function ofStatement(sql: string, statement: RawStatement): RowsQuery {
+function ofStatement(sql: string, statement: RawStatement, grammar: Grammar): RowsQuery {
   const { kind, node } = statement;
   if (kind === 'TruncateStmt') {
     const only = asList(node['relations']).map((item) => nodeOf(item, 'RangeVar')?.['inh'] !== true);
     // Of both kinds at once: with those that inherit, which is more.
     return { kind: 'tables', only: only.every((one) => one) };
   }
-  const text = cutter(sql, statement);
+  const text = cutter(sql, statement, grammar);
   if (text === null) return UNREADABLE;
   switch (kind) {
     case 'SelectStmt':
       if (node['intoClause'] !== undefined) return into(text, node);
-      return rows(text.slice(0, text.end), false, (select) => same(select, node));
+      return rows(text.grammar, text.slice(0, text.end), false, (select) => same(select, node));
     case 'DeleteStmt':
       return changed(text, node, 'delete', node['usingClause'], ['using']);
     case 'UpdateStmt':
@@ -72,7 +73,7 @@ function ofStatement(sql: string, statement: RawStatement): RowsQuery {
     case 'CreateTableAsStmt':
       return madeAs(text, node);
     case 'DeclareCursorStmt':
-      return rows(after(text, 'for', [text.end]), false, (select) =>
+      return rows(text.grammar, after(text, 'for', [text.end]), false, (select) =>
         same(select, nodeOf(node['query'], 'SelectStmt')),
       );
     case 'ExecuteStmt':
@@ -84,6 +85,7 @@ function ofStatement(sql: string, statement: RawStatement): RowsQuery {
 
 // ── cutting ───────────────────────────────────────────────────────────────────────────────────────────────────────
 interface Cutter {
+  readonly grammar: Grammar;
   /** Tokens outside of parentheses: positions of those with this text. */
   at(word: string, after?: number): readonly number[];
   /** How many there are. */
@@ -92,7 +94,7 @@ interface Cutter {
   slice(from: number, to: number): string;
 }
 
-function cutter(sql: string, { start, end }: RawStatement): Cutter | null {
+function cutter(sql: string, { start, end }: RawStatement, grammar: Grammar): Cutter | null {
   const tokens = tokensOf(sql)?.filter((token) => token.start >= start && token.end <= end);
   if (tokens === undefined) return null;
   const offset = utf16Offsets(sql);
@@ -107,6 +109,7 @@ function cutter(sql: string, { start, end }: RawStatement): Cutter | null {
     name === 'IDENT' || name === 'SCONST' ? '' : text.toLowerCase(),
   );
   return {
+    grammar,
     at: (word, after = -1) => words.flatMap((one, i) => (i > after && one === word ? [i] : [])),
     end: outer.length,
     slice: (from, to) =>
@@ -116,8 +119,8 @@ function cutter(sql: string, { start, end }: RawStatement): Cutter | null {
 }
 
 /** The one statement of a text, as a SELECT. */
-function selectOf(text: string): Tree | null {
-  const parsed = parse(text);
+function selectOf(text: string, grammar: Grammar): Tree | null {
+  const parsed = parse(text, grammar);
   if (parsed.kind !== 'parsed' || parsed.statements.length !== 1) return null;
   const [only] = parsed.statements;
   return only?.kind === 'SelectStmt' ? only.node : null;
@@ -136,6 +139,7 @@ const TRIES = 30;
 
 /** The first of the texts in which the grammar reads what it should. */
 function rows(
+  grammar: Grammar,
   texts: string | Iterable<string>,
   changes: boolean,
   proven: (select: Tree) => boolean,
@@ -145,14 +149,14 @@ function rows(
   for (const select of typeof texts === 'string' ? [texts] : texts) {
     left -= 1;
     if (left < 0) break;
-    const tree = selectOf(select);
+    const tree = selectOf(select, grammar);
     if (tree === null || !proven(tree)) continue;
     const found = look(tree);
     if (found.makes) return none('it makes a table inside of another query');
     if (found.modifies) return none('it changes rows inside of its WITH');
     if (found.cursor) return none('it changes the row that a cursor is at');
     const count = `SELECT count(*) FROM (\n${select}) AS holdpoint`;
-    const query = nodeOf(asList(selectOf(count)?.['fromClause'])[0], 'RangeSubselect')?.['subquery'];
+    const query = nodeOf(asList(selectOf(count, grammar)?.['fromClause'])[0], 'RangeSubselect')?.['subquery'];
     const why =
       uncountable ??
       (found.locks ? 'it locks rows' : found.samples ? 'it reads a random sample' : null) ??
@@ -226,7 +230,7 @@ function changed(
       made(select, { fromClause: [relation], whereClause: select['whereClause'], withClause })
     );
   };
-  return rows(texts(), true, proven);
+  return rows(text.grammar, texts(), true, proven);
 
   function* texts(): Iterable<string> {
     for (const start of text.at(verb)) {
@@ -258,6 +262,7 @@ function inserted(text: Cutter, node: Tree): RowsQuery {
   const outer = node['withClause'];
   if (outer !== undefined && query['withClause'] !== undefined) return UNREADABLE;
   return rows(
+    text.grammar,
     texts(),
     false,
     (select) => same(select, query) || (outer !== undefined && with_(select, query, outer)),
@@ -307,7 +312,7 @@ function merged(text: Cutter, node: Tree): RowsQuery {
       made(select, { fromClause: [item], withClause: node['withClause'] })
     );
   };
-  return rows(texts(), false, proven, 'MERGE decides row by row');
+  return rows(text.grammar, texts(), false, proven, 'MERGE decides row by row');
 
   function* texts(): Iterable<string> {
     for (const start of text.at('merge'))
@@ -329,14 +334,14 @@ function madeAs(text: Cutter, node: Tree): RowsQuery {
   if (query === null) return none('it runs what was prepared before');
   if (nodeOf({ IntoClause: node['into'] }, 'IntoClause')?.['skipData'] === true)
     return { kind: 'fixed', rows: 0 };
-  return rows(after(text, 'as', [text.end, ...text.at('with').toReversed()]), false, (select) =>
+  return rows(text.grammar, after(text, 'as', [text.end, ...text.at('with').toReversed()]), false, (select) =>
     same(select, query),
   );
 }
 
 /** SELECT … INTO a table: the same without that. */
 function into(text: Cutter, { intoClause: _, ...query }: Tree): RowsQuery {
-  return rows(texts(), false, (select) => same(select, query));
+  return rows(text.grammar, texts(), false, (select) => same(select, query));
 
   function* texts(): Iterable<string> {
     for (const start of text.at('into'))
@@ -378,6 +383,7 @@ function copied(text: Cutter, node: Tree): RowsQuery {
     const proven = (select: Tree): boolean => made(select, { fromClause: [{ RangeVar: only }] });
     const ends = [...text.at('(', 0), ...text.at('to', 0)];
     return rows(
+      text.grammar,
       ends.map((end) => `SELECT 1 FROM ONLY ${text.slice(1, end)}`),
       false,
       proven,
@@ -386,6 +392,7 @@ function copied(text: Cutter, node: Tree): RowsQuery {
   if (query === null) return none('it changes rows and returns them');
   const ends = text.at('to', 0);
   return rows(
+    text.grammar,
     ends.map((end) => text.slice(1, end)),
     false,
     (select) => same(select, query),

@@ -12,7 +12,7 @@ import { whole } from './lineage/deps.ts';
 import { lineage } from './lineage/statement.ts';
 import type { Tree } from './parse/node.ts';
 import { asList, asText, asTree, names, nodeOf, relationName, unwrap } from './parse/node.ts';
-import type { RawStatement } from './parse/parser.ts';
+import { type RawStatement, STRANGE } from './parse/parser.ts';
 import type { RelationUse } from './types.ts';
 
 /** `body`: the output belongs to the caller. `top`: the output leaves. */
@@ -143,6 +143,13 @@ function facts(kind: string, node: Tree, context: Context): void {
       if (set !== null) variableSet(nodeOf(set, 'VariableSetStmt') ?? set, 'alter-role', context);
       return;
     }
+  }
+  if (kind === STRANGE) {
+    out.raise('unknown');
+    out.unknowns.add(`${asText(node['strange'])} in its parse tree`);
+    out.use('value', context.env.everyTag('', '', '*'));
+    walkFields(node, place('ddl'), context);
+    return;
   }
   const utility = UTILITIES.get(kind);
   if (utility === undefined) {

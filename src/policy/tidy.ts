@@ -7,6 +7,7 @@ import sqlParser from 'node-sql-parser/build/postgresql.js';
 import { treeDigest } from './parse/digest.ts';
 import { parse } from './parse/parser.ts';
 import { tokensOf } from './parse/spans.ts';
+import { type Grammar, NEWEST } from './server.ts';
 
 /** Longer text is not made readable by laying it out; the exact text is shown beside it anyway. */
 export const MAX_TIDY_LENGTH = 16 * 1024;
@@ -14,10 +15,10 @@ export const MAX_TIDY_LENGTH = 16 * 1024;
 const DIALECT = { database: 'postgresql' };
 const parser = new sqlParser.Parser();
 
-/** Needs `loadParser()` first. Null when no tidy form is proven equal. */
-export function tidy(sql: string): string | null {
+/** Needs its grammar loaded. Null when no tidy form is proven equal. */
+export function tidy(sql: string, grammar: Grammar = NEWEST): string | null {
   if (sql.length > MAX_TIDY_LENGTH) return null;
-  const wanted = digest(sql);
+  const wanted = digest(sql, grammar);
   if (wanted === null) return null;
   let written: string;
   try {
@@ -25,14 +26,14 @@ export function tidy(sql: string): string | null {
   } catch {
     return null;
   }
-  if (digest(written) !== wanted) return null;
+  if (digest(written, grammar) !== wanted) return null;
   const readable = layOut(written);
-  if (readable !== null && digest(readable) === wanted) return readable;
+  if (readable !== null && digest(readable, grammar) === wanted) return readable;
   return written;
 }
 
-function digest(sql: string): string | null {
-  const parsed = parse(sql);
+function digest(sql: string, grammar: Grammar): string | null {
+  const parsed = parse(sql, grammar);
   return parsed.kind === 'parsed' && parsed.statements.length > 0 ? treeDigest(parsed.statements) : null;
 }
 

@@ -307,6 +307,8 @@ export interface CatalogSnapshot {
   readonly version: string;
   readonly database: string;
   readonly serverVersion: number;
+  /** What the server says that it is, where no grammar here is its own: nothing else of it is known. */
+  readonly unfamiliar?: string;
   readonly relations: readonly CatalogRelation[];
   readonly functions: readonly CatalogFunction[];
   readonly foreignKeys: readonly CatalogForeignKey[];

@@ -1,6 +1,6 @@
 /** Rules of the classifier that no statement of the corpora meets (test/suites/mutate.mjs names such). */
 import { beforeAll, describe, expect, it } from 'vitest';
-import { analyse, loadParser } from '../../src/policy/analyse.ts';
+import { analyse, loadGrammar } from '../../src/policy/analyse.ts';
 import { Collector } from '../../src/policy/facts/collector.ts';
 import { transaction, variableSet } from '../../src/policy/facts/session.ts';
 import { envOf } from '../../src/policy/lineage/env.ts';
@@ -13,7 +13,7 @@ import type {
 } from '../../src/policy/types.ts';
 import { catalog, input } from './fixture.ts';
 
-beforeAll(loadParser);
+beforeAll(() => loadGrammar(15));
 
 function statement(
   sql: string,

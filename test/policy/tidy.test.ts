@@ -1,10 +1,12 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { treeDigest } from '../../src/policy/parse/digest.ts';
-import { loadParser, parse } from '../../src/policy/parse/parser.ts';
+import { loadParser } from '../../src/policy/parse/grammar.ts';
+import { parse } from '../../src/policy/parse/parser.ts';
+import { NEWEST } from '../../src/policy/server.ts';
 import { tidy } from '../../src/policy/tidy.ts';
 
 const digest = (sql: string) => {
-  const parsed = parse(sql);
+  const parsed = parse(sql, NEWEST);
   return parsed.kind === 'parsed' ? treeDigest(parsed.statements) : null;
 };
 

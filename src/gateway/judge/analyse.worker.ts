@@ -3,8 +3,9 @@
  * `{ setup }` or `{ patch }` → `{ ready: true }`; `{ id, job }` → `{ id, result: Analysis, recycle }`.
  */
 import { parentPort } from 'node:worker_threads';
-import { analyse, loadParser } from '../../policy/analyse.ts';
+import { analyse, loadGrammar, loadParser } from '../../policy/analyse.ts';
 import { type TagLookup, tagLookup } from '../../policy/rules/tags.ts';
+import { grammarFor } from '../../policy/server.ts';
 import type { Analysis, CatalogSnapshot } from '../../policy/types.ts';
 import type { AnalyseJob, AnalyseSetup } from './analyse-job.ts';
 import { type CatalogPatch, patched } from './catalog-patch.ts';
@@ -26,7 +27,7 @@ port.on('message', (message: Message) => {
     catalog = message.setup.catalog;
     tagsOf = tagLookup(message.setup.tags);
     trustedFunctions = message.setup.trustedFunctions;
-    port.postMessage({ ready: true });
+    void loadGrammar(grammarFor(message.setup.catalog)).then(() => port.postMessage({ ready: true }));
     return;
   }
   if (message.patch !== undefined) {

@@ -1,9 +1,14 @@
 /** The catalog's own connection to the target (DESIGN.md 16): never a client's backend. */
 import { isIP } from 'node:net';
 import pg from 'pg';
+import { z } from 'zod';
+import type { Server } from '../../policy/server.ts';
 import type { Target, UpstreamLogin } from '../types.ts';
+import { accepted, WHO } from '../upstream/server.ts';
 
 export interface CatalogConnection {
+  /** Who is at the other end. */
+  readonly server: Server;
   /** Runs a string of statements; the rows of the last one that gave any. Rejects with the server's `code` on it. */
   query(text: string): Promise<readonly unknown[]>;
   /** Called once when the connection is lost. */
@@ -43,13 +48,17 @@ export async function connectCatalog(target: Target, login: UpstreamLogin): Prom
   };
   client.on('error', lose);
   client.on('end', lose);
+  let server: Server;
   try {
     await client.connect();
+    const { said, number } = whoShape.parse((await client.query(WHO)).rows[0]);
+    server = accepted(said, number, target);
   } catch (error) {
     client.end().catch(() => undefined);
     throw error;
   }
   return {
+    server,
     async query(text) {
       // A string of several statements gives a list of results.
       const answer: unknown = await client.query(text);
@@ -69,6 +78,8 @@ export async function connectCatalog(target: Target, login: UpstreamLogin): Prom
     },
   };
 }
+
+const whoShape = z.object({ said: z.string(), number: z.string() });
 
 function hasRows(result: unknown): result is { readonly rows: readonly unknown[] } {
   return typeof result === 'object' && result !== null && 'rows' in result && Array.isArray(result.rows);

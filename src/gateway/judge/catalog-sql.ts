@@ -118,9 +118,8 @@ ${[
   where c.${KINDS_OURS} group by s.relid) x`;
 export const stampsShape = z.array(z.tuple([z.number(), z.string()]));
 
-export const SERVER = `select json_build_object('database', pg_catalog.current_database(),
-  'serverVersion', pg_catalog.current_setting('server_version_num')::int) as value`;
-export const serverShape = z.object({ database: z.string(), serverVersion: z.number() });
+export const DATABASE = 'select pg_catalog.current_database() as value';
+export const databaseShape = z.string();
 
 const ids = (oids: readonly number[]) => oids.map((oid) => String(Math.trunc(oid))).join() || '0';
 const list = (query: string) => `select coalesce(pg_catalog.json_agg(x), '[]') as value from (${query}) x`;

@@ -3,6 +3,7 @@
  * cheaply whether anything changed, stamps tell which relations did; only those are read again. Without it nothing is judged: fail closed.
  */
 import type { z } from 'zod';
+import type { Server } from '../../policy/server.ts';
 import type { CatalogRelation, CatalogSnapshot } from '../../policy/types.ts';
 import type { CatalogConnection } from './catalog-connection.ts';
 import { type CatalogPatch, patched } from './catalog-patch.ts';
@@ -66,6 +67,7 @@ export function createCatalog(options: CatalogOptions): Catalog {
   let partials = 0;
   let usedAt = Number.NEGATIVE_INFINITY;
   let timer: NodeJS.Timeout | null = null;
+  let server: Server | null = null;
   let closed = false;
 
   function current(): CatalogReading | null {
@@ -79,18 +81,8 @@ export function createCatalog(options: CatalogOptions): Catalog {
     const startedAt = now();
     try {
       const link = await linked();
-      try {
-        await link.query(sql.BEGIN);
-        const value = await one(link, sql.DIGEST, sql.digestShape);
-        if (reading === null || digest === null || value.shared !== digest.shared) {
-          reading = await readAll(link, value, startedAt);
-        } else if (value.relations !== digest.relations)
-          reading = await readChanged(link, reading, value, startedAt);
-        await link.query('commit');
-      } catch (error) {
-        await link.query('rollback').catch(() => drop(link));
-        throw error;
-      }
+      if (link.server.grammar === null) reading ??= stranger(link.server, startedAt);
+      else reading = await look(link, reading, startedAt);
     } catch (error) {
       if (connection !== null && !isServerError(error)) drop(connection);
       const unavailable = new CatalogUnavailable(error);
@@ -103,6 +95,28 @@ export function createCatalog(options: CatalogOptions): Catalog {
     return reading;
   }
 
+  async function look(
+    link: CatalogConnection,
+    before: CatalogReading | null,
+    startedAt: number,
+  ): Promise<CatalogReading> {
+    try {
+      await link.query(sql.BEGIN);
+      const value = await one(link, sql.DIGEST, sql.digestShape);
+      const found =
+        before === null || digest === null || value.shared !== digest.shared
+          ? await readAll(link, value, startedAt)
+          : value.relations === digest.relations
+            ? before
+            : await readChanged(link, before, value, startedAt);
+      await link.query('commit');
+      return found;
+    } catch (error) {
+      await link.query('rollback').catch(() => drop(link));
+      throw error;
+    }
+  }
+
   async function linked(): Promise<CatalogConnection> {
     if (closed) throw new Error('closed');
     if (connection !== null) return connection;
@@ -111,6 +125,10 @@ export function createCatalog(options: CatalogOptions): Catalog {
       link.close();
       throw new Error('closed');
     }
+    // Another server, or the same after an upgrade: nothing that was read before counts.
+    if (server?.number !== link.server.number || server.said !== link.server.said)
+      [reading, digest] = [null, null];
+    server = link.server;
     connection = link;
     link.onLost(() => drop(link));
     return link;
@@ -135,30 +153,26 @@ export function createCatalog(options: CatalogOptions): Catalog {
 
   function versionOf({ shared, relations }: Digest, partial: boolean): string {
     if (partial) partials += 1;
-    return `${shared}.${relations}${partial ? `+${partials}` : ''}`;
+    return `${server?.number ?? 0}.${shared}.${relations}${partial ? `+${partials}` : ''}`;
   }
 
   async function readAll(link: CatalogConnection, value: Digest, takenAt: number): Promise<CatalogReading> {
-    const server = await one(link, sql.SERVER, sql.serverShape);
     const rows = await one(link, sql.relations(), sql.relationShape);
     const functions = await one(link, sql.FUNCTIONS, sql.functionShape);
     const foreignKeys = await one(link, sql.FOREIGN_KEYS, sql.foreignKeyShape);
     const operators = await one(link, sql.OPERATORS, sql.operatorShape);
     const types = await one(link, sql.TYPES, sql.typeShape);
     const definitions = await texts(link, sql.definitions, viewsOf(rows));
-    const sqlBodies =
-      server.serverVersion >= 140000
-        ? await texts(
-            link,
-            sql.sqlBodies,
-            functions.filter((f) => f.language === 'sql' && f.body === null).map((f) => f.oid),
-          )
-        : { found: new Map<number, string>(), partial: false };
+    const sqlBodies = await texts(
+      link,
+      sql.sqlBodies,
+      functions.filter((f) => f.language === 'sql' && f.body === null).map((f) => f.oid),
+    );
     const partial = definitions.partial || sqlBodies.partial;
     const snapshot: CatalogSnapshot = {
       version: versionOf(value, partial),
-      database: server.database,
-      serverVersion: server.serverVersion,
+      database: await one(link, sql.DATABASE, sql.databaseShape),
+      serverVersion: server?.number ?? 0,
       relations: rows.map((row) => relationOf(row, definitions.found)),
       functions: functions.map((fn) => ({ ...fn, body: fn.body ?? sqlBodies.found.get(fn.oid) ?? null })),
       foreignKeys,
@@ -261,6 +275,23 @@ export function createCatalog(options: CatalogOptions): Catalog {
     },
   };
 }
+
+/** Of a server with no grammar here the catalog may be another as well: it is not read. */
+const stranger = ({ number, said }: Server, takenAt: number): CatalogReading => ({
+  snapshot: {
+    version: `${number}.${said}`,
+    database: '',
+    serverVersion: number,
+    unfamiliar: said,
+    relations: [],
+    functions: [],
+    foreignKeys: [],
+    customOperators: [],
+    takenAt,
+  },
+  attributes: new Map(),
+  patch: null,
+});
 
 type Digest = z.infer<typeof sql.digestShape>;
 type Row = z.infer<typeof sql.relationShape>[number];

@@ -11,6 +11,7 @@ import {
   type TagLookup,
   tagSource,
 } from '../../policy/rules/index.ts';
+import { grammarFor, isOtherMajor } from '../../policy/server.ts';
 import type { RewriteJob, Rewritten } from '../../policy/tidy.worker.ts';
 import type { Analysis, CatalogRelation, ResolutionContext, Verdict } from '../../policy/types.ts';
 import { denied, evaluate } from '../../policy/verdict.ts';
@@ -20,7 +21,7 @@ import type { AnalyseJob } from './analyse-job.ts';
 import { type Catalog, type CatalogReading, CatalogUnavailable, createCatalog } from './catalog.ts';
 import { catalogLogin, connectCatalog } from './catalog-connection.ts';
 import { createLru } from './lru.ts';
-import { createPool, type PoolResult } from './pool.ts';
+import { createPool, type PoolResult, type Setup } from './pool.ts';
 
 /** For logs and metrics; carries no SQL. */
 export type JudgeEvent =
@@ -91,6 +92,14 @@ export function createJudge(deps: JudgeDeps): Judge {
   // The first client should not wait for the catalog; if the target is down, the first statement says so.
   catalog.ensure().catch(() => undefined);
 
+  /** As long as there is no catalog nothing is held that could be laid out. */
+  function grammarSetup(): Setup | undefined {
+    const reading = catalog.latest();
+    if (reading === null) return undefined;
+    const grammar = grammarFor(reading.snapshot);
+    return { version: String(grammar), value: grammar };
+  }
+
   function tell(event: JudgeEvent): void {
     deps.onEvent?.(event);
     const { kind, ...fields } = event;
@@ -104,7 +113,7 @@ export function createJudge(deps: JudgeDeps): Judge {
 
   function cached(sql: string, context: JudgeContext): Judged | null {
     const reading = catalog.current();
-    if (reading === null) return null;
+    if (reading === null || moved(context, reading)) return null;
     return verdicts.get(verdictKey(sql, context, reading, policy.current(), now())) ?? null;
   }
 
@@ -121,12 +130,14 @@ export function createJudge(deps: JudgeDeps): Judge {
         sql,
         facts: analysis.kind === 'facts' ? analysis : null,
         verdict,
-        probe: probeOf(analysis, verdict),
+        probe: foreign ? 'none' : probeOf(analysis, verdict),
         policyVersion: held.version,
         catalogVersion,
       };
     };
     let catalogVersion: string | null = null;
+    // What no grammar here is for is not sent to ask what becomes of it.
+    let foreign = false;
     try {
       if (sql.length > MAX_SQL_LENGTH) {
         const analysis: Analysis = {
@@ -135,7 +146,10 @@ export function createJudge(deps: JudgeDeps): Judge {
         };
         return answer(analysis, policy.current(), null);
       }
-      const reading = await catalog.ensure(options?.fresh === true);
+      let reading = await catalog.ensure(options?.fresh === true);
+      if (moved(context, reading)) reading = await catalog.ensure(true);
+      if (moved(context, reading)) return refused(sql, 'error:server', MOVED, reading.snapshot.version);
+      foreign = reading.snapshot.unfamiliar !== undefined;
       catalogVersion = reading.snapshot.version;
       const held = policy.current();
       const key = verdictKey(sql, context, reading, held, at);
@@ -220,7 +234,7 @@ export function createJudge(deps: JudgeDeps): Judge {
       const known = tidied.get(sql);
       if (known !== undefined) return known.text;
       if (sql.length > 16 * 1024) return null;
-      const result = await tidier.run({ tidy: sql });
+      const result = await tidier.run({ tidy: sql }, grammarSetup());
       const text = result.kind === 'done' && typeof result.result === 'string' ? result.result : null;
       // A text that took too long once takes too long again; an overload says nothing about the text.
       if (result.kind === 'done' || result.kind === 'timeout') {
@@ -230,7 +244,7 @@ export function createJudge(deps: JudgeDeps): Judge {
     },
     async effect(sql) {
       if (sql.length > MAX_SQL_LENGTH) return null;
-      const result = await tidier.run({ effect: sql }, undefined, EFFECT_MS);
+      const result = await tidier.run({ effect: sql }, grammarSetup(), EFFECT_MS);
       return result.kind === 'done' && typeof result.result === 'object' ? result.result : null;
     },
     catalog: () => catalog.latest()?.snapshot ?? null,
@@ -273,6 +287,12 @@ function ownCatalog(target: Target, now: () => number): Catalog {
     },
   });
 }
+
+const MOVED =
+  'the target runs another major version of PostgreSQL now than when this session was opened; connect again';
+/** The session's backend is of another major than the catalog that was read. */
+const moved = ({ server }: JudgeContext, { snapshot }: CatalogReading): boolean =>
+  server !== undefined && isOtherMajor(server, snapshot.serverVersion);
 
 const FAILED: Readonly<Record<'timeout' | 'crashed' | 'overloaded', (ms: number) => string>> = {
   timeout: (ms) => `Reading it took longer than ${ms} ms. Make it simpler or split it up.`,

@@ -2,6 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { serialize } from 'pg-protocol';
+import type { Server } from '../../policy/server.ts';
 import type { Target, UpstreamLogin } from '../types.ts';
 import {
   type AuthRequest,
@@ -17,6 +18,7 @@ import { serverEndPoint } from './binding.ts';
 import { MessageReader } from './messages.ts';
 import { openSocket, UpstreamFault } from './open.ts';
 import { checkPrivileges, type LoginFacts } from './privileges.ts';
+import { checkServer } from './server.ts';
 
 export interface UpstreamLink {
   readonly socket: Socket;
@@ -24,6 +26,7 @@ export interface UpstreamLink {
   readonly key: BackendKey | null;
   readonly parameters: ReadonlyMap<string, string>;
   readonly facts: LoginFacts;
+  readonly server: Server;
 }
 
 const LOOPBACK = /^(localhost|127(\.\d+){3}|::1)$/;
@@ -51,6 +54,7 @@ export async function connectUpstream(options: {
     );
     await authenticate(socket, reader, target, login);
     const { key, parameters } = await untilReady(reader);
+    const server = await checkServer(socket, reader, target);
     const facts = await checkPrivileges(socket, reader, target);
     if (
       parameters.get('client_encoding') !== 'UTF8' ||
@@ -58,7 +62,7 @@ export async function connectUpstream(options: {
     )
       throw new UpstreamFault('it does not take client_encoding UTF8 with standard_conforming_strings on');
     reader.detach();
-    return { socket, key, parameters, facts };
+    return { socket, key, parameters, facts, server };
   } catch (error) {
     reader.detach();
     socket.destroy();

@@ -4,8 +4,9 @@ import { meetCasts, nameType } from '../facts/casts.ts';
 import { Collector } from '../facts/collector.ts';
 import { asList, nodeOf, unwrap } from '../parse/node.ts';
 import type { RawStatement } from '../parse/parser.ts';
-import { parse } from '../parse/parser.ts';
+import { parse, readable } from '../parse/parser.ts';
 import { triggerBody } from '../parse/plpgsql.ts';
+import type { Grammar } from '../server.ts';
 import { analyseStatement } from '../statement.ts';
 import type { CatalogFunction, CatalogRelation, ResolutionContext } from '../types.ts';
 import type { Context } from './context.ts';
@@ -31,7 +32,7 @@ export function viewSummary(view: CatalogRelation, context: Context): Summary {
   const parsed =
     view.definition === null || context.stack.includes(seen) || context.stack.length > MAX_DEFINITION_DEPTH
       ? null
-      : parse(view.definition);
+      : parse(view.definition, env.grammar);
   const statement =
     parsed?.kind === 'parsed' && parsed.statements.length === 1 ? parsed.statements[0] : undefined;
   if (statement === undefined || statement.kind !== 'SelectStmt') {
@@ -55,7 +56,7 @@ export function functionSummary(fn: CatalogFunction, context: Context): Summary 
   const key = `f${context.trustedKey}\0${fn.oid}\0${JSON.stringify(path)}`;
   const known = context.env.bodies.get(key);
   if (known !== undefined) return known;
-  const statements = bodyStatements(fn.body);
+  const statements = bodyStatements(fn.body, context.env.grammar);
   if (statements === null) return null;
   const facts = new Collector();
   const inner = inside(context, facts, path, seen, true);
@@ -87,7 +88,7 @@ export function triggerSummary(fn: CatalogFunction, context: Context): TriggerSu
   const key = `${seen}\0${context.trustedKey}\0${context.stack.join()}\0${JSON.stringify(path)}`;
   const known = context.env.triggers.get(key);
   if (known !== undefined) return known;
-  const body = triggerBody(fn.body);
+  const body = triggerBody(fn.body, context.env.grammar);
   let summary: TriggerSummary | null = null;
   if (body !== null) {
     const facts = new Collector();
@@ -151,13 +152,12 @@ function pathOf(fn: CatalogFunction, caller: ResolutionContext): ResolutionConte
 }
 
 /** `prosrc` is a list of statements; an SQL-standard body (BEGIN ATOMIC, RETURN) parses only inside its CREATE FUNCTION. */
-export function bodyStatements(body: string): readonly RawStatement[] | null {
+export function bodyStatements(body: string, grammar: Grammar): readonly RawStatement[] | null {
   if (!/^\s*(?:BEGIN\s+ATOMIC|RETURN)\b/i.test(body)) {
-    const parsed = parse(body);
-    return parsed.kind === 'parsed' ? parsed.statements : null;
+    return readable(parse(body, grammar));
   }
-  const parsed = parse(`CREATE FUNCTION f() RETURNS void LANGUAGE sql ${body}`);
-  const create = parsed.kind === 'parsed' ? parsed.statements[0] : undefined;
+  const parsed = parse(`CREATE FUNCTION f() RETURNS void LANGUAGE sql ${body}`, grammar);
+  const [create] = readable(parsed) ?? [];
   if (create === undefined || create.kind !== 'CreateFunctionStmt') return null;
   return sqlBodyStatements(create.node['sql_body']);
 }

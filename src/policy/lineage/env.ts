@@ -4,6 +4,7 @@ import type { Collector } from '../facts/collector.ts';
 import { digestOf } from '../parse/digest.ts';
 import type { RelationName } from '../parse/node.ts';
 import type { TagLookup } from '../rules/tags.ts';
+import { type Grammar, grammarFor, NEWEST } from '../server.ts';
 import type {
   CatalogForeignKey,
   CatalogFunction,
@@ -37,6 +38,8 @@ export interface Resolved {
 export class Env {
   readonly catalog: CatalogSnapshot | null;
   readonly tagsOf: TagLookup;
+  /** Of the server: what is written there is read by it. */
+  readonly grammar: Grammar;
   readonly bodies = new Map<string, Summary>();
   readonly triggers = new Map<string, TriggerSummary | null>();
   /** Attributes that a function's body reads of each row it is given; null: it may be any of them. */
@@ -61,9 +64,10 @@ export class Env {
   readonly #digests = new Map<string, string>();
   #everyTag: Deps | null = null;
 
-  constructor(catalog: CatalogSnapshot | null, tagsOf: TagLookup) {
+  constructor(catalog: CatalogSnapshot | null, tagsOf: TagLookup, grammar: Grammar) {
     this.catalog = catalog;
     this.tagsOf = tagsOf;
+    this.grammar = grammar;
     this.casts = (catalog?.customOperators ?? []).flatMap((one) =>
       one.from ? [{ ...one, from: one.from }] : [],
     );
@@ -303,8 +307,9 @@ export class Env {
 
 const cache = new WeakMap<CatalogSnapshot, WeakMap<TagLookup, Env>>();
 
-export function envOf(catalog: CatalogSnapshot | null, tagsOf: TagLookup): Env {
-  if (catalog === null) return new Env(null, tagsOf);
+/** `without`: the grammar where there is no catalog. */
+export function envOf(catalog: CatalogSnapshot | null, tagsOf: TagLookup, without: Grammar = NEWEST): Env {
+  if (catalog === null) return new Env(null, tagsOf, without);
   let byTags = cache.get(catalog);
   if (byTags === undefined) {
     byTags = new WeakMap();
@@ -312,7 +317,7 @@ export function envOf(catalog: CatalogSnapshot | null, tagsOf: TagLookup): Env {
   }
   let env = byTags.get(tagsOf);
   if (env === undefined) {
-    env = new Env(catalog, tagsOf);
+    env = new Env(catalog, tagsOf, grammarFor(catalog));
     byTags.set(tagsOf, env);
   }
   return env;

@@ -3,6 +3,7 @@ import { HARMLESS, HELD } from '../facts/builtins.ts';
 import { onlyComputes } from '../facts/extensions.ts';
 import type { Tree } from '../parse/node.ts';
 import { asList, asText, asTree, names, nodeOf, qualified, unwrap } from '../parse/node.ts';
+import type { Grammar } from '../server.ts';
 import type { CatalogFunction } from '../types.ts';
 import type { Context } from './context.ts';
 import { bodyStatements, calledDeps, functionSummary } from './definitions.ts';
@@ -116,7 +117,7 @@ function rowsRead(
   if (found.length === 0 || builtin) return null;
   const all = found.map((fn) => {
     if (functionSummary(fn, context) === null) return [];
-    const read = env.rowsRead.get(fn.oid) ?? bodyReads(fn);
+    const read = env.rowsRead.get(fn.oid) ?? bodyReads(fn, env.grammar);
     env.rowsRead.set(fn.oid, read);
     return read;
   });
@@ -126,8 +127,8 @@ function rowsRead(
   };
 }
 
-function bodyReads(fn: CatalogFunction): readonly (ReadonlySet<string> | null)[] {
-  const statements = fn.kind === 'f' && fn.body !== null ? bodyStatements(fn.body) : null;
+function bodyReads(fn: CatalogFunction, grammar: Grammar): readonly (ReadonlySet<string> | null)[] {
+  const statements = fn.kind === 'f' && fn.body !== null ? bodyStatements(fn.body, grammar) : null;
   if (statements === null) return [];
   return (fn.parameters ?? []).map((name, i) => {
     // `f.f` is the whole of it.

@@ -56,10 +56,12 @@ function withGenerated(own: Shape, relation: CatalogRelation, context: Context):
     columns: own.columns.map((column, i) => {
       const text = relation.columns[i]?.generated ?? null;
       if (text === null) return column;
-      const parsed = parse(`SELECT ${text}`);
+      const parsed = parse(`SELECT ${text}`, context.env.grammar);
       const [statement] = parsed.kind === 'parsed' ? parsed.statements : [];
       const deps =
-        statement === undefined ? whole(own) : expression(statement.node['targetList'], scope, apart);
+        statement?.kind !== 'SelectStmt'
+          ? whole(own)
+          : expression(statement.node['targetList'], scope, apart);
       return adding(column, deps);
     }),
   };

@@ -1,10 +1,16 @@
 /** The text of the statement inside PREPARE … AS and DECLARE … CURSOR FOR. */
+import type { Grammar } from '../server.ts';
 import type { RawStatement } from './parser.ts';
-import { tokensOf, utf16Offsets } from './spans.ts';
+import { tokensFor, utf16Offsets } from './spans.ts';
 
 /** Empty when it cannot be found: what then runs under the name is unknown, and must be treated so. */
-export function bodyText(sql: string, statement: RawStatement, keyword: 'as' | 'for'): string {
-  const tokens = tokensOf(sql);
+export function bodyText(
+  sql: string,
+  statement: RawStatement,
+  keyword: 'as' | 'for',
+  grammar: Grammar,
+): string {
+  const tokens = tokensFor(sql, statement, grammar);
   if (tokens === null) return '';
   const offset = utf16Offsets(sql);
   let depth = 0;

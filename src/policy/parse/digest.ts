@@ -12,9 +12,21 @@ const POSITIONS = new Set([
 ]);
 
 /** Only numbers: CREATE TABLESPACE has a `location` that is a path. */
+const isPosition = (field: string, value: unknown): value is number =>
+  typeof value === 'number' && (POSITIONS.has(field) || field === 'location' || field.endsWith('_location'));
+
 function withoutPosition(this: unknown, field: string, value: unknown): unknown {
-  if (typeof value !== 'number') return value;
-  return POSITIONS.has(field) || field === 'location' || field.endsWith('_location') ? undefined : value;
+  return isPosition(field, value) ? undefined : value;
+}
+
+/** Byte offsets of the tree's parts in the text. */
+export function positionsIn(value: unknown): number[] {
+  const found: number[] = [];
+  JSON.stringify(value, (field, part: unknown) => {
+    if (isPosition(field, part)) found.push(part);
+    return part;
+  });
+  return found;
 }
 
 export function canonical(value: unknown): string {

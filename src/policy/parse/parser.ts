@@ -1,6 +1,9 @@
 /** The real PostgreSQL grammar (libpg-query, WASM), with the limits it needs (LIBRARIES.md "libpg-query hazards"). */
-import { hasSqlDetails, loadModule, parseSync, SqlError } from 'libpg-query';
+
+import { type Grammar, NEWEST } from '../server.ts';
 import type { SyntaxFault, Unjudgeable } from '../types.ts';
+import { adapt } from './adapt.ts';
+import { reader } from './grammar.ts';
 import type { Tree } from './node.ts';
 import { asList, asTree } from './node.ts';
 
@@ -22,19 +25,20 @@ export interface Parsed {
   readonly statements: readonly RawStatement[];
 }
 
-export async function loadParser(): Promise<void> {
-  await loadModule();
-}
+/** Kind of a statement whose tree has something that is not known: `{ strange: 'Kind.field', tree: { Kind: { … } } }`. */
+export const STRANGE = 'StrangeStmt';
 
-export function parse(sql: string): Parsed | SyntaxFault | Unjudgeable {
+export function parse(sql: string, grammar: Grammar): Parsed | SyntaxFault | Unjudgeable {
   const refusal = refuse(sql);
   if (refusal !== null) return { kind: 'unjudgeable', why: refusal };
   if (sql === '') return { kind: 'parsed', statements: [] };
+  const { read, faultOf } = reader(grammar);
   let tree: unknown;
   try {
-    tree = parseSync(sql);
+    tree = read(sql);
   } catch (error) {
-    if (error instanceof SqlError) return fault(error);
+    const fault = faultOf(error);
+    if (fault !== null) return { kind: 'syntax', ...fault };
     return { kind: 'unjudgeable', why: 'The SQL parser failed on this text.', recycle: true };
   }
   if (tooDeep(tree)) {
@@ -52,10 +56,19 @@ export function parse(sql: string): Parsed | SyntaxFault | Unjudgeable {
     }
     const start = typeof entry['stmt_location'] === 'number' ? entry['stmt_location'] : 0;
     const length = typeof entry['stmt_len'] === 'number' ? entry['stmt_len'] : 0;
-    statements.push({ kind, node, start, end: length > 0 ? start + length : bytes });
+    const end = length > 0 ? start + length : bytes;
+    const strange = grammar === NEWEST ? null : adapt(kind, node, grammar);
+    if (strange === null) statements.push({ kind, node, start, end });
+    else statements.push({ kind: STRANGE, node: { strange, tree: { [kind]: node } }, start, end });
   }
   return { kind: 'parsed', statements };
 }
+
+/** Null where something in it is not known. */
+export const readable = (parsed: ReturnType<typeof parse>): readonly RawStatement[] | null =>
+  parsed.kind === 'parsed' && parsed.statements.every(({ kind }) => kind !== STRANGE)
+    ? parsed.statements
+    : null;
 
 function refuse(sql: string): string | null {
   if (sql.length > MAX_SQL_BYTES || Buffer.byteLength(sql) > MAX_SQL_BYTES) {
@@ -65,11 +78,6 @@ function refuse(sql: string): string | null {
   if (sql.includes('\0')) return 'The statement contains a NUL character.';
   if (/\p{Surrogate}/u.test(sql)) return 'The statement is not well-formed Unicode.';
   return null;
-}
-
-function fault(error: SqlError): SyntaxFault {
-  const at = hasSqlDetails(error) ? error.sqlDetails?.cursorPosition : undefined;
-  return { kind: 'syntax', message: error.message, position: at === undefined ? null : at + 1 };
 }
 
 function tooDeep(tree: unknown): boolean {

@@ -1,8 +1,9 @@
 /** The SQL inside a PL/pgSQL trigger function, cut out by PostgreSQL's own PL/pgSQL parser. */
 import { parsePlPgSQLSync } from 'libpg-query';
+import type { Grammar } from '../server.ts';
 import { asTree } from './node.ts';
 import type { RawStatement } from './parser.ts';
-import { parse } from './parser.ts';
+import { parse, readable } from './parser.ts';
 
 export interface PlpgsqlBody {
   readonly statements: readonly RawStatement[];
@@ -17,7 +18,7 @@ const MAX_BODY = 64 * 1024;
 const DYNAMIC = new Set(['PLpgSQL_stmt_dynexecute', 'PLpgSQL_stmt_dynfors', 'dynquery']);
 
 /** Null: it cannot be read, or runs SQL that is not there to be read. */
-export function triggerBody(source: string): PlpgsqlBody | null {
+export function triggerBody(source: string, grammar: Grammar): PlpgsqlBody | null {
   if (source.length > MAX_BODY || source.includes('$holdpoint$')) return null;
   let tree: unknown;
   try {
@@ -49,7 +50,7 @@ export function triggerBody(source: string): PlpgsqlBody | null {
         visit(child);
         continue;
       }
-      const parts = sqlOf(asTree(child));
+      const parts = sqlOf(asTree(child), grammar);
       if (parts === null) readable = false;
       else statements.push(...parts);
     }
@@ -59,7 +60,7 @@ export function triggerBody(source: string): PlpgsqlBody | null {
 }
 
 /** A whole statement, an expression, or `target := expression`. */
-function sqlOf(expression: ReturnType<typeof asTree>): readonly RawStatement[] | null {
+function sqlOf(expression: ReturnType<typeof asTree>, grammar: Grammar): readonly RawStatement[] | null {
   const query = expression?.['query'];
   const mode = expression?.['parseMode'] ?? 0;
   if (typeof query !== 'string') return null;
@@ -71,6 +72,5 @@ function sqlOf(expression: ReturnType<typeof asTree>): readonly RawStatement[] |
     if (assigned === null) return null;
     text = `SELECT ${assigned[1]}`;
   }
-  const parsed = parse(text);
-  return parsed.kind === 'parsed' ? parsed.statements : null;
+  return readable(parse(text, grammar));
 }

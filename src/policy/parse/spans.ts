@@ -1,5 +1,8 @@
 /** From the parser's UTF-8 byte positions to UTF-16 spans of the text. */
 import { scanSync } from 'libpg-query';
+import { type Grammar, NEWEST } from '../server.ts';
+import { positionsIn } from './digest.ts';
+import type { RawStatement } from './parser.ts';
 
 export interface Token {
   /** UTF-8 byte offsets. */
@@ -26,6 +29,19 @@ export function tokensOf(sql: string): readonly Token[] | null {
   } catch {
     return null;
   }
+}
+
+/**
+ * As the scanner of 18 cuts it, there is no other: for a statement that another grammar has read it counts where every position in the tree
+ * begins a token of it, and so do the statement's own bounds. Null: it does not, or the scanner will not.
+ */
+export function tokensFor(sql: string, statement: RawStatement, grammar: Grammar): readonly Token[] | null {
+  const tokens = tokensOf(sql);
+  if (tokens === null || grammar === NEWEST) return tokens;
+  const starts = new Set(tokens.map(({ start }) => start));
+  const across = ({ start, end }: Token, at: number): boolean => start < at && at < end;
+  if (tokens.some((token) => across(token, statement.start) || across(token, statement.end))) return null;
+  return positionsIn(statement.node).every((at) => at < 0 || starts.has(at)) ? tokens : null;
 }
 
 /** Maps UTF-8 byte offsets of `sql` to UTF-16 offsets. */

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import pg from 'pg';
 import { createCatalog } from '../../../src/gateway/judge/catalog.ts';
 import { connectCatalog } from '../../../src/gateway/judge/catalog-connection.ts';
-import { analyse, loadParser } from '../../../src/policy/analyse.ts';
+import { analyse, loadGrammar } from '../../../src/policy/analyse.ts';
 import { createPolicyHolder, createTagLookup } from '../../../src/policy/rules/index.ts';
 import type { CatalogSnapshot, Facts, Verdict } from '../../../src/policy/types.ts';
 import { evaluate } from '../../../src/policy/verdict.ts';
@@ -53,7 +53,7 @@ export interface Ground {
 
 /** `values`: what the tagged columns of each database are filled with. */
 export async function ground(values: Readonly<Record<string, string>>, major: Major = 18): Promise<Ground> {
-  await loadParser();
+  await loadGrammar(major);
   const server = await testPostgres({ shared_preload_libraries: 'pg_stat_statements' }, major);
   try {
     return await filled(server, values, major);
