@@ -13,7 +13,7 @@ import type { Seen } from './impact/index.ts';
 import type { Judging } from './judging.ts';
 import type { Names, Portal, Prepared, Settle } from './names.ts';
 import type { Outcomes } from './outcomes.ts';
-import { neededRelations, outerStatements, type Plan, statementsOf, verbOf } from './plan.ts';
+import { factsOf, neededRelations, outerStatements, type Plan, statementsOf, verbOf } from './plan.ts';
 import type { GatewayDeps, GatewayLimits } from './ports.ts';
 import type { SessionRecord } from './record.ts';
 import { type Expected, expected } from './replies.ts';
@@ -159,6 +159,7 @@ export class Core {
     const affects = this.context.affectedBy(it);
     if (affects) this.unsettled += 1;
     if (takesLocks(it)) this.worked = true;
+    for (const facts of factsOf(it)) this.o.judge.written.note(this.o.identity.owner?.id ?? null, facts);
     const unnamed = kind === 'query' ? this.statements.closing('') : null;
     if (kind !== 'execute') this.unsynced = false;
     const settles = this.proposeNames(it, run.approval !== null);

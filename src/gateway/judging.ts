@@ -62,7 +62,7 @@ export class Judging {
 
   /** Without waiting, or null. */
   now(sql: string, paramTypes: readonly number[], transaction: PolicyContext['transaction']): Plan | null {
-    const judged = this.#judge.cached(sql, this.at(paramTypes, transaction));
+    const judged = this.#cached(sql, this.at(paramTypes, transaction));
     if (judged === null) return null;
     const known = this.#plans.get(judged);
     if (known !== undefined) return known;
@@ -79,12 +79,12 @@ export class Judging {
     transaction: PolicyContext['transaction'],
     fresh = false,
   ): Promise<Planned> {
-    const outer = await this.#judge.judge(sql, this.at(paramTypes, transaction), { fresh });
+    const outer = await this.#judged(sql, this.at(paramTypes, transaction), fresh);
     const reached = this.#reached(outer.facts);
     if (reached.kind === 'no-statement') return reached;
     const inner: Judged[] = [];
     for (const [text, types] of reached.texts)
-      inner.push(await this.#judge.judge(text, this.at(types, transaction)));
+      inner.push(await this.#judged(text, this.at(types, transaction)));
     return { kind: 'plan', plan: plan(sql, [outer, ...inner]) };
   }
 
@@ -92,7 +92,7 @@ export class Judging {
   async part(sql: string, changed: readonly string[]): Promise<Planned> {
     const here = this.at(NONE, 'idle');
     const resolution = { ...here.resolution, changed: [...(here.resolution.changed ?? []), ...changed] };
-    const judged = await this.#judge.judge(sql, { ...here, resolution });
+    const judged = await this.#judged(sql, { ...here, resolution });
     const reached = this.#reached(judged.facts);
     return reached.kind === 'no-statement' ? reached : { kind: 'plan', plan: plan(sql, [judged]) };
   }
@@ -100,6 +100,25 @@ export class Judging {
   at(paramTypes: readonly number[], transaction: PolicyContext['transaction']): JudgeContext {
     const { resolution } = this.#context;
     return { policy: this.#policy[transaction], resolution, paramTypes, server: this.#server };
+  }
+
+  #cached(sql: string, here: JudgeContext): Judged | null {
+    const judged = this.#judge.cached(sql, here);
+    const knowing = judged === null ? null : this.#knowing(judged, here);
+    return knowing === null ? judged : this.#judge.cached(sql, knowing);
+  }
+
+  async #judged(sql: string, here: JudgeContext, fresh = false): Promise<Judged> {
+    const judged = await this.#judge.judge(sql, here, { fresh });
+    const knowing = this.#knowing(judged, here);
+    return knowing === null ? judged : this.#judge.judge(sql, knowing);
+  }
+
+  /** The owner has written rows that the statement compares with tagged columns: it is judged with that. */
+  #knowing({ facts }: Judged, { resolution, ...rest }: JudgeContext): JudgeContext | null {
+    if (facts?.handed === undefined) return null;
+    const written = this.#judge.written.among(rest.policy.owner, facts.handed);
+    return written.length === 0 ? null : { ...rest, resolution: { ...resolution, written } };
   }
 
   /** Texts that run when this one does. */

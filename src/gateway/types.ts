@@ -2,6 +2,7 @@
 import type { AccessLevel } from '../identity/types.ts';
 import type { StatementEffect } from '../policy/effect.ts';
 import type { CatalogSnapshot, Facts, PolicyContext, ResolutionContext, Verdict } from '../policy/types.ts';
+import type { WrittenRelations } from './written.ts';
 
 /** One upstream login; the password lives here alone and is never printed. */
 export interface UpstreamLogin {
@@ -71,6 +72,8 @@ export interface Judge {
   effect(sql: string): Promise<StatementEffect | null>;
   /** As last read, whatever its age. */
   catalog(): CatalogSnapshot | null;
+  /** What owners have written through this gateway. */
+  readonly written: WrittenRelations;
   /** DDL went through: the catalog is re-read before the next uncached verdict. */
   invalidate(): void;
   /** Types and names of columns that a RowDescription points at carry a tag? Tripwire (LIBRARIES.md): `[tableOid, attnum]` pairs → tagged column names. */

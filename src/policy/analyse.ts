@@ -69,6 +69,7 @@ function judge(sql: string, parsed: Parsed, input: AnalyseInput, env: Env): Fact
   const redactions: Redaction[] = [];
   const binds = new Set<number>();
   const definitions = new Map<string, string>();
+  const handed = new Set<string>();
   let resolution = input.resolution;
   const work = { left: MAX_WORK };
   for (const statement of parsed.statements) {
@@ -94,6 +95,7 @@ function judge(sql: string, parsed: Parsed, input: AnalyseInput, env: Env): Fact
     for (const bind of hidden.binds) binds.add(bind);
     for (const [key, digest] of out.definitions) definitions.set(key, digest);
     relyOn(resolution.changed ?? [], statement, out);
+    for (const relation of out.handed) handed.add(relation);
     const finished = out.finish(told(verb(statement.kind, statement.node), out.class));
     const changes = changesOf(statement.kind, statement.node, out, finished.class);
     const rows = rowsChanged(finished, input.catalog);
@@ -118,9 +120,12 @@ function judge(sql: string, parsed: Parsed, input: AnalyseInput, env: Env): Fact
     redactions: redactions.sort((a, b) => a.start - b.start),
     taggedBinds: [...binds].sort((a, b) => a - b),
     touchesTagged: server !== undefined || statements.some((facts) => facts.columns.length > 0),
+    ...(handed.size === 0 ? {} : { handed: [...handed].sort() }),
     ...(parsed.statements.length > 1 ? { spans: spansOf(sql, parsed.statements) } : {}),
   };
 }
+
+const WRITES: ReadonlySet<string> = new Set(['insert', 'update', 'copy-in']);
 
 function spansOf(sql: string, statements: readonly RawStatement[]): readonly (readonly [number, number])[] {
   const at = utf16Offsets(sql);
@@ -129,7 +134,7 @@ function spansOf(sql: string, statements: readonly RawStatement[]): readonly (re
 
 /** Later statements of one string are parsed now but run after the earlier ones: their names may mean something else by then. */
 function after(resolution: ResolutionContext, facts: StatementFacts): ResolutionContext {
-  const { searchPath, among, ...rest } = resolution;
+  const { searchPath, among: _, ...rest } = resolution;
   let { tempRelations } = rest;
   const before = schemasOf(resolution);
   let schemas = schemasAfter(facts, before);
@@ -140,8 +145,11 @@ function after(resolution: ResolutionContext, facts: StatementFacts): Resolution
     // What was set for the transaction alone ends with it.
     if (effect.kind === 'commit' && searchPath === null) schemas = null;
   }
-  if (schemas === before && searchPath !== null) return { searchPath, tempRelations, changed };
-  return { searchPath: null, ...(schemas === null ? {} : { among: schemas }), tempRelations, changed };
+  const writes = facts.relations.filter(({ access }) => WRITES.has(access));
+  const written = [...(rest.written ?? []), ...writes.map(({ schema, name }) => `${schema ?? ''}.${name}`)];
+  const later = { ...rest, tempRelations, changed, written };
+  if (schemas === before && searchPath !== null) return { ...later, searchPath };
+  return { ...later, searchPath: null, ...(schemas === null ? {} : { among: schemas }) };
 }
 
 function named(sql: string, statement: RawStatement, { out, env: { grammar } }: Context): void {

@@ -8,7 +8,7 @@ import type { Place } from './facts/walk.ts';
 import { createdBy, walk, walkFields, walkQuery } from './facts/walk.ts';
 import type { Context } from './lineage/context.ts';
 import type { Shape } from './lineage/deps.ts';
-import { whole } from './lineage/deps.ts';
+import { told } from './lineage/deps.ts';
 import { lineage } from './lineage/statement.ts';
 import type { Tree } from './parse/node.ts';
 import { asList, asText, asTree, names, nodeOf, relationName, unwrap } from './parse/node.ts';
@@ -26,7 +26,7 @@ export function analyseStatement(
   if (mode === 'top' && !CONSTANT.has(kind)) callOperators('pg_catalog', '', 'cast', context);
   facts(kind, node, context);
   const shape = lineage(kind, node, context);
-  if (mode === 'top') context.out.use('value', whole(shape));
+  if (mode === 'top') context.out.use('value', told(shape));
   return shape;
 }
 

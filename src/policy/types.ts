@@ -157,6 +157,8 @@ export interface Facts {
   readonly taggedBinds: readonly number[] | 'all';
   /** Milliseconds or catalog state are not in here: facts depend on (sql, resolution context, catalog version) alone. */
   readonly touchesTagged: boolean;
+  /** `schema.name` of relations whose columns an equality handed a tag: who knows their rows learns more (`ResolutionContext.written`). Absent: none. */
+  readonly handed?: readonly string[];
   /** Of several statements, where each is in the text: UTF-16 offsets. Absent: one. */
   readonly spans?: readonly (readonly [number, number])[];
 }
@@ -184,6 +186,8 @@ export interface ResolutionContext {
   readonly among?: readonly string[];
   /** Lower-case names of temporary relations this session made. */
   readonly tempRelations: readonly string[];
+  /** `schema.name` of relations whose rows the session's owner has written, so that their values are known. Absent: none. */
+  readonly written?: readonly string[];
   /** Names whose definitions this transaction changed and did not commit: the catalog does not show them. `*`: any name. */
   readonly changed?: readonly string[];
 }
@@ -285,12 +289,16 @@ export interface CatalogFunction {
   readonly types?: readonly number[] | null;
   /** An aggregate: the functions that make it up. */
   readonly supports?: readonly string[];
+  /** It returns a set. Absent: not known. */
+  readonly set?: boolean;
 }
 /** An operator, domain or type with casts outside pg_catalog, and the functions (`schema.name`) that it runs. */
 export interface CatalogOperator {
   readonly schema: string;
   readonly name: string;
   readonly calls: readonly string[];
+  /** An operator that does not return boolean. */
+  readonly gives?: 'value' | null;
   /** It is a cast to the built-in type of that name from this type of users. */
   readonly from?: number | null;
 }

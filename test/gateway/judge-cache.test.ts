@@ -129,6 +129,7 @@ const where: {
   searchPath: fc.constantFrom(['public'], ['other', 'public'], [], null),
   among: fc.constantFrom([], ['other'], ['public', 'other']),
   tempRelations: fc.constantFrom([], ['orders'], ['customers', 'plain']),
+  written: fc.constantFrom([], ['public.plain'], ['public.orders', 'public.plain']),
   changed: fc.constantFrom([], ['plain'], ['*']),
 };
 /** Neighbours that differ in one thing: what a key forgets is met. */

@@ -302,7 +302,7 @@ export const FUNCTIONS = list(`with recursive ${CHECKED}
       from pg_catalog.generate_series(1, pg_catalog.cardinality(p.proargmodes)) a(i) where p.proargmodes[a.i] in ('o', 'b', 't')), '[]') as outputs,
     case when ${CASTS} then (select pg_catalog.json_agg(distinct t.type::bigint) from pg_catalog.unnest(p.prorettype || p.proargtypes::oid[] || p.proallargtypes) t(type)
       where t.type >= 16384) end as types,
-    (select t.typrelid::bigint from pg_type t where t.oid = p.prorettype and t.typtype = 'c') as "rowType", coalesce(p.proconfig, '{}') as config, p.prosecdef as "securityDefiner",
+    (select t.typrelid::bigint from pg_type t where t.oid = p.prorettype and t.typtype = 'c') as "rowType", coalesce(p.proconfig, '{}') as config, p.prosecdef as "securityDefiner", p.proretset as set,
     (select e.extname from pg_depend d join pg_extension e on e.oid = d.refobjid and d.refclassid = 'pg_extension'::regclass
       where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e' limit 1) as extension,
     coalesce((select pg_catalog.json_agg(distinct hn.nspname || '.' || h.proname) from (
@@ -343,6 +343,7 @@ export const functionShape = z.array(
     rowType: z.number().nullable(),
     config: z.array(z.string()),
     securityDefiner: z.boolean(),
+    set: z.boolean(),
     extension: z.string().nullable(),
     calls: z.array(z.string()),
     defaults: z.array(z.string()),
@@ -378,26 +379,28 @@ export const foreignKeyShape = z.array(
  * type too; implicit ones from a built-in type to another by no name at all, as any expression may meet them), domains with constraints, row types with such columns. Estimators need `internal` arguments, so users cannot write them.
  */
 export const OPERATORS = list(`
-  with recursive ${CHECKED}, called(schema, name, fn, "from") as (
-    select n.nspname, o.oprname, f.fn, null::bigint from pg_operator o join pg_namespace n on n.oid = o.oprnamespace,
+  with recursive ${CHECKED}, called(schema, name, fn, "from", gives) as (
+    select n.nspname, o.oprname, f.fn, null::bigint, case when o.oprresult <> 'bool'::regtype then 'value' end from pg_operator o join pg_namespace n on n.oid = o.oprnamespace,
       lateral (select o.oprcode::oid union select c.fn from checked c where c.type in (o.oprleft, o.oprright)) f(fn) where ${ours('o.oid')} and f.fn <> 0
     union all select n.nspname, t.typname, k.castfunc,
-      case when k.castsource >= 16384 and k.casttarget < 16384 and t.oid = k.casttarget then k.castsource::bigint end from pg_cast k
+      case when k.castsource >= 16384 and k.casttarget < 16384 and t.oid = k.casttarget then k.castsource::bigint end, null from pg_cast k
       join pg_type t on t.oid = k.casttarget or (t.oid = k.castsource and t.oid >= 16384)
       join pg_namespace n on n.oid = t.typnamespace where k.oid >= 16384 and k.castfunc <> 0
-    union all select 'pg_catalog', '', k.castfunc, null from pg_cast k
+    union all select 'pg_catalog', '', k.castfunc, null, null from pg_cast k
       where k.oid >= 16384 and k.castfunc <> 0 and k.castcontext = 'i' and k.castsource < 16384 and k.casttarget < 16384
-    union all select n.nspname, t.typname, c.fn, null from pg_type t join pg_namespace n on n.oid = t.typnamespace
+    union all select n.nspname, t.typname, c.fn, null, null from pg_type t join pg_namespace n on n.oid = t.typnamespace
       join checked c on c.type = t.oid where ${ours('t.oid')}
   )
-  select c.schema, c.name, c."from", pg_catalog.json_agg(distinct n.nspname || '.' || p.proname order by n.nspname || '.' || p.proname) as calls
+  select c.schema, c.name, c."from", pg_catalog.max(c.gives) as gives, coalesce(pg_catalog.json_agg(distinct n.nspname || '.' || p.proname order by n.nspname || '.' || p.proname)
+    filter (where p.oid >= 16384 or p.provolatile = 'v'), '[]') as calls
   from called c join pg_proc p on p.oid = c.fn join pg_namespace n on n.oid = p.pronamespace
-  where p.oid >= 16384 or p.provolatile = 'v' group by 1, 2, 3 order by 1, 2, 3`);
+  where p.oid >= 16384 or p.provolatile = 'v' or c.gives is not null group by 1, 2, 3 order by 1, 2, 3`);
 export const operatorShape = z.array(
   z.object({
     schema: z.string(),
     name: z.string(),
     from: z.number().nullable(),
+    gives: z.literal('value').nullable(),
     calls: z.array(z.string()),
   }),
 );

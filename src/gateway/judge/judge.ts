@@ -17,6 +17,7 @@ import type { Analysis, CatalogRelation, ResolutionContext, Verdict } from '../.
 import { denied, evaluate } from '../../policy/verdict.ts';
 import { workerUrl } from '../../policy/worker-url.ts';
 import type { Judge, JudgeContext, Judged, Target } from '../types.ts';
+import { WrittenRelations } from '../written.ts';
 import type { AnalyseJob } from './analyse-job.ts';
 import { type Catalog, type CatalogReading, CatalogUnavailable, createCatalog } from './catalog.ts';
 import { catalogLogin, connectCatalog } from './catalog-connection.ts';
@@ -248,6 +249,7 @@ export function createJudge(deps: JudgeDeps): Judge {
       return result.kind === 'done' && typeof result.result === 'object' ? result.result : null;
     },
     catalog: () => catalog.latest()?.snapshot ?? null,
+    written: new WrittenRelations(),
     invalidate: () => catalog.invalidate(),
     tagged(fields) {
       const reading = catalog.latest();
@@ -365,8 +367,8 @@ const anyTagged = memo((reading: CatalogReading) =>
   ),
 );
 
-const resolutionKey = memo(({ searchPath, among, tempRelations, changed }: ResolutionContext) =>
-  JSON.stringify([searchPath, among ?? null, tempRelations, changed ?? []]),
+const resolutionKey = memo(({ searchPath, among, tempRelations, written, changed }: ResolutionContext) =>
+  JSON.stringify([searchPath, among ?? null, tempRelations, written ?? [], changed ?? []]),
 );
 
 const policyKey = memo((context: JudgeContext['policy']) =>

@@ -1,6 +1,7 @@
 /** Gathers what a walk finds; statements, views and function bodies each have one, and flow into the one above. */
 
-import type { Deps, Tagged } from '../lineage/deps.ts';
+import type { Deps, Origin, Tagged } from '../lineage/deps.ts';
+import { Related } from '../lineage/related.ts';
 import type {
   ColumnUse,
   RelationUse,
@@ -49,24 +50,52 @@ export class Collector {
   readonly followed = new Set<string>();
   /** Keys of definitions the facts rely on → their digest. */
   readonly definitions = new Map<string, string>();
+  /** What its predicates relate to one another. */
+  readonly related = new Related();
+  /** Relations with columns that an equality handed a tag: known rows tell more (`ResolutionContext.written`). */
+  readonly handed = new Set<string>();
   readonly #uses: Record<ColumnUse['use'], Set<Tagged>> = {
     value: new Set(),
     predicate: new Set(),
     written: new Set(),
   };
+  /** Worked out, whether or not anything reads it. */
+  readonly #evaluated = new Set<Tagged>();
+  /** Where what comes out has its untagged values and its number of rows from. */
+  readonly #told = new Set<Origin>();
 
   raise(to: StatementClass): void {
     this.class = moreRestrictive(this.class, to);
   }
 
   use(kind: ColumnUse['use'], deps: Deps): void {
-    if (deps.size === 0) return;
-    for (const dep of deps) this.#uses[kind].add(dep);
-    if (kind !== 'value') this.tainted = true;
+    for (const dep of deps) {
+      if (dep.kind === 'tagged') {
+        this.#uses[kind].add(dep);
+        if (kind !== 'value') this.tainted = true;
+      } else if (kind === 'value') this.#told.add(dep);
+    }
+  }
+
+  /** What evaluates it may fail at it or act on it. */
+  evaluated(deps: Deps): void {
+    for (const dep of deps) if (dep.kind === 'tagged') this.#evaluated.add(dep);
+  }
+
+  /** The number of rows at every step is shown: all that was compared is told. */
+  tellSteps(): void {
+    for (const member of this.related.all()) if (member.kind !== 'tagged') this.#told.add(member);
   }
 
   uses(kind: ColumnUse['use']): Deps {
-    return this.#uses[kind];
+    switch (kind) {
+      case 'value':
+        return new Set([...this.#uses.value, ...this.related.tagsTold(this.#told)]);
+      case 'predicate':
+        return new Set([...this.#uses.predicate, ...this.#evaluated]);
+      case 'written':
+        return this.#uses.written;
+    }
   }
 
   relation(use: RelationUse): void {
@@ -101,15 +130,23 @@ export class Collector {
     for (const [key, digest] of inner.definitions) this.definitions.set(key, digest);
     this.settings.push(...inner.settings);
     const tainted = this.tainted;
-    for (const kind of ['value', 'predicate', 'written'] as const) this.use(kind, inner.uses(kind));
+    for (const kind of ['value', 'predicate', 'written'] as const) this.use(kind, inner.#uses[kind]);
+    this.evaluated(inner.#evaluated);
+    for (const origin of inner.#told) this.#told.add(origin);
+    this.related.absorb(inner.related);
+    for (const relation of inner.handed) this.handed.add(relation);
     this.tainted = from === 'view' ? tainted : this.tainted;
   }
 
   finish(verb: string): StatementFacts {
     const opaque = this.unknowns.size > 0 && (RANK.get(this.class) ?? 0) <= HARMLESS_UP_TO;
     const columns: ColumnUse[] = [];
+    const value = this.uses('value');
     for (const use of ['value', 'predicate', 'written'] as const) {
-      for (const { schema, relation, column, tag } of this.#uses[use]) {
+      for (const dep of use === 'value' ? value : this.uses(use)) {
+        if (dep.kind !== 'tagged') continue;
+        if (use === 'predicate' && value.has(dep) && !this.#uses.predicate.has(dep)) continue;
+        const { schema, relation, column, tag } = dep;
         columns.push({ schema, relation, column, tag, use });
       }
     }

@@ -4,7 +4,7 @@ import { functionSummary, triggerSummary } from '../lineage/definitions.ts';
 import { whole } from '../lineage/deps.ts';
 import { shapeOf } from '../lineage/relation.ts';
 import type { Tree } from '../parse/node.ts';
-import { asList, literalText, nodeOf, qualified } from '../parse/node.ts';
+import { asList, literalText, nodeOf, qualified, splitName } from '../parse/node.ts';
 import type { CatalogFunction, CatalogRelation, SettingChange, WriteEvent } from '../types.ts';
 import { HARMLESS, HELD } from './builtins.ts';
 import { meetCasts } from './casts.ts';
@@ -22,8 +22,7 @@ export function callFunction(node: Tree, context: Context): void {
 
 /** What runs `schema.name` without naming it: an operator, a domain's CHECK, a default. */
 export function callHidden(full: string, context: Context, use: 'value' | 'predicate' = 'predicate'): void {
-  const dot = full.indexOf('.');
-  const [schema, name] = [full.slice(0, dot), full.slice(dot + 1)];
+  const [schema, name] = splitName(full);
   callNamed(schema, name, context);
   for (const fn of context.env.functionsNamed(schema, name, context.resolution)) {
     const summary = functionSummary(fn, context);
@@ -38,7 +37,8 @@ export function callOperators(schema: string | null, name: string, what: string,
       context.out.cast(operator.from, operator.calls);
       continue;
     }
-    if (operator.calls.length === 0) context.out.unknowns.add(`${what} ${operator.schema}.${name}`);
+    if (operator.calls.length === 0 && !operator.gives)
+      context.out.unknowns.add(`${what} ${operator.schema}.${name}`);
     // What it reads may be its result.
     for (const full of operator.calls) callHidden(full, context, 'value');
   }
@@ -55,8 +55,7 @@ export function callTriggers(
   for (const { function: full, on, columns } of relation.triggers) {
     if (!on.includes(event)) continue;
     if (event === 'update' && set !== null && columns && !columns.some((column) => set.has(column))) continue;
-    const dot = full.indexOf('.');
-    const [schema, name] = [full.slice(0, dot), full.slice(dot + 1)];
+    const [schema, name] = splitName(full);
     const found = env.functionsNamed(schema, name, context.resolution);
     out.functions.add(full);
     if (context.trusted(schema, name)) continue;

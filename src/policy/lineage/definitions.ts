@@ -12,7 +12,7 @@ import type { CatalogFunction, CatalogRelation, ResolutionContext } from '../typ
 import type { Context } from './context.ts';
 import { MAX_DEFINITION_DEPTH } from './context.ts';
 import type { Deps, Shape } from './deps.ts';
-import { NONE, union, whole } from './deps.ts';
+import { counted, NONE, tagsOnly, union, whole } from './deps.ts';
 import type { Env, Summary, TriggerSummary } from './env.ts';
 
 export const ANYWHERE: ResolutionContext = { searchPath: null, tempRelations: [] };
@@ -73,6 +73,18 @@ export function calledDeps(schema: string | null, name: string, context: Context
   for (const fn of context.env.functionsNamed(schema, name, context.resolution)) {
     const summary = functionSummary(fn, context);
     if (summary !== null) deps = union(deps, whole(summary.shape));
+  }
+  return deps;
+}
+
+/** Tagged columns that the functions that a call may mean look at by themselves, whether or not they put them out. */
+export function lookedAt(schema: string | null, name: string, context: Context): Deps {
+  let deps: Deps = NONE;
+  for (const fn of context.env.functionsNamed(schema, name, context.resolution)) {
+    const summary = functionSummary(fn, context);
+    if (summary === null) continue;
+    const { facts, shape } = summary;
+    deps = union(deps, facts.uses('predicate'), facts.uses('value'), tagsOnly(whole(shape)));
   }
   return deps;
 }
@@ -171,14 +183,16 @@ export function sqlBodyStatements(body: unknown): readonly RawStatement[] {
 
 /** The view's own column names, by position; its own tags come on top (lineage/relation.ts). */
 function named(shape: Shape, view: CatalogRelation): Shape {
+  const count = counted(shape);
   if (shape.open === null && shape.columns.length === view.columns.length) {
     return {
+      count,
       columns: view.columns.map(({ name }, i) => ({ ...(shape.columns[i] ?? { deps: NONE }), name })),
       open: null,
     };
   }
   const all = whole(shape);
-  return { columns: view.columns.map(({ name }) => ({ name, deps: all })), open: null };
+  return { columns: view.columns.map(({ name }) => ({ name, deps: all })), open: null, count };
 }
 
 /** Unknown lineage counts as tagged (DESIGN.md 6). */

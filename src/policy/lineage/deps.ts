@@ -1,17 +1,51 @@
-/** What an expression may carry: a set of tagged base columns, each interned, so that sets compare by identity. */
+/** A base column that carries a tag. */
 export interface Tagged {
+  readonly kind: 'tagged';
   readonly schema: string;
   readonly relation: string;
   readonly column: string;
   readonly tag: string;
 }
-export type Deps = ReadonlySet<Tagged>;
+/** An untagged column of a table: a predicate that relates it to a tagged one hands the tag on. */
+export interface Stored {
+  readonly kind: 'stored';
+  readonly column: string;
+  readonly rows: Rows;
+}
+/** The rows of a table, `schema.relation`: how many of them come out. */
+export interface Rows {
+  readonly kind: 'rows';
+  readonly name: string;
+}
+/** Rows whose values the session knows, because the statement or the session makes them: series, VALUES, recursion, temporary tables. */
+export interface Made {
+  readonly kind: 'made';
+}
+export type Origin = Stored | Rows | Made;
+/** What an expression may carry: tagged columns and origins, each interned, so that sets compare by identity. */
+export type Deps = ReadonlySet<Tagged | Origin>;
 
 export const NONE: Deps = new Set();
 
+/** Does it carry anything tagged? */
+export function isTagged(deps: Deps): boolean {
+  for (const { kind } of deps) if (kind === 'tagged') return true;
+  return false;
+}
+
+export function tagsOnly(deps: Deps): Deps {
+  const all = [...deps].filter(({ kind }) => kind === 'tagged');
+  return all.length === deps.size ? deps : new Set(all);
+}
+
+export function originsOnly(deps: Deps): Deps {
+  const all = [...deps].filter(({ kind }) => kind !== 'tagged');
+  return all.length === deps.size ? deps : new Set(all);
+}
+
 export function union(...parts: readonly Deps[]): Deps {
   let first = NONE;
-  let merged: Set<Tagged> | null = null;
+  let merged: Set<Tagged | Origin> | null = null;
   for (const part of parts) {
     if (part.size === 0 || part === first) continue;
     if (first.size === 0) {
@@ -38,7 +72,7 @@ export function adding(column: Column, deps: Deps): Column {
   return {
     name: column.name,
     deps: union(column.deps, deps),
-    row: row && { columns: row.columns.map((attribute) => adding(attribute, deps)), open: row.open },
+    row: row && { ...row, columns: row.columns.map((attribute) => adding(attribute, deps)) },
   };
 }
 
@@ -58,10 +92,33 @@ export function either(column: Column, other: Column): Column {
 export interface Shape {
   readonly columns: readonly Column[];
   readonly open: ((name: string | null) => Deps) | null;
+  /** What the number of its rows tells of, beside what its columns carry. Absent: nothing. */
+  readonly count?: Deps;
 }
 
+/** Its values. */
 export function whole(shape: Shape): Deps {
   return union(...shape.columns.map((column) => column.deps), shape.open?.(null) ?? NONE);
+}
+
+export const counted = (shape: Shape): Deps => shape.count ?? NONE;
+
+/** What somebody learns who sees its rows. */
+export const told = (shape: Shape): Deps => union(whole(shape), counted(shape));
+
+/** As many rows as something tells of; columns made from no others, as count(*) is, tell it as well. */
+export function counting(shape: Shape, count: Deps): Shape {
+  if (count.size === 0) return shape;
+  return {
+    ...shape,
+    columns: shape.columns.map((column) => (isStored(column.deps) ? column : adding(column, count))),
+    count: union(counted(shape), count),
+  };
+}
+
+function isStored(deps: Deps): boolean {
+  for (const { kind } of deps) if (kind === 'tagged' || kind === 'stored') return true;
+  return false;
 }
 
 /** What `name` may carry; null when the shape cannot have it. */
@@ -78,19 +135,20 @@ export function rename(shape: Shape, aliases: readonly string[]): Shape {
   if (aliases.length === 0) return shape;
   if (shape.open !== null) {
     const all = whole(shape);
-    return { columns: aliases.map((name) => ({ name, deps: all })), open: () => all };
+    return { ...shape, columns: aliases.map((name) => ({ name, deps: all })), open: () => all };
   }
   return {
+    ...shape,
     columns: shape.columns.map((column, i) => ({ ...column, name: aliases[i] ?? column.name })),
-    open: null,
   };
 }
 
 /** UNION, INTERSECT, EXCEPT and the arms of a recursive query: by position. */
 export function merge(left: Shape, right: Shape): Shape {
+  const count = union(counted(left), counted(right));
   if (left.open !== null || right.open !== null) {
     const all = union(whole(left), whole(right));
-    return { columns: left.columns.map(({ name }) => ({ name, deps: all })), open: () => all };
+    return { columns: left.columns.map(({ name }) => ({ name, deps: all })), open: () => all, count };
   }
   const rest = right.columns.length > left.columns.length ? right.columns.slice(left.columns.length) : [];
   return {
@@ -102,5 +160,6 @@ export function merge(left: Shape, right: Shape): Shape {
       ...rest,
     ],
     open: null,
+    count,
   };
 }

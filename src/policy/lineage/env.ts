@@ -13,7 +13,7 @@ import type {
   CatalogSnapshot,
   ResolutionContext,
 } from '../types.ts';
-import type { Deps, Shape, Tagged } from './deps.ts';
+import type { Deps, Origin, Rows, Shape, Tagged } from './deps.ts';
 import { NONE } from './deps.ts';
 
 /** What a view's definition or a function's body does, and what comes out of it. */
@@ -61,8 +61,11 @@ export class Env {
   readonly #types = new Map<string, number[]>();
   readonly #carriers = new Map<number, ReadonlySet<number>>();
   readonly #interned = new Map<string, Tagged>();
+  readonly #origins = new Map<string, Deps>();
+  readonly #rows = new Map<string, Rows>();
   readonly #digests = new Map<string, string>();
   #everyTag: Deps | null = null;
+  #tags: boolean | null = null;
 
   constructor(catalog: CatalogSnapshot | null, tagsOf: TagLookup, grammar: Grammar) {
     this.catalog = catalog;
@@ -219,10 +222,53 @@ export class Env {
     const key = `${schema}\0${relation}\0${column}\0${tag}`;
     let tagged = this.#interned.get(key);
     if (tagged === undefined) {
-      tagged = { schema, relation, column, tag };
+      tagged = { kind: 'tagged', schema, relation, column, tag };
       this.#interned.set(key, tagged);
     }
     return tagged;
+  }
+
+  /** Is there anything tagged? */
+  get tags(): boolean {
+    this.#tags ??= this.catalog === null || this.everyTag('', '', '').size > 0;
+    return this.#tags;
+  }
+
+  /** An untagged column of a table. */
+  stored(schema: string, relation: string, column: string): Deps {
+    const name = `${schema}.${relation}`;
+    return this.#origin(`${name}\0${column}`, () => ({ kind: 'stored', column, rows: this.#rowsOf(name) }));
+  }
+
+  rows(schema: string, relation: string): Deps {
+    const name = `${schema}.${relation}`;
+    return this.#origin(`${name}\0`, () => this.#rowsOf(name));
+  }
+
+  #rowsOf(name: string): Rows {
+    const rows = this.#rows.get(name) ?? { kind: 'rows', name };
+    this.#rows.set(name, rows);
+    return rows;
+  }
+
+  /** Rows of a temporary or system relation: the session knows them. */
+  known(relation: string): Deps {
+    return this.#origin(relation, () => ({ kind: 'made' }));
+  }
+
+  /** What a function is given, as its body sees it. */
+  parameters(oid: number): Deps {
+    return this.#origin(`parameters of ${oid}`, () => ({ kind: 'made' }));
+  }
+
+  #origin(key: string, make: () => Origin): Deps {
+    if (!this.tags) return NONE;
+    let deps = this.#origins.get(key);
+    if (deps === undefined) {
+      deps = new Set([make()]);
+      this.#origins.set(key, deps);
+    }
+    return deps;
   }
 
   /** One source for each tag that any column carries: what statistics and activity views may hold. */
@@ -238,9 +284,11 @@ export class Env {
       this.#everyTag = found.size === 0 ? NONE : new Set(found.values());
     }
     const deps = new Set<Tagged>();
-    for (const { tag } of this.#everyTag) {
+    for (const one of this.#everyTag) {
+      if (one.kind !== 'tagged') continue;
+      const { tag } = one;
       const key = `${schema}\0${relation}\0${column}\0${tag}`;
-      const tagged = this.#interned.get(key) ?? { schema, relation, column, tag };
+      const tagged = this.#interned.get(key) ?? { kind: 'tagged', schema, relation, column, tag };
       this.#interned.set(key, tagged);
       deps.add(tagged);
     }

@@ -1,14 +1,16 @@
 /** What an expression may carry, and what it only compares. */
 import type { Tree } from '../parse/node.ts';
-import { asList, asTree, names, nodeOf, qualified, unwrap } from '../parse/node.ts';
+import { asList, asTree, names, nodeOf, qualified, splitName, unwrap } from '../parse/node.ts';
+import type { CatalogFunction } from '../types.ts';
+import { type Comparing, comparingBy, madeBy, relate } from './compare.ts';
 import type { Context } from './context.ts';
-import { calledDeps } from './definitions.ts';
+import { calledDeps, functionSummary } from './definitions.ts';
 import type { Column, Deps, Shape } from './deps.ts';
-import { NONE, union, whole } from './deps.ts';
-import { argumentDeps, attributeCall, resultRow } from './functions.ts';
+import { isTagged, NONE, tagsOnly, union, whole } from './deps.ts';
+import { argumentDeps, attributeCall, resultRow, returnsSet } from './functions.ts';
 import { clearLiterals } from './literals.ts';
 import type { Scope } from './scope.ts';
-import { findSource, resolveName, resolveQualified, resolveRow } from './scope.ts';
+import { findSource, parameters, resolveName, resolveQualified, resolveRow } from './scope.ts';
 import { select } from './select.ts';
 import { CARRYING_FUNCTIONS, REVEALING_FUNCTIONS } from './system.ts';
 
@@ -41,15 +43,13 @@ const COMPARISONS = new Set([
   'BETWEEN SYMMETRIC',
   'NOT BETWEEN SYMMETRIC',
 ]);
-const COMPARING_KINDS = new Set([
+/** The server takes none but operators that return boolean here. */
+const BOOLEAN_KINDS = new Set([
   'AEXPR_OP_ANY',
   'AEXPR_OP_ALL',
   'AEXPR_DISTINCT',
   'AEXPR_NOT_DISTINCT',
   'AEXPR_IN',
-  'AEXPR_LIKE',
-  'AEXPR_ILIKE',
-  'AEXPR_SIMILAR',
   'AEXPR_BETWEEN',
   'AEXPR_NOT_BETWEEN',
   'AEXPR_BETWEEN_SYM',
@@ -70,10 +70,18 @@ export function expression(value: unknown, scope: Scope, context: Context): Deps
   return children(tree, scope, context);
 }
 
-/** Evaluates for its comparisons; what is left over was looked at, not put out. */
+/** Evaluates for its comparisons; what is left over was looked at, not put out. Items of a list, and of AND, have nothing to do with each other. */
 export function predicate(value: unknown, scope: Scope, context: Context): void {
   if (value === undefined) return;
-  context.out.use('predicate', expression(value, scope, context));
+  const both = nodeOf(value, 'BoolExpr');
+  const items = Array.isArray(value) ? value : both?.['boolop'] === 'AND_EXPR' ? asList(both['args']) : null;
+  if (items !== null) {
+    for (const item of items) predicate(item, scope, context);
+    return;
+  }
+  const deps = expression(value, scope, context);
+  context.out.use('predicate', deps);
+  relate(deps, NONE, 'order', context);
 }
 
 function ofKind(kind: string, node: Tree, scope: Scope, context: Context): Deps {
@@ -81,9 +89,10 @@ function ofKind(kind: string, node: Tree, scope: Scope, context: Context): Deps 
     case 'ColumnRef':
       return column(node, scope, context);
     case 'A_Const':
-    case 'ParamRef':
     case 'TypeName':
       return NONE;
+    case 'ParamRef':
+      return context.inBody ? parameters(context) : NONE;
     case 'A_Expr':
       return operator(node, scope, context);
     case 'NullTest':
@@ -94,11 +103,12 @@ function ofKind(kind: string, node: Tree, scope: Scope, context: Context): Deps 
     case 'FuncCall':
       return call(node, scope, context);
     case 'CaseExpr': {
-      predicate(node['arg'], scope, context);
+      const arg = node['arg'] === undefined ? null : expression(node['arg'], scope, context);
       let deps = expression(node['defresult'], scope, context);
       for (const item of asList(node['args'])) {
         const when = nodeOf(item, 'CaseWhen');
-        predicate(when?.['expr'], scope, context);
+        if (arg === null) predicate(when?.['expr'], scope, context);
+        else compare(arg, expression(when?.['expr'], scope, context), 'equality', context);
         deps = union(deps, expression(when?.['result'], scope, context));
       }
       return deps;
@@ -144,22 +154,63 @@ function resolveQualifiedStar(table: string, scope: Scope, context: Context): De
 function operator(node: Tree, scope: Scope, context: Context): Deps {
   const left = expression(node['lexpr'], scope, context);
   const right = expression(node['rexpr'], scope, context);
-  const { name } = qualified(node['name']);
-  const kind = node['kind'];
-  const compares = COMPARISONS.has(name) || (typeof kind === 'string' && COMPARING_KINDS.has(kind));
+  const { schema, name } = qualified(node['name']);
+  const kind = typeof node['kind'] === 'string' ? node['kind'] : '';
   if (kind === 'AEXPR_NULLIF') {
     // Its operator is `=`, its result the left side.
-    context.out.use('predicate', right);
+    compare(NONE, right, 'equality', context);
+    relate(left, right, 'equality', context);
     return left;
   }
+  given(calledBy(schema, name, context), union(left, right), context);
+  const compares =
+    BOOLEAN_KINDS.has(kind) || (COMPARISONS.has(name) && isBoolean(schema, name, node, context));
   if (!compares || node['lexpr'] === undefined) return union(left, right);
-  context.out.use('predicate', union(left, right));
-  if (left.size === 0 && right.size === 0) clearLiterals([node['lexpr'], node['rexpr']], context);
+  compare(left, right, comparingBy(name), context);
+  if (!isTagged(left) && !isTagged(right)) clearLiterals([node['lexpr'], node['rexpr']], context);
   return NONE;
 }
 
+/** What is compared was looked at, not put out; what it is compared with may tell it. */
+function compare(left: Deps, right: Deps, by: Comparing, context: Context): void {
+  context.out.use('predicate', union(left, right));
+  relate(left, right, by, context);
+}
+
+/** An operator is what it returns: users may give any name to one that returns text, and `tsquery && tsquery` is a tsquery. */
+function isBoolean(schema: string | null, name: string, node: Tree, context: Context): boolean {
+  if (context.env.operatorsNamed(schema, name, context.resolution).some(({ gives }) => gives === 'value'))
+    return false;
+  return name !== '&&' || [node['lexpr'], node['rexpr']].some(isArray);
+}
+
+/** The other side is an array then, too. */
+function isArray(value: unknown): boolean {
+  if (nodeOf(value, 'A_ArrayExpr') !== null) return true;
+  return asTree(nodeOf(value, 'TypeCast')?.['typeName'])?.['arrayBounds'] !== undefined;
+}
+
+/** The functions of users behind an operator. */
+function calledBy(schema: string | null, name: string, context: Context): readonly CatalogFunction[] {
+  const { env, resolution } = context;
+  return env
+    .operatorsNamed(schema, name, resolution)
+    .flatMap(({ calls }) => calls.flatMap((full) => env.functionsNamed(...splitName(full), resolution)));
+}
+
+/** What a function's body compares its parameters with, it compares these with. */
+function given(functions: readonly CatalogFunction[], deps: Deps, context: Context): void {
+  if (deps.size === 0) return;
+  for (const fn of functions) {
+    const parameter = context.env.parameters(fn.oid);
+    const compared = functionSummary(fn, context)?.facts.related.has(parameter) ?? false;
+    if (compared) relate(deps, parameter, 'order', context);
+  }
+}
+
 function subLink(node: Tree, scope: Scope, context: Context): Deps {
-  predicate(node['testexpr'], scope, context);
+  const test = expression(node['testexpr'], scope, context);
+  context.out.use('predicate', test);
   const statement = nodeOf(node['subselect'], 'SelectStmt');
   if (statement === null) return expression(node['subselect'], scope, context);
   const shape = select(statement, scope, context);
@@ -171,8 +222,11 @@ function subLink(node: Tree, scope: Scope, context: Context): Deps {
       return NONE;
     case 'ANY_SUBLINK':
     case 'ALL_SUBLINK':
-      context.out.use('predicate', whole(shape));
+    case 'ROWCOMPARE_SUBLINK': {
+      const operator = node['operName'] === undefined ? '=' : qualified(node['operName']).name;
+      compare(test, whole(shape), comparingBy(operator), context);
       return NONE;
+    }
     default:
       return whole(shape);
   }
@@ -187,29 +241,48 @@ function call(node: Tree, scope: Scope, context: Context): Deps {
   const { schema, name } = qualified(node['funcname']);
   let deps = argumentDeps(node, scope, context);
   predicate(node['agg_filter'], scope, context);
+  given(context.env.functionsNamed(schema, name, context.resolution), deps, context);
   if (node['agg_within_group'] === true) deps = union(deps, expression(node['agg_order'], scope, context));
   else predicate(node['agg_order'], scope, context);
-  const over = asTree(node['over']);
-  if (over !== null) for (const field in over) predicate(over[field], scope, context);
+  windowOf(node['over'], scope, context);
   const custom = context.env.functionsNamed(schema, name, context.resolution);
   if (custom.length === 0 && name === 'count') {
     context.out.use('predicate', deps);
+    relate(deps, NONE, 'order', context);
     return NONE;
+  }
+  if (returnsSet(schema, name, context)) {
+    // How many rows it makes is decided by what it is given.
+    const row = elementsOf(node, scope, context);
+    context.out.use('value', tagsOnly(row === null ? deps : inAll(row)));
+    deps = union(deps, madeBy(node, context));
   }
   // The value leaves here, wherever the call stands: in a predicate, under EXPLAIN ANALYZE.
   if (CARRYING_FUNCTIONS.has(name)) context.out.use('value', deps);
   if (REVEALING_FUNCTIONS.has(name)) deps = union(deps, context.env.everyTag('pg_catalog', name, '*'));
   deps = union(deps, calledDeps(schema, name, context));
-  if (custom.length === 0 && deps.size === 0 && hasColumn(node['args']))
+  if (custom.length === 0 && !isTagged(deps) && hasColumn(node['args']))
     clearLiterals(asList(node['args']), context);
   return deps;
+}
+
+/** A window: its bounds decide which rows are counted. */
+export function windowOf(value: unknown, scope: Scope, context: Context): void {
+  const window = nodeOf(value, 'WindowDef') ?? asTree(value);
+  if (window === null) return;
+  for (const field in window) {
+    if (field === 'startOffset' || field === 'endOffset')
+      context.out.use('value', expression(window[field], scope, context));
+    else predicate(window[field], scope, context);
+  }
 }
 
 /** As any aggregate: its ORDER BY, FILTER and window choose, they are not put out. */
 function jsonAggregate(node: Tree, scope: Scope, context: Context): Deps {
   const { constructor: made, ...args } = node;
   const { agg_order, agg_filter, over, ...rest } = asTree(made) ?? {};
-  for (const part of [agg_order, agg_filter, over]) predicate(part, scope, context);
+  for (const part of [agg_order, agg_filter]) predicate(part, scope, context);
+  windowOf(over, scope, context);
   return children({ args, rest }, scope, context);
 }
 
@@ -270,12 +343,22 @@ export function rowOf(
 ): Shape | null {
   const call = nodeOf(value, 'FuncCall');
   if (call === null) return null;
+  return elementsOf(call, scope, context) ?? resultRow(call, definition, scope, context);
+}
+
+/** `unnest` of an array of rows. */
+function elementsOf(call: Tree, scope: Scope, context: Context): Shape | null {
   const { schema, name } = qualified(call['funcname']);
   const args = asList(call['args']);
   const builtin = schema === null || schema === 'pg_catalog';
-  const custom = context.env.functionsNamed(schema, name, context.resolution).length > 0;
-  if (!builtin || custom || name !== 'unnest') return resultRow(call, definition, scope, context);
-  return args.length === 1 ? (rowValue(args[0], scope, context)?.row ?? null) : null;
+  if (!builtin || name !== 'unnest' || args.length !== 1) return null;
+  if (context.env.functionsNamed(schema, name, context.resolution).length > 0) return null;
+  return rowValue(args[0], scope, context)?.row ?? null;
+}
+
+/** What all attributes carry, the array of rows carries itself. */
+function inAll({ columns: [first, ...rest] }: Shape): Deps {
+  return new Set([...(first?.deps ?? [])].filter((dep) => rest.every(({ deps }) => deps.has(dep))));
 }
 
 /** A row value by attributes: `c`, `(t).c`, `(cs[1]).a.b`, `unnest(cs)`, `f(x)`; null: its attributes are not told apart. */

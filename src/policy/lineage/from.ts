@@ -1,9 +1,10 @@
 /** FROM items: what they are called, their columns, and what `*` over them means. */
 import type { Tree } from '../parse/node.ts';
 import { asList, asText, asTree, names, nodeOf, relationName, unwrap } from '../parse/node.ts';
+import { madeBy, relate } from './compare.ts';
 import type { Context } from './context.ts';
 import type { Column, Deps, Shape } from './deps.ts';
-import { adding, lookup, NONE, rename, union, whole } from './deps.ts';
+import { adding, counting, lookup, NONE, originsOnly, rename, tagsOnly, union, whole } from './deps.ts';
 import { expression, predicate, rowOf } from './expression.ts';
 import { relationShape } from './relation.ts';
 import type { Scope, Source } from './scope.ts';
@@ -45,18 +46,33 @@ export function fromItem(item: unknown, outer: Scope, before: readonly Source[],
       return join(node, outer, before, context);
     case 'RangeTableSample': {
       const inner = fromItem(node['relation'], outer, before, context);
-      predicate([...asList(node['args']), node['repeatable']], scopeOf(before, outer), context);
+      const scope = scopeOf(before, outer);
+      // How many rows it takes.
+      context.out.use('value', expression([...asList(node['args']), node['repeatable']], scope, context));
       return inner;
     }
     default: {
       // RangeFunction, RangeTableFunc (XMLTABLE), JsonTable: every column may carry whatever goes in.
       const scope = scopeOf(before, outer);
-      const deps = expression(withoutAlias(node), scope, context);
-      const row = kind === 'RangeFunction' ? calledRow(node, scope, context) : null;
-      if (row !== null) return single({ ...aliased(node, row), rows: valuesOf(node, row) });
-      return single(aliased(node, { columns: [], open: () => deps }));
+      const given = expression(withoutAlias(node), scope, context);
+      if (kind === 'RangeFunction') {
+        const row = calledRow(node, scope, context);
+        const count = originsOnly(given);
+        if (row === null) return single(aliased(node, { columns: [], open: () => given, count }));
+        return single({ ...aliased(node, counting(row, count)), rows: valuesOf(node, row) });
+      }
+      context.out.use('value', rowsDecidedBy(node, scope, context));
+      const made = madeBy(node, context);
+      const deps = union(given, made);
+      return single(aliased(node, { columns: [], open: () => deps, count: made }));
     }
   }
+}
+
+/** The document and the paths of XMLTABLE and JSON_TABLE decide how many rows there are. Functions: expression.ts. */
+function rowsDecidedBy(node: Tree, scope: Scope, context: Context): Deps {
+  const { columns: _, ...rest } = node;
+  return tagsOnly(expression(withoutAlias(rest), scope, context));
 }
 
 /** One function alone: `unnest` of an array of rows, or one that puts out columns. */
@@ -67,7 +83,7 @@ function calledRow(node: Tree, scope: Scope, context: Context): Shape | null {
   const definition = asList(unwrap(inner) === null ? node['coldeflist'] : nodeOf(inner, 'List')?.['items']);
   const row = rowOf(call, definition, scope, context);
   if (row === null || node['ordinality'] !== true) return row;
-  return { columns: [...row.columns, { name: 'ordinality', deps: NONE }], open: row.open };
+  return { ...row, columns: [...row.columns, { name: 'ordinality', deps: NONE }] };
 }
 
 /** Rows of a type keep its names where the query gives others, those of no type have the new ones. */
@@ -121,11 +137,13 @@ function join(node: Tree, outer: Scope, before: readonly Source[], context: Cont
   predicate(node['quals'], scopeOf([...before, ...sources], outer), context);
   const natural = node['isNatural'] === true;
   const using = natural
-    ? common(left.star, right.star)
+    ? namedAlike(left.star, right.star)
     : names(node['usingClause']).map((name) => name ?? '');
   const merged: Column[] = using.map((name) => {
-    const deps = union(lookup(left.star, name) ?? NONE, lookup(right.star, name) ?? NONE);
+    const [one, other] = [lookup(left.star, name) ?? NONE, lookup(right.star, name) ?? NONE];
+    const deps = union(one, other);
     context.out.use('predicate', deps);
+    relate(one, other, 'equality', context);
     return { name, deps };
   });
   const rest = (shape: Shape): Shape => ({
@@ -141,6 +159,7 @@ function join(node: Tree, outer: Scope, before: readonly Source[], context: Cont
   // Any column may be one of both sides.
   if (natural && (left.star.open !== null || right.star.open !== null)) {
     context.out.use('predicate', union(whole(left.star), whole(right.star)));
+    relate(whole(left.star), whole(right.star), 'equality', context);
     star = { columns: star.columns.map((column) => adding(column, opened(column.name))), open: star.open };
   }
   const usingAlias = asTree(node['join_using_alias']);
@@ -155,7 +174,7 @@ function join(node: Tree, outer: Scope, before: readonly Source[], context: Cont
   return asTree(node['alias']) === null ? { sources, star } : single(aliased(node, star));
 }
 
-function common(left: Shape, right: Shape): string[] {
+function namedAlike(left: Shape, right: Shape): string[] {
   const names = new Set(right.columns.map((column) => column.name));
   return left.columns.map((column) => column.name).filter((name) => names.has(name));
 }

@@ -8,10 +8,10 @@ import type { CatalogFunction } from '../types.ts';
 import type { Context } from './context.ts';
 import { bodyStatements, calledDeps, functionSummary } from './definitions.ts';
 import type { Column, Deps, Shape } from './deps.ts';
-import { adding, NONE, union, whole } from './deps.ts';
+import { adding, counted, isTagged, NONE, union, whole } from './deps.ts';
 import { expression, rowValue } from './expression.ts';
 import type { Scope } from './scope.ts';
-import { isRevealing, reveals } from './system.ts';
+import { isRevealing, reveals, SETS } from './system.ts';
 
 /** Functional notation for casts: `c.text` turns the whole row into text. */
 const CASTS: ReadonlySet<string> = new Set(['text', 'varchar', 'bpchar', 'name', 'char']);
@@ -34,6 +34,7 @@ export function resultRow(call: Tree, definition: unknown, scope: Scope, context
   return {
     columns: wanted.map((name, i) => adding({ ...(made[i] ?? { deps: whole(summary.shape) }), name }, given)),
     open: null,
+    count: counted(summary.shape),
   };
 }
 
@@ -43,6 +44,13 @@ function revealed(fn: CatalogFunction, { env }: Context): Shape {
     return { name, deps: reveals(fn.name, name) ? env.everyTag(fn.schema, fn.name, name) : NONE };
   });
   return { columns, open: null };
+}
+
+/** Does it return a set, as far as its name tells? */
+export function returnsSet(schema: string | null, name: string, { env, resolution }: Context): boolean {
+  const custom = env.functionsNamed(schema, name, resolution);
+  if (custom.length > 0) return custom.some(({ set }) => set !== false);
+  return (schema === null || schema === 'pg_catalog') && SETS.has(name);
 }
 
 function outputNames(fn: CatalogFunction, definition: unknown, { env }: Context): readonly string[] | null {
@@ -85,7 +93,7 @@ function given(call: Tree, scope: Scope, context: Context): Deps {
   return union(
     ...args.map((arg, i) => {
       const all = expression(arg, scope, context);
-      const row = read === null || all.size === 0 ? null : (rowValue(arg, scope, context)?.row ?? null);
+      const row = read === null || !isTagged(all) ? null : (rowValue(arg, scope, context)?.row ?? null);
       return (row && pick(row, read?.(i) ?? null)) ?? all;
     }),
   );

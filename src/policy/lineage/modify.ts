@@ -3,15 +3,13 @@ import type { Tree } from '../parse/node.ts';
 import { asList, asText, asTree, bare, names, nodeOf } from '../parse/node.ts';
 import type { Context } from './context.ts';
 import type { Column, Deps, Shape } from './deps.ts';
-import { lookup, NONE, union, whole } from './deps.ts';
+import { counted, counting, isTagged, lookup, NONE, told, union, whole } from './deps.ts';
 import { expression, predicate } from './expression.ts';
 import { from, fromItem, tableSource } from './from.ts';
 import { clear } from './literals.ts';
 import type { Scope, Source } from './scope.ts';
 import { scopeOf } from './scope.ts';
 import { select, targets, withQueries } from './select.ts';
-
-const NO_OUTPUT: Shape = { columns: [], open: null };
 
 export function modification(kind: string, node: Tree, parent: Scope | null, context: Context): Shape {
   const outer = scopeOf([], parent, withQueries(node, parent, context));
@@ -52,13 +50,13 @@ function insert(node: Tree, target: Source, outer: Scope, context: Context): Sha
   if (query !== null) {
     const source = select(query, outer, context);
     // Copying a tagged value elsewhere is a use of the value.
-    context.out.use('value', whole(source));
+    context.out.use('value', told(source));
     const width = source.open === null ? Math.max(source.columns.length, named.length) : deps.length;
     context.out.use('written', union(...deps.slice(0, width)));
     const closed = shape.open === null || named.length > 0;
     for (const list of lists) {
       asList(nodeOf(list, 'List')?.['items']).forEach((item, i) => {
-        if (closed && deps[i]?.size === 0) clear(item, context);
+        if (closed && !isTagged(deps[i] ?? NONE)) clear(item, context);
       });
     }
     // INSERT … SELECT 1, 'x' …
@@ -67,7 +65,7 @@ function insert(node: Tree, target: Source, outer: Scope, context: Context): Sha
       if (
         closed &&
         source.open === null &&
-        deps[i]?.size === 0 &&
+        !isTagged(deps[i] ?? NONE) &&
         asList(query['targetList']).length === source.columns.length
       ) {
         clear(literal, context);
@@ -104,9 +102,10 @@ function assign(list: unknown, shape: Shape, scope: Scope, context: Context): vo
     context.out.use('written', column);
     const multi = nodeOf(entry['val'], 'MultiAssignRef');
     const value = expression(multi?.['source'] ?? entry['val'], scope, context);
+    if (nodeOf(entry['val'], 'ColumnRef') === null) context.out.evaluated(value);
     // Of a row, the value of one attribute may go into another.
     context.out.use('value', target.row ? value : without(value, column));
-    if (column.size === 0 && value.size === 0 && multi === null) clear(entry['val'], context);
+    if (!isTagged(column) && !isTagged(value) && multi === null) clear(entry['val'], context);
   }
 }
 
@@ -153,7 +152,7 @@ function mergeInto(node: Tree, target: Source, outer: Scope, context: Context): 
       const deps = expression(value, scope, context);
       context.out.use('written', column);
       context.out.use('value', deps);
-      if (column.size === 0 && deps.size === 0) clear(value, context);
+      if (!isTagged(column) && !isTagged(deps)) clear(value, context);
     });
   }
   const star: Shape = {
@@ -172,12 +171,14 @@ function returning(
   outer: Scope,
   context: Context,
 ): Shape {
+  const count = union(...sources.map(({ shape }) => counted(shape)));
   const clause = bare(node['returningClause'], 'ReturningClause');
-  if (clause === null) return NO_OUTPUT;
+  // The command tag says how many rows there were.
+  if (clause === null) return { columns: [], open: null, count };
   const chosen = asList(clause['options']).map((item) => asText(nodeOf(item, 'ReturningOption')?.['value']));
   const rows = ['old', 'new', ...chosen].map((alias) => ({ alias, schema: null, shape: target.shape }));
   const taken = new Set(sources.map((source) => source.alias));
   const versions = rows.filter(({ alias }) => !taken.has(alias));
   // Only by qualified name: an unqualified column is the target's.
-  return targets(clause['exprs'], scopeOf(sources, scopeOf(versions, outer)), star, context);
+  return counting(targets(clause['exprs'], scopeOf(sources, scopeOf(versions, outer)), star, context), count);
 }

@@ -7,7 +7,7 @@ import type { Context } from './context.ts';
 import { MAX_DEFINITION_DEPTH } from './context.ts';
 import { definedIn, viewSummary } from './definitions.ts';
 import type { Column, Deps, Shape, Tagged } from './deps.ts';
-import { adding, either, NONE, union, whole } from './deps.ts';
+import { adding, counted, either, NONE, union, whole } from './deps.ts';
 import { type Env, schemasOf } from './env.ts';
 import { expression } from './expression.ts';
 import { scopeOf } from './scope.ts';
@@ -19,13 +19,17 @@ export function relationShape(name: RelationName, context: Context): Shape {
   const shapes: Shape[] = resolved.relations.map((relation) => shapeOf(relation, context));
   if (resolved.system !== null) shapes.push(systemShape(resolved.system.schema, resolved.system.name, env));
   // Filling a temporary relation from tagged columns was a use of their values then.
-  if (resolved.temporary) shapes.push({ columns: [], open: () => NONE });
+  if (resolved.temporary) {
+    const known = env.known(`pg_temp.${name.name}`);
+    shapes.push({ columns: [], open: () => known, count: known });
+  }
   const [only] = shapes;
   if (only === undefined) return unresolvedShape(name, context);
   if (shapes.length === 1) return only;
   return {
     columns: shapes.flatMap((shape) => shape.columns),
     open: (column) => union(...shapes.map((shape) => shape.open?.(column) ?? NONE)),
+    count: union(...shapes.map(counted)),
   };
 }
 
@@ -36,6 +40,7 @@ export function shapeOf(relation: CatalogRelation, context: Context): Shape {
   return {
     columns: own.columns.map((column, i) => either(column, through.columns[i] ?? column)),
     open: through.open,
+    count: counted(through),
   };
 }
 
@@ -74,11 +79,13 @@ function ownShape(relation: CatalogRelation, context: Context): Shape {
   const known = env.shapes.get(relation.oid);
   if (known !== undefined) return known;
   const family = familyOf(relation, env);
+  // What is not tagged in a view is where the view has it from.
+  const through = relation.relkind === 'v' || relation.relkind === 'm';
   const columns: Column[] = relation.columns.map(({ name, rowType }) => {
-    const deps = tagsOf(name, family, env);
-    return rowType === undefined || rowType === null
-      ? { name, deps }
-      : adding({ ...rowOf(rowType, context), name }, deps);
+    const tags = tagsOf(name, family, env);
+    if (rowType !== undefined && rowType !== null) return adding({ ...rowOf(rowType, context), name }, tags);
+    const deps = tags.size > 0 || through ? tags : env.stored(relation.schema, relation.name, name);
+    return { name, deps };
   });
   // An extension's view over other people's statements lives in any schema.
   const extra = reveals(relation.name, null)
@@ -88,7 +95,7 @@ function ownShape(relation: CatalogRelation, context: Context): Shape {
           : column,
       )
     : columns;
-  const shape: Shape = { columns: extra, open: null };
+  const shape: Shape = { columns: extra, open: null, count: env.rows(relation.schema, relation.name) };
   env.shapes.set(relation.oid, shape);
   return shape;
 }
@@ -148,12 +155,14 @@ function familyOf(relation: CatalogRelation, env: Env): readonly CatalogRelation
 }
 
 function systemShape(schema: string, name: string, env: Env): Shape {
+  const known = env.known(`${schema}.${name}`);
   return {
     columns: [],
     open: (column) => {
       const shown = schema === 'pg_toast' || reveals(name, column);
-      return shown ? env.everyTag(schema, name, column ?? '*') : NONE;
+      return shown ? env.everyTag(schema, name, column ?? '*') : known;
     },
+    count: known,
   };
 }
 

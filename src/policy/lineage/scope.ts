@@ -44,6 +44,11 @@ export function findSource(scope: Scope | null, alias: string): Source | null {
   return null;
 }
 
+/** What the body being read is given. */
+export function parameters({ env, stack }: Context): Deps {
+  return env.parameters(Number(stack.at(-1)?.slice(1) ?? 0));
+}
+
 /** `name`: a column of the nearest query that has one, else a whole row, else (in a body) a parameter, else anything in reach. */
 export function resolveName(name: string, scope: Scope, context: Context): Deps {
   let uncertain: Deps = NONE;
@@ -62,7 +67,8 @@ export function resolveName(name: string, scope: Scope, context: Context): Deps 
   }
   const row = findSource(scope, name);
   if (row !== null) return union(whole(row.shape), uncertain);
-  if (possible || SYSTEM_COLUMNS.has(name) || context.inBody) return uncertain;
+  if (context.inBody) return union(uncertain, parameters(context));
+  if (possible || SYSTEM_COLUMNS.has(name)) return uncertain;
   context.out.unresolved = true;
   return everything(scope);
 }
@@ -82,7 +88,7 @@ export function resolveQualified(parts: readonly string[], scope: Scope, context
     context.out.unresolved = true;
     return union(whole(source.shape), calledDeps(null, column, context));
   }
-  if (context.inBody) return calledDeps(null, column, context);
+  if (context.inBody) return union(parameters(context), calledDeps(null, column, context));
   context.out.unresolved = true;
   return union(everything(scope), calledDeps(null, column, context));
 }

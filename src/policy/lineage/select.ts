@@ -1,15 +1,19 @@
-/** Output columns of a query. Columns nobody reads are not a use: `SELECT count(*) FROM (SELECT * FROM customers) s` touches none. */
+/**
+ * Output columns of a query, and what the number of its rows tells. What is worked out is a use, read or not; a column handed on as it is
+ * and read by nobody is none: `SELECT count(*) FROM (SELECT * FROM customers) s`.
+ */
 import type { Tree } from '../parse/node.ts';
 import { asList, asText, asTree, bare, names, nodeOf, qualified, unwrap } from '../parse/node.ts';
+import { madeBy, relate } from './compare.ts';
 import type { Context } from './context.ts';
 import { TooComplex } from './context.ts';
 import type { Column, Deps, Shape } from './deps.ts';
-import { lookup, merge, NONE, rename, union, whole } from './deps.ts';
-import { expression, partOf, predicate, rowValue } from './expression.ts';
+import { counted, counting, lookup, merge, NONE, rename, union, whole } from './deps.ts';
+import { expression, partOf, predicate, rowValue, windowOf } from './expression.ts';
 import { from } from './from.ts';
 import { clearPositions } from './literals.ts';
 import { modification } from './modify.ts';
-import type { Ctes, Scope } from './scope.ts';
+import type { Ctes, Scope, Source } from './scope.ts';
 import { findBySchema, findSource, scopeOf } from './scope.ts';
 
 const EMPTY: Shape = { columns: [], open: null };
@@ -27,25 +31,37 @@ export function select(node: Tree, parent: Scope | null, context: Context): Shap
   if (asText(node['op']) !== 'SETOP_NONE' && node['larg'] !== undefined) {
     const left = select(bare(node['larg'], 'SelectStmt') ?? {}, outer, context);
     const right = select(bare(node['rarg'], 'SelectStmt') ?? {}, outer, context);
-    const shape = merge(left, right);
-    // Duplicates are found by comparing.
-    if (node['all'] !== true) context.out.use('predicate', whole(shape));
+    const merged = merge(left, right);
+    // Rows without a source are those of the query itself.
+    const shape = counted(merged).size > 0 ? merged : counting(merged, madeBy(node, context));
+    // Rows are found by comparing, duplicates too.
+    if (node['all'] !== true || node['op'] !== 'SETOP_UNION') {
+      context.out.use('predicate', whole(shape));
+      left.columns.forEach((column, i) => {
+        relate(column.deps, right.columns[i]?.deps ?? whole(right), 'equality', context);
+      });
+      if (left.open !== null) relate(whole(left), whole(right), 'equality', context);
+    }
     ordering(node, shape, outer, context);
     return shape;
   }
   if (Array.isArray(node['valuesLists'])) {
-    const shape = valuesShape(node['valuesLists'], outer, context);
+    const lists = node['valuesLists'];
+    const values = valuesShape(lists, outer, context);
+    // One row is a set of constants.
+    const shape = lists.length > 1 ? counting(values, madeBy(node, context)) : values;
     ordering(node, shape, outer, context);
     return shape;
   }
   const items = from(node['fromClause'], outer, context);
   const scope = scopeOf(items.sources, outer);
   predicate(node['whereClause'], scope, context);
-  const shape = targets(node['targetList'], scope, items.star, context);
+  const listed = targets(node['targetList'], scope, items.star, context);
+  const shape = counting(listed, union(...items.sources.map(countOf), madeRows(listed)));
   // Plain DISTINCT compares every column of the output.
   if (Array.isArray(node['distinctClause']))
     context.out.use('predicate', distinct(node['distinctClause'], shape));
-  for (const item of asList(node['windowClause'])) predicate(item, scope, context);
+  for (const item of asList(node['windowClause'])) windowOf(item, scope, context);
   predicate(node['havingClause'], scope, context);
   ordering(node, shape, scope, context);
   return shape;
@@ -70,9 +86,18 @@ function ordering(node: Tree, shape: Shape, scope: Scope, context: Context): voi
   }
   for (const field of ['limitCount', 'limitOffset']) {
     if (node[field] === undefined) continue;
-    predicate(node[field], scope, context);
+    // The number of rows tells it.
+    context.out.use('value', expression(node[field], scope, context));
     clearPositions([node[field]], context);
   }
+}
+
+const countOf = ({ shape }: Source): Deps => counted(shape);
+
+/** Functions in the target list that return sets. */
+function madeRows(shape: Shape): Deps {
+  const made = [...whole(shape)].filter(({ kind }) => kind === 'made');
+  return made.length === 0 ? NONE : new Set(made);
 }
 
 /** `ORDER BY 2` */
@@ -88,6 +113,7 @@ export function valuesShape(lists: readonly unknown[], scope: Scope, context: Co
   for (const list of lists) {
     asList(nodeOf(list, 'List')?.['items']).forEach((item, i) => {
       const deps = expression(item, scope, context);
+      context.out.evaluated(deps);
       columns[i] = { name: `column${i + 1}`, deps: union(columns[i]?.deps ?? NONE, deps) };
     });
   }
@@ -111,13 +137,17 @@ export function targets(list: unknown, scope: Scope, star: Shape, context: Conte
     if (target === null) continue;
     const value = target['val'];
     const stars = starOf(value, scope, star, context);
-    if (stars !== null) expand(stars);
-    else
-      columns.push({
-        name: asText(target['name']) || figureName(value),
-        deps: expression(value, scope, context),
-        row: rowValue(value, scope, context)?.row ?? null,
-      });
+    if (stars !== null) {
+      expand(stars);
+      continue;
+    }
+    const deps = expression(value, scope, context);
+    if (nodeOf(value, 'ColumnRef') === null) context.out.evaluated(deps);
+    columns.push({
+      name: asText(target['name']) || figureName(value),
+      deps,
+      row: rowValue(value, scope, context)?.row ?? null,
+    });
   }
   return { columns, open };
 }
@@ -225,9 +255,9 @@ function emptied({ columns }: Shape): Shape {
 }
 
 /** What the round found, not how: the next one starts from it. */
-function settled({ columns, open }: Shape): Shape {
-  const all = open?.(null) ?? NONE;
-  return { columns, open: open && (() => all) };
+function settled(shape: Shape): Shape {
+  const all = shape.open?.(null) ?? NONE;
+  return { ...shape, open: shape.open && (() => all) };
 }
 
 function sameSize(a: Shape, b: Shape): boolean {
@@ -269,12 +299,12 @@ function cteShape(query: Tree, scope: Scope, context: Context): Shape {
           },
         ];
   return {
+    ...shape,
     columns: [
       ...shape.columns,
       ...made(search?.['search_seq_column'], search?.['search_col_list']),
       ...made(cycle?.['cycle_mark_column'], cycle?.['cycle_col_list']),
       ...made(cycle?.['cycle_path_column'], cycle?.['cycle_col_list']),
     ],
-    open: shape.open,
   };
 }

@@ -1,8 +1,9 @@
 /** Columns that come out of a statement; uses inside go to the collector. */
+import { analyses } from '../facts/utility.ts';
 import type { Tree } from '../parse/node.ts';
-import { asList, asText, asTree, names, nodeOf, relationName, unwrap } from '../parse/node.ts';
+import { asList, asText, asTree, names, nodeOf, relationName, splitName, unwrap } from '../parse/node.ts';
 import type { Context } from './context.ts';
-import { sqlBodyStatements, viewSummary } from './definitions.ts';
+import { lookedAt, sqlBodyStatements, viewSummary } from './definitions.ts';
 import type { Deps, Shape } from './deps.ts';
 import { lookup, NONE, union, whole } from './deps.ts';
 import { expression, predicate } from './expression.ts';
@@ -32,6 +33,9 @@ export function lineage(kind: string, node: Tree, context: Context): Shape {
       const wrapped = unwrap(node['query']);
       // The plan shows no row of the output, but rows estimated from the columns it names.
       if (wrapped !== null) out.use('predicate', whole(lineage(wrapped.kind, wrapped.node, context)));
+      // It prints what the planner made of calls beforehand, and ANALYZE how many rows there were at every step.
+      for (const name of out.functions) out.use('value', lookedAt(...splitName(name), context));
+      if (analyses(node)) out.tellSteps();
       return NOTHING;
     }
     case 'PrepareStmt':

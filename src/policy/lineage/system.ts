@@ -99,6 +99,42 @@ export const CARRYING_FUNCTIONS: ReadonlySet<string> = new Set([
   ),
 ]);
 
+/** Built-in functions that return sets and are given values. */
+export const SETS: ReadonlySet<string> = new Set([
+  '_pg_expandarray',
+  'aclexplode',
+  'generate_series',
+  'generate_subscripts',
+  'json_array_elements',
+  'json_array_elements_text',
+  'json_each',
+  'json_each_text',
+  'json_object_keys',
+  'json_populate_recordset',
+  'json_to_recordset',
+  'jsonb_array_elements',
+  'jsonb_array_elements_text',
+  'jsonb_each',
+  'jsonb_each_text',
+  'jsonb_object_keys',
+  'jsonb_path_query',
+  'jsonb_path_query_tz',
+  'jsonb_populate_recordset',
+  'jsonb_to_recordset',
+  'pg_mcv_list_items',
+  'pg_options_to_table',
+  'pg_snapshot_xip',
+  'regexp_matches',
+  'regexp_split_to_table',
+  'string_to_table',
+  'ts_debug',
+  'ts_parse',
+  'ts_stat',
+  'ts_token_type',
+  'txid_snapshot_xip',
+  'unnest',
+]);
+
 /** Built-in functions whose result may hold tagged values. */
 export const REVEALING_FUNCTIONS: ReadonlySet<string> = new Set([
   'pg_stat_get_activity',

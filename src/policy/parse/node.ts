@@ -98,3 +98,9 @@ export function relationName(rangeVar: Tree): RelationName {
     temporary: rangeVar['relpersistence'] === 't',
   };
 }
+
+/** `schema.name`, as the catalog writes functions. */
+export function splitName(full: string): [schema: string, name: string] {
+  const dot = full.indexOf('.');
+  return [full.slice(0, dot), full.slice(dot + 1)];
+}

@@ -271,3 +271,18 @@ CREATE TABLE glooms (id int PRIMARY KEY, g gloom, label text); INSERT INTO gloom
 CREATE FUNCTION gloomy_table() RETURNS TABLE (a int, b text) LANGUAGE sql AS 'SELECT id, g FROM public.glooms'; CREATE FUNCTION gloomy_one() RETURNS text LANGUAGE sql AS 'SELECT g FROM public.glooms';
 CREATE TABLE trig_gloom (id int PRIMARY KEY, g gloom); CREATE FUNCTION trigger_gloom() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN IF NEW.g THEN RETURN NEW; END IF; RETURN NULL; END'; CREATE TRIGGER t BEFORE INSERT ON trig_gloom FOR EACH ROW EXECUTE FUNCTION trigger_gloom();
 CREATE SCHEMA odd; CREATE FUNCTION odd.same(text, text) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN DELETE FROM public.orders; RETURN true; END'; CREATE OPERATOR odd.= (LEFTARG = text, RIGHTARG = text, FUNCTION = odd.same);
+-- What is worked out and read by nobody, series and equalities that spell out a column.
+CREATE TABLE payroll (id int PRIMARY KEY, wage int, born date, lists jsonb, names text[], doc xml, label text, steps int, since date);
+COMMENT ON COLUMN payroll.wage IS 'pii:wage'; COMMENT ON COLUMN payroll.born IS 'pii:born'; COMMENT ON COLUMN payroll.lists IS 'pii:lists'; COMMENT ON COLUMN payroll.names IS 'pii:names'; COMMENT ON COLUMN payroll.doc IS 'pii:doc';
+CREATE TABLE contacts_copy (id int PRIMARY KEY, mail text, day date, amount int, owner int);
+CREATE TABLE calendar (day date PRIMARY KEY, week int, holiday boolean NOT NULL DEFAULT false);
+CREATE FUNCTION wage_of(i int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT wage FROM public.payroll WHERE id = i';
+CREATE FUNCTION is_wage(n int) RETURNS boolean LANGUAGE sql STABLE AS 'SELECT EXISTS (SELECT FROM public.payroll WHERE wage = n)';
+CREATE FUNCTION earns_over(int, int) RETURNS boolean LANGUAGE sql STABLE AS 'SELECT wage >= $2 FROM public.payroll WHERE id = $1';
+CREATE FUNCTION numbers(int) RETURNS SETOF int LANGUAGE sql AS 'SELECT g FROM pg_catalog.generate_series(1, $1) g';
+CREATE FUNCTION under_wage(g int) RETURNS SETOF int LANGUAGE sql AS 'SELECT 1 FROM public.payroll WHERE g <= wage';
+CREATE VIEW thousands AS SELECT g AS n FROM generate_series(1, 2000) g;
+CREATE VIEW wage_steps AS SELECT count(*) AS n FROM generate_series(1, 2000) g WHERE g <= (SELECT wage FROM payroll WHERE id = 1);
+CREATE VIEW upper_mails AS SELECT id, upper(email) AS mail FROM customers;
+CREATE OPERATOR odd.<@ (LEFTARG = text, RIGHTARG = text, FUNCTION = textcat); CREATE OPERATOR odd.>= (LEFTARG = text, RIGHTARG = text, FUNCTION = textcat); CREATE OPERATOR odd.? (LEFTARG = text, RIGHTARG = text, FUNCTION = textcat);
+CREATE FUNCTION odd.glue(text, text) RETURNS text LANGUAGE sql IMMUTABLE RETURN $1 || $2; CREATE OPERATOR odd.~~ (LEFTARG = text, RIGHTARG = text, FUNCTION = odd.glue);

@@ -1,0 +1,68 @@
+/** Comparisons: what they relate (related.ts). */
+import type { Context } from './context.ts';
+import type { Deps, Made, Origin, Tagged } from './deps.ts';
+import { NONE } from './deps.ts';
+
+/** `order`: every comparison but those that only tell values which are equal from values which are not. */
+export type Comparing = 'equality' | 'order';
+
+const EQUALITIES: ReadonlySet<string> = new Set(['=', '<>', '!=']);
+
+export const comparingBy = (operator: string): Comparing => (EQUALITIES.has(operator) ? 'equality' : 'order');
+
+/**
+ * An equality hands the tag to the columns on the other side; any other comparison, with how many rows it lets through, tells the value
+ * as well. Rows that the session knows tell it either way.
+ */
+export function relate(left: Deps, right: Deps, by: Comparing, context: Context): void {
+  if (left.size + right.size < 2) return;
+  const members = new Set<Tagged | Origin>();
+  for (const side of [left, right]) for (const one of taking(side)) members.add(one);
+  if (members.size < 2) return;
+  const tagged = [...members].some(({ kind }) => kind === 'tagged');
+  for (const one of [...members]) {
+    if (one.kind !== 'stored') continue;
+    const { rows } = one;
+    if (by === 'equality') {
+      if (tagged) context.out.handed.add(rows.name);
+      if (context.resolution.written?.includes(rows.name) !== true) continue;
+    }
+    // Two columns of one row are compared within that row: one bit of it.
+    if ([...members].some((other) => other !== one && relationOf(other) !== rows.name)) members.add(rows);
+  }
+  context.out.related.join(members);
+}
+
+/** Untagged columns beside a tagged one of their row, as in `name || city`, are not compared with it. */
+function* taking(side: Deps): Generator<Tagged | Origin> {
+  const own = new Set<string | null>();
+  for (const one of side) if (one.kind === 'tagged') own.add(relationOf(one));
+  for (const one of side) if (one.kind !== 'stored' || !own.has(one.rows.name)) yield one;
+}
+
+function relationOf(one: Tagged | Origin): string | null {
+  switch (one.kind) {
+    case 'tagged':
+      return `${one.schema}.${one.relation}`;
+    case 'stored':
+      return one.rows.name;
+    case 'rows':
+      return one.name;
+    case 'made':
+      return null;
+  }
+}
+
+const made = new WeakMap<object, Deps>();
+
+/** The rows that this part of a statement makes: VALUES, a series, a recursion. */
+export function madeBy(node: object, context: Context): Deps {
+  if (!context.env.tags) return NONE;
+  let deps = made.get(node);
+  if (deps === undefined) {
+    const one: Made = { kind: 'made' };
+    deps = new Set([one]);
+    made.set(node, deps);
+  }
+  return deps;
+}
