@@ -271,7 +271,7 @@ const corpus: readonly (readonly [string, string])[] = [
   ['SELECT nullif(name, email) FROM customers', 'p:email v:email'],
   ['SELECT rank() OVER w FROM customers WINDOW w AS (PARTITION BY email)', 'p:email'],
   ['SELECT id FROM customers WHERE email IN (SELECT label FROM plain)', 'p:email'],
-  ['SELECT (ARRAY[1, 2])[length(email)] FROM customers', 'p:email'],
+  ['SELECT (ARRAY[1, 2])[length(email)] FROM customers', 'v:email'],
   ["SELECT id FROM customers WHERE email = 'a@b'", 'p:email'],
   ["SELECT id FROM customers WHERE email LIKE 'a%' OR ssn IN ('1', '2')", 'p:email p:ssn'],
   ["SELECT email = 'a@b' FROM customers", 'p:email'],

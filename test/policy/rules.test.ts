@@ -213,6 +213,24 @@ rules:
   - { name: fine, match: { columns: ["public.orders.note"] }, effect: allow }
 `),
   );
+  it('are not given where the policy says so, in the exact case, but a rule still sees the column', () => {
+    const without = createTagLookup(
+      policy(`version: 1
+pii:
+  - { columns: [email], tag: email }
+untagged: ["newsletter.email", "public.orders.contact"]
+rules:
+  - { name: contacts, match: { columns: ["public.orders.contact"] }, effect: deny }
+`),
+    );
+    expect(without('public', 'newsletter', 'email', 'pii:mail')).toBeNull();
+    expect(without('public', 'Newsletter', 'email', null)).toBe('email');
+    expect(without('public', 'customers', 'email', null)).toBe('email');
+    expect(without('public', 'orders', 'contact', 'pii')).toBe('watched');
+    expect(without.untagged?.('public', 'orders', 'contact')).toBe(true);
+    expect(without.untagged?.('public', 'orders', 'note')).toBe(false);
+  });
+
   it('come from the globs, whatever the case', () => {
     expect(lookup('shop', 'customers', 'email', null)).toBe('email');
     expect(lookup('shop', 'Customers', 'EMAIL', null)).toBe('email');

@@ -16,7 +16,7 @@ type Message =
   | { readonly setup?: never; readonly patch?: never; readonly id: number; readonly job: AnalyseJob };
 
 let catalog: CatalogSnapshot | null = null;
-let tagsOf: TagLookup = tagLookup({ pii: [], watched: [] });
+let tagsOf: TagLookup = tagLookup({ pii: [], untagged: [], watched: [] });
 let trustedFunctions: readonly string[] = [];
 
 await loadParser();

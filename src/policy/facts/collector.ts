@@ -19,6 +19,8 @@ const RANK: ReadonlyMap<StatementClass, number> = new Map(
 const HARMLESS_UP_TO = STATEMENT_CLASSES.indexOf('prepare');
 /** Relations one statement may list: a view over thousands of partitions is cut here, and says so. */
 const MAX_RELATIONS = 2_000;
+/** Comparisons of one column with constants: more spell it out. */
+const MAX_CONSTANTS = 16;
 
 export function moreRestrictive(a: StatementClass, b: StatementClass): StatementClass {
   return (RANK.get(a) ?? 0) >= (RANK.get(b) ?? 0) ? a : b;
@@ -61,6 +63,10 @@ export class Collector {
   };
   /** Worked out, whether or not anything reads it. */
   readonly #evaluated = new Set<Tagged>();
+  /** Comparisons of a tagged column with constants. */
+  readonly #ladders = new Map<Tagged, Set<unknown>>();
+  /** Where each relation is named. */
+  readonly #named = new Map<string, Set<unknown>>();
   /** Where what comes out has its untagged values and its number of rows from. */
   readonly #told = new Set<Origin>();
 
@@ -80,6 +86,22 @@ export class Collector {
   /** What evaluates it may fail at it or act on it. */
   evaluated(deps: Deps): void {
     for (const dep of deps) if (dep.kind === 'tagged') this.#evaluated.add(dep);
+  }
+
+  comparedAt(column: Tagged, node: unknown): void {
+    const nodes = this.#ladders.get(column) ?? new Set();
+    this.#ladders.set(column, nodes.add(node));
+    if (nodes.size > MAX_CONSTANTS) this.#uses.value.add(column);
+  }
+
+  /** A relation is read here. */
+  names(relation: string, node: unknown): void {
+    this.#named.set(relation, (this.#named.get(relation) ?? new Set()).add(node));
+  }
+
+  /** Two columns of it may be of different rows. */
+  namedTwice(relation: string): boolean {
+    return (this.#named.get(relation)?.size ?? 0) > 1;
   }
 
   /** The number of rows at every step is shown: all that was compared is told. */
@@ -135,6 +157,8 @@ export class Collector {
     for (const origin of inner.#told) this.#told.add(origin);
     this.related.absorb(inner.related);
     for (const relation of inner.handed) this.handed.add(relation);
+    for (const [column, nodes] of inner.#ladders) for (const node of nodes) this.comparedAt(column, node);
+    for (const [relation, nodes] of inner.#named) for (const node of nodes) this.names(relation, node);
     this.tainted = from === 'view' ? tainted : this.tainted;
   }
 

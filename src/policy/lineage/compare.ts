@@ -17,7 +17,7 @@ export const comparingBy = (operator: string): Comparing => (EQUALITIES.has(oper
 export function relate(left: Deps, right: Deps, by: Comparing, context: Context): void {
   if (left.size + right.size < 2) return;
   const members = new Set<Tagged | Origin>();
-  for (const side of [left, right]) for (const one of taking(side)) members.add(one);
+  for (const side of [left, right]) for (const one of taking(side, context)) members.add(one);
   if (members.size < 2) return;
   const tagged = [...members].some(({ kind }) => kind === 'tagged');
   for (const one of [...members]) {
@@ -28,16 +28,19 @@ export function relate(left: Deps, right: Deps, by: Comparing, context: Context)
       if (context.resolution.written?.includes(rows.name) !== true) continue;
     }
     // Two columns of one row are compared within that row: one bit of it.
-    if ([...members].some((other) => other !== one && relationOf(other) !== rows.name)) members.add(rows);
+    const apart = context.out.namedTwice(rows.name);
+    if (apart || [...members].some((other) => other !== one && relationOf(other) !== rows.name))
+      members.add(rows);
   }
   context.out.related.join(members);
 }
 
 /** Untagged columns beside a tagged one of their row, as in `name || city`, are not compared with it. */
-function* taking(side: Deps): Generator<Tagged | Origin> {
+function* taking(side: Deps, { out }: Context): Generator<Tagged | Origin> {
   const own = new Set<string | null>();
   for (const one of side) if (one.kind === 'tagged') own.add(relationOf(one));
-  for (const one of side) if (one.kind !== 'stored' || !own.has(one.rows.name)) yield one;
+  for (const one of side)
+    if (one.kind !== 'stored' || !own.has(one.rows.name) || out.namedTwice(one.rows.name)) yield one;
 }
 
 function relationOf(one: Tagged | Origin): string | null {

@@ -236,6 +236,7 @@ export class Env {
 
   /** An untagged column of a table. */
   stored(schema: string, relation: string, column: string): Deps {
+    if (this.tagsOf.untagged?.(schema, relation, column) === true) return NONE;
     const name = `${schema}.${relation}`;
     return this.#origin(`${name}\0${column}`, () => ({ kind: 'stored', column, rows: this.#rowsOf(name) }));
   }

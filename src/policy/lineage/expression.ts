@@ -10,9 +10,9 @@ import { isTagged, NONE, tagsOnly, union, whole } from './deps.ts';
 import { argumentDeps, attributeCall, resultRow, returnsSet } from './functions.ts';
 import { clearLiterals } from './literals.ts';
 import type { Scope } from './scope.ts';
-import { findSource, parameters, resolveName, resolveQualified, resolveRow } from './scope.ts';
+import { countsIn, findSource, parameters, resolveName, resolveQualified, resolveRow } from './scope.ts';
 import { select } from './select.ts';
-import { CARRYING_FUNCTIONS, REVEALING_FUNCTIONS } from './system.ts';
+import { BY_ROW, CARRYING_FUNCTIONS, REVEALING_FUNCTIONS } from './system.ts';
 
 const COMPARISONS = new Set([
   '=',
@@ -108,7 +108,11 @@ function ofKind(kind: string, node: Tree, scope: Scope, context: Context): Deps 
       for (const item of asList(node['args'])) {
         const when = nodeOf(item, 'CaseWhen');
         if (arg === null) predicate(when?.['expr'], scope, context);
-        else compare(arg, expression(when?.['expr'], scope, context), 'equality', context);
+        else {
+          const expr = expression(when?.['expr'], scope, context);
+          compare(arg, expr, 'equality', context);
+          withConstant(item, union(arg, expr), context);
+        }
         deps = union(deps, expression(when?.['result'], scope, context));
       }
       return deps;
@@ -167,8 +171,14 @@ function operator(node: Tree, scope: Scope, context: Context): Deps {
     BOOLEAN_KINDS.has(kind) || (COMPARISONS.has(name) && isBoolean(schema, name, node, context));
   if (!compares || node['lexpr'] === undefined) return union(left, right);
   compare(left, right, comparingBy(name), context);
+  if (isTagged(left) !== isTagged(right)) withConstant(node, union(left, right), context);
   if (!isTagged(left) && !isTagged(right)) clearLiterals([node['lexpr'], node['rexpr']], context);
   return NONE;
+}
+
+/** One comparison with a constant tells little; a ladder of them tells the value. */
+function withConstant(node: unknown, deps: Deps, context: Context): void {
+  for (const one of deps) if (one.kind === 'tagged') context.out.comparedAt(one, node);
 }
 
 /** What is compared was looked at, not put out; what it is compared with may tell it. */
@@ -261,9 +271,26 @@ function call(node: Tree, scope: Scope, context: Context): Deps {
   if (CARRYING_FUNCTIONS.has(name)) context.out.use('value', deps);
   if (REVEALING_FUNCTIONS.has(name)) deps = union(deps, context.env.everyTag('pg_catalog', name, '*'));
   deps = union(deps, calledDeps(schema, name, context));
+  if (changesByRow(schema, name, custom, context)) deps = union(deps, countsIn(scope));
   if (custom.length === 0 && !isTagged(deps) && hasColumn(node['args']))
     clearLiterals(asList(node['args']), context);
   return deps;
+}
+
+/** Another value for each row: compared with it, the number of rows tells what is compared. */
+function changesByRow(
+  schema: string | null,
+  name: string,
+  custom: readonly CatalogFunction[],
+  context: Context,
+): boolean {
+  if (custom.length === 0) return (schema === null || schema === 'pg_catalog') && BY_ROW.has(name);
+  return custom.some((fn) =>
+    [...(functionSummary(fn, context)?.facts.functions ?? [])].some((full) => {
+      const [within, called] = splitName(full);
+      return within === 'pg_catalog' && BY_ROW.has(called);
+    }),
+  );
 }
 
 /** A window: its bounds decide which rows are counted. */
@@ -293,16 +320,18 @@ function hasColumn(value: unknown): boolean {
 /** `(c).email`, `(c.p).email`, `(f(x)).field`, `(expr).function`. */
 function indirection(node: Tree, scope: Scope, context: Context): Deps {
   const path = asList(node['indirection']);
-  for (const item of path) if (nodeOf(item, 'A_Indices') !== null) predicate(item, scope, context);
+  // Which element it is tells the subscript.
+  const subscripts = path.filter((item) => nodeOf(item, 'A_Indices') !== null);
+  const chosenBy = expression(subscripts, scope, context);
   const { arg } = node;
   const part = partOf({ A_Indirection: node }, scope, context);
-  if (part !== null) return part.deps;
+  if (part !== null) return union(part.deps, chosenBy);
   const [only, ...more] = names(path);
   const row = typeof only === 'string' && more.length === 0 ? rowValue(arg, scope, context)?.row : null;
   const attribute = row && attributeCall(only ?? '', row, context);
-  if (attribute) return attribute;
+  if (attribute) return union(attribute, chosenBy);
   const called = names(path).map((name) => (name === null ? NONE : calledDeps(null, name, context)));
-  return union(expression(arg, scope, context), ...called);
+  return union(expression(arg, scope, context), chosenBy, ...called);
 }
 
 /** As partOf, where it is a value of its own: its attributes have the names of its type. */

@@ -1,15 +1,29 @@
 /** INSERT, UPDATE, DELETE, MERGE: what is written, what is copied, and what RETURNING puts out. */
 import type { Tree } from '../parse/node.ts';
 import { asList, asText, asTree, bare, names, nodeOf } from '../parse/node.ts';
+import { relate } from './compare.ts';
 import type { Context } from './context.ts';
 import type { Column, Deps, Shape } from './deps.ts';
-import { counted, counting, isTagged, lookup, NONE, told, union, whole } from './deps.ts';
+import {
+  counted,
+  counting,
+  isTagged,
+  lookup,
+  NONE,
+  originsOnly,
+  tagsOnly,
+  told,
+  union,
+  whole,
+} from './deps.ts';
 import { expression, predicate } from './expression.ts';
 import { from, fromItem, tableSource } from './from.ts';
 import { clear } from './literals.ts';
 import type { Scope, Source } from './scope.ts';
 import { scopeOf } from './scope.ts';
 import { select, targets, withQueries } from './select.ts';
+
+const NOTHING: Shape = { columns: [], open: null };
 
 export function modification(kind: string, node: Tree, parent: Scope | null, context: Context): Shape {
   const outer = scopeOf([], parent, withQueries(node, parent, context));
@@ -46,9 +60,9 @@ function insert(node: Tree, target: Source, outer: Scope, context: Context): Sha
       ? named.map((item) => written(shape, nodeOf(item, 'ResTarget'), context).deps)
       : shape.columns.map((c) => c.deps);
   const query = nodeOf(node['selectStmt'], 'SelectStmt');
+  const source = query === null ? NOTHING : select(query, outer, context);
   const lists = asList(query?.['valuesLists']);
   if (query !== null) {
-    const source = select(query, outer, context);
     // Copying a tagged value elsewhere is a use of the value.
     context.out.use('value', told(source));
     const width = source.open === null ? Math.max(source.columns.length, named.length) : deps.length;
@@ -89,7 +103,31 @@ function insert(node: Tree, target: Source, outer: Scope, context: Context): Sha
     assign(conflict['targetList'], shape, scope, context);
     predicate(conflict['whereClause'], scope, context);
   }
-  return returning(node, [target], shape, target, outer, context);
+  const chosen = conflict === null ? null : conflicting(node, conflict, query, target, source, context);
+  return returning(node, chosen === null ? [target] : [target, chosen], shape, target, outer, context);
+}
+
+/** Which of the rows given are there already decides how many come out, and which. */
+function conflicting(
+  node: Tree,
+  conflict: Tree,
+  query: Tree | null,
+  target: Source,
+  source: Shape,
+  context: Context,
+): Source | null {
+  const all = conflict['action'] === 'ONCONFLICT_UPDATE' && conflict['whereClause'] === undefined;
+  if (query === null || (all && node['returningClause'] === undefined)) return null;
+  const keys = asList(asTree(conflict['infer'])?.['indexElems']).map(
+    (item) => nodeOf(item, 'IndexElem')?.['name'],
+  );
+  const named = keys.every((key) => typeof key === 'string') && keys.length > 0;
+  const tagged = named
+    ? union(...keys.map((key) => lookup(target.shape, asText(key)) ?? NONE))
+    : tagsOnly(whole(target.shape));
+  const given = originsOnly(told(source));
+  relate(tagsOnly(tagged), given, 'order', context);
+  return { alias: null, schema: null, shape: { columns: [], open: null, count: given } };
 }
 
 /** SET a = …, (b, c) = (…). A column set from itself copies nothing. */

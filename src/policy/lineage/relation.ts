@@ -16,6 +16,7 @@ import { reveals, SYSTEM_COLUMNS } from './system.ts';
 export function relationShape(name: RelationName, context: Context): Shape {
   const { env } = context;
   const resolved = env.resolve(name, context.resolution);
+  for (const { schema, name: of } of resolved.relations) context.out.names(`${schema}.${of}`, name);
   const shapes: Shape[] = resolved.relations.map((relation) => shapeOf(relation, context));
   if (resolved.system !== null) shapes.push(systemShape(resolved.system.schema, resolved.system.name, env));
   // Filling a temporary relation from tagged columns was a use of their values then.

@@ -2,7 +2,7 @@
 import type { Context } from './context.ts';
 import { calledDeps } from './definitions.ts';
 import type { Deps, Shape } from './deps.ts';
-import { lookup, NONE, union, whole } from './deps.ts';
+import { counted, lookup, NONE, union, whole } from './deps.ts';
 import { attributeCall } from './functions.ts';
 import { SYSTEM_COLUMNS } from './system.ts';
 
@@ -49,6 +49,14 @@ export function parameters({ env, stack }: Context): Deps {
   return env.parameters(Number(stack.at(-1)?.slice(1) ?? 0));
 }
 
+/** What the number of rows tells that a query is made of. */
+export function countsIn(scope: Scope | null): Deps {
+  let deps: Deps = NONE;
+  for (let at = scope; at !== null; at = at.parent)
+    for (const { shape } of at.sources) deps = union(deps, counted(shape));
+  return deps;
+}
+
 /** `name`: a column of the nearest query that has one, else a whole row, else (in a body) a parameter, else anything in reach. */
 export function resolveName(name: string, scope: Scope, context: Context): Deps {
   let uncertain: Deps = NONE;
@@ -68,7 +76,9 @@ export function resolveName(name: string, scope: Scope, context: Context): Deps 
   const row = findSource(scope, name);
   if (row !== null) return union(whole(row.shape), uncertain);
   if (context.inBody) return union(uncertain, parameters(context));
-  if (possible || SYSTEM_COLUMNS.has(name)) return uncertain;
+  // Where a row lies is known, and another for each row.
+  if (SYSTEM_COLUMNS.has(name)) return union(uncertain, countsIn(scope));
+  if (possible) return uncertain;
   context.out.unresolved = true;
   return everything(scope);
 }
@@ -80,7 +90,8 @@ export function resolveQualified(parts: readonly string[], scope: Scope, context
   const source =
     parts.length === 2 ? findSource(scope, table) : findBySchema(scope, parts.at(-3) ?? '', table);
   if (source !== null) {
-    if (SYSTEM_COLUMNS.has(column) && !source.shape.columns.some((c) => c.name === column)) return NONE;
+    if (SYSTEM_COLUMNS.has(column) && !source.shape.columns.some((c) => c.name === column))
+      return counted(source.shape);
     const deps = lookup(source.shape, column);
     if (deps !== null) return deps;
     const called = attributeCall(column, source.rows ?? source.shape, context);

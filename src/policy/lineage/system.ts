@@ -99,6 +99,18 @@ export const CARRYING_FUNCTIONS: ReadonlySet<string> = new Set([
   ),
 ]);
 
+/** Built-in functions that give another value each time. */
+export const BY_ROW: ReadonlySet<string> = new Set([
+  'clock_timestamp',
+  'gen_random_uuid',
+  'nextval',
+  'random',
+  'random_normal',
+  'timeofday',
+  'uuidv4',
+  'uuidv7',
+]);
+
 /** Built-in functions that return sets and are given values. */
 export const SETS: ReadonlySet<string> = new Set([
   '_pg_expandarray',

@@ -83,6 +83,7 @@ function toPolicy(text: PolicyText): Policy {
     version: 1,
     preset,
     pii: text.pii ?? [],
+    untagged: text.untagged ?? [],
     trustedFunctions: text.trusted_functions ?? [],
     reveal: text.reveal ?? [],
     defaults: toDefaults(defaults, text.defaults ?? {}),

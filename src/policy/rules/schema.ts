@@ -180,6 +180,11 @@ export const policySchema = object({
     .max(MAX_LIST, { error: `has more than ${MAX_LIST} entries` })
     .optional()
     .describe('Columns that hold personal data'),
+  untagged: list(glob(3))
+    .optional()
+    .describe(
+      'Columns that hold none, whatever globs of pii and comments say, and whatever they are compared with',
+    ),
   trusted_functions: z
     .array(trusted, { error: 'must be a list' })
     .max(MAX_LIST, { error: `has more than ${MAX_LIST} entries` })

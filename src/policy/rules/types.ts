@@ -76,6 +76,8 @@ export interface PiiEntry {
 export interface Policy {
   readonly version: 1;
   readonly pii: readonly PiiEntry[];
+  /** Columns that carry no tag, and are handed none by a comparison. */
+  readonly untagged: readonly string[];
   readonly preset: Preset;
   readonly trustedFunctions: readonly string[];
   /** Groups whose approvers may look at what cards hide. */
