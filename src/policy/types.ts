@@ -212,6 +212,13 @@ export interface CatalogCall {
   /** It is an assignment cast from this type of users. */
   readonly from?: number;
 }
+/** A row security policy, and what it asks of a row; null: it could not be read. */
+export interface CatalogPolicy {
+  readonly on: 'all' | 'read' | 'insert' | 'update' | 'delete';
+  readonly text: string | null;
+  /** What it runs that its text does not name. */
+  readonly calls: readonly string[];
+}
 export type WriteEvent = 'insert' | 'update' | 'delete' | 'truncate';
 export interface CatalogTrigger {
   /** `schema.name` */
@@ -247,6 +254,8 @@ export interface CatalogRelation {
   /** Names of its indexes, which are in its schema. */
   readonly indexes?: readonly string[];
   readonly rowSecurity: boolean;
+  /** Those that row security looks at while it is on. */
+  readonly policies?: readonly CatalogPolicy[];
   /** Estimated rows (reltuples), −1 unknown. */
   readonly rows: number;
 }
@@ -258,6 +267,8 @@ export interface CatalogForeignKey {
   readonly keys: readonly string[];
   readonly onDelete: ForeignKeyAction;
   readonly onUpdate: ForeignKeyAction;
+  /** Functions of users that checking it runs. Absent: none. */
+  readonly calls?: readonly string[];
 }
 export type ForeignKeyAction = 'cascade' | 'set null' | 'set default' | 'restrict' | 'no action';
 export interface CatalogFunction {
@@ -301,7 +312,15 @@ export interface CatalogOperator {
   readonly gives?: 'value' | null;
   /** It is a cast to the built-in type of that name from this type of users. */
   readonly from?: number | null;
+  /** It makes values of a built-in type, and those functions compare them, where they are sorted, grouped or compared. */
+  readonly compared?: boolean;
+  /** That type. */
+  readonly type?: number | null;
 }
+/** Names of such entries in pg_catalog that no operator has: relations of the server itself, any relation (system columns), `@@ x`. */
+export const SYSTEM_RELATION = '(system relation)';
+export const ANY_RELATION = '(relation)';
+export const PREFIX = 'prefix ';
 /** A type of users, and what its values are made of: elements of an array, base of a domain, bounds of a range. 0: nothing. */
 export interface CatalogType {
   readonly oid: number;

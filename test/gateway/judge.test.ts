@@ -356,6 +356,7 @@ describe('the catalog', () => {
         keys: ['id'],
         onDelete: 'cascade',
         onUpdate: 'no action',
+        calls: [],
       },
     ]);
   });
@@ -417,6 +418,8 @@ describe('the catalog', () => {
         schema: 'pg_catalog',
         name: '',
         from: null,
+        compared: false,
+        type: null,
         calls: ['public.from_xml'],
       });
     } finally {

@@ -3,6 +3,8 @@
  * unqualified names, and deparsed definitions come out fully qualified), read only, under short timeouts.
  */
 import { z } from 'zod';
+import { ANY_RELATION, PREFIX, SYSTEM_RELATION } from '../../policy/types.ts';
+import { CHECKED, calledIn, callsOf, POLICIES, reliedOnByBody } from './catalog-stored.ts';
 
 /**
  * `lock_timeout`: deparsing a view locks its tables; somebody's open DDL must not make the gateway wait. `jit`: compiling these
@@ -13,7 +15,8 @@ set local search_path = '';
 set local statement_timeout = '10s';
 set local lock_timeout = '300ms';
 set local idle_in_transaction_session_timeout = '30s';
-set local jit = off`;
+set local jit = off;
+set local standard_conforming_strings = on`;
 
 /** Rows of users: also what a superuser put into pg_catalog. 16384 is the first oid after initdb. */
 const OURS = `(n.nspname <> 'information_schema' and n.nspname <> 'pg_catalog' and n.nspname not like 'pg\\_toast%' and n.nspname not like 'pg\\_temp\\_%')`;
@@ -124,79 +127,19 @@ export const databaseShape = z.string();
 const ids = (oids: readonly number[]) => oids.map((oid) => String(Math.trunc(oid))).join() || '0';
 const list = (query: string) => `select coalesce(pg_catalog.json_agg(x), '[]') as value from (${query}) x`;
 
-/**
- * Types whose values run functions of users by themselves: domains with constraints, types and ranges that are compared by such
- * functions, those with implicit casts, and whatever is made of them: domains over them, their arrays, ranges, composite types and rows.
- */
-const CHECKED = `part(whole, of) as (
-    select t.oid, t.typbasetype from pg_type t where t.typtype = 'd'
-    union all select t.oid, t.typelem from pg_type t where t.typcategory = 'A' and t.typelem >= 16384
-    union all select t.oid, a.atttypid from pg_type t join pg_attribute a on a.attrelid = t.typrelid
-      where t.typtype = 'c' and a.attnum > 0 and a.atttypid >= 16384
-    union all select r.rngtypid, r.rngsubtype from pg_range r where r.rngsubtype >= 16384
-    union all select (pg_catalog.to_jsonb(r) ->> 'rngmultitypid')::oid, r.rngtypid from pg_range r where r.rngtypid >= 16384
-  ), supports(class, fn) as (
-    select o.oid, f.amproc::oid from pg_opclass o join pg_amproc f on f.amprocfamily = o.opcfamily where f.amproc >= 16384
-    union select o.oid, q.oprcode::oid from pg_opclass o join pg_amop m on m.amopfamily = o.opcfamily
-      join pg_operator q on q.oid = m.amopopr where q.oprcode >= 16384
-  ), compares(class, fn) as (
-    select s.class, s.fn from supports s join pg_proc p on p.oid = s.fn join pg_language l on l.oid = p.prolang
-      where l.lanname not in ('c', 'internal')
-  ), checked(type, fn) as (
-    select k.contypid, m[1]::oid from pg_constraint k,
-      pg_catalog.regexp_matches(k.conbin::text, ':(?:funcid|opfuncid) ([0-9]+)', 'g') m where k.contypid <> 0
-    union select o.opcintype, c.fn from pg_opclass o join compares c on c.class = o.oid where o.opcdefault
-    union select r.rngtypid, c.fn from pg_range r join compares c on c.class = r.rngsubopc
-    union select r.rngtypid, p.oid from pg_range r join pg_proc p on p.oid in (r.rngsubdiff, r.rngcanonical)
-      join pg_language l on l.oid = p.prolang where l.lanname not in ('c', 'internal')
-    union select t.type, k.castfunc from pg_cast k, lateral (values (k.castsource), (k.casttarget)) t(type)
-      where k.oid >= 16384 and k.castfunc <> 0 and k.castcontext = 'i' and t.type >= 16384
-    union select p.whole, c.fn from part p join checked c on c.type = p.of
-  )`;
-
-/**
- * Functions in a stored expression, read off its node tree: nothing is deparsed, so nobody's lock is waited for. A domain's check runs
- * at reads too: a literal beside its columns or rows becomes a value of that type.
- */
-const calls = (of: (column: string) => string) => `
-  with recursive ${CHECKED}, tree(relid, "on", node, "column") as (
-    select d.adrelid, 'write', d.adbin::text, case when a.attgenerated = '' then a.attname end from pg_attrdef d
-      join pg_attribute a on a.attrelid = d.adrelid and a.attnum = d.adnum where d.adrelid >= 16384${of('d.adrelid')}
-    union all select a.attrelid, 'write', t.typdefaultbin::text, a.attname from pg_attribute a join pg_type t on t.oid = a.atttypid
-      where t.typdefaultbin is not null and a.attnum > 0${of('a.attrelid')}
-    union all select k.conrelid, 'write', k.conbin::text, null from pg_constraint k where k.contype = 'c' and k.conrelid >= 16384${of('k.conrelid')}
-    union all select p.polrelid, 'any', pg_catalog.concat(p.polqual::text, p.polwithcheck::text), null from pg_policy p where true${of('p.polrelid')}
-    union all select i.indrelid, 'write', pg_catalog.concat(i.indexprs::text, i.indpred::text), null from pg_index i where i.indrelid >= 16384${of('i.indrelid')}
-    union all select p.partrelid, 'write', p.partexprs::text, null from pg_partitioned_table p where true${of('p.partrelid')}
-    union all select t.tgrelid, 'write', t.tgqual::text, null from pg_trigger t where not t.tgisinternal${of('t.tgrelid')}
-  ), called(relid, "on", fn, "column", "from") as (
-    select tree.relid, tree."on", m[1]::oid, tree."column", null::bigint from tree,
-      pg_catalog.regexp_matches(tree.node, ':(?:funcid|opfuncid|aggfnoid) ([0-9]+)', 'g') m
-    union select a.attrelid, 'any', c.fn, null, null from pg_attribute a join checked c on c.type = a.atttypid
-      where a.attrelid >= 16384 and a.attnum > 0${of('a.attrelid')}
-    union select i.indrelid, 'any', c.fn, null, null from pg_index i join compares c on c.class = any (i.indclass) where i.indrelid >= 16384${of('i.indrelid')}
-    union select p.partrelid, 'any', c.fn, null, null from pg_partitioned_table p join compares c on c.class = any (p.partclass) where true${of('p.partrelid')}
-    union select a.attrelid, 'write', k.castfunc, null, case when k.castsource >= 16384 then k.castsource::bigint end from pg_cast k join pg_attribute a on a.atttypid = k.casttarget
-      where k.oid >= 16384 and k.castfunc <> 0 and k.castcontext = 'a' and a.attrelid >= 16384${of('a.attrelid')}
-  )
-  select called.relid, pg_catalog.json_agg(distinct pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('on', called."on",
-    'function', n.nspname || '.' || p.proname, 'column', called."column", 'from', called."from"))) as calls
-  from called join pg_proc p on p.oid = called.fn join pg_namespace n on n.oid = p.pronamespace
-  where p.oid >= 16384 or p.provolatile <> 'i' group by called.relid`;
-
 /** Casts of users from types of their own: only then it matters where values of those may come from. */
 const CASTS = `exists (select from pg_cast k where k.castsource >= 16384 and k.castfunc <> 0)`;
 
 /** Types of columns that hold rows, themselves or in arrays, ranges and domains, and whose rows they are. */
 const rowTypes = (of: (column: string) => string) => `
-  part(type, of) as (
+  made(type, of) as (
     select t.oid, t.typelem from pg_type t where t.typelem <> 0 and t.oid >= 16384
     union all select t.oid, t.typbasetype from pg_type t where t.typtype = 'd' and t.oid >= 16384
     union all select r.oid, g.rngsubtype from pg_range g,
       lateral (values (g.rngtypid), ((pg_catalog.to_jsonb(g) ->> 'rngmultitypid')::oid)) r(oid)
   ), held(type, inner_type) as (
     select a.atttypid, a.atttypid from pg_attribute a where a.atttypid >= 16384 and a.attnum > 0${of('a.attrelid')}
-    union select h.type, part.of from held h join part on part.type = h.inner_type
+    union select h.type, m.of from held h join made m on m.type = h.inner_type
   ), rows_of(type, relid) as (
     select h.type, pg_catalog.max(t.typrelid::bigint) from held h join pg_type t on t.oid = h.inner_type and t.typtype = 'c' group by 1
   )`;
@@ -205,9 +148,10 @@ const rowTypes = (of: (column: string) => string) => `
 export const relations = (oids?: readonly number[]) => {
   const of = (column: string) => (oids === undefined ? '' : ` and ${column} in (${ids(oids)})`);
   return list(`
-  with recursive ${rowTypes(of)}
+  with recursive ${CHECKED}, ${rowTypes(of)}
   select c.oid::bigint as oid, n.nspname as schema, c.relname as name, c.relkind::text as relkind, c.reltuples::float8 as rows,
     c.relrowsecurity as "rowSecurity",
+    coalesce(${POLICIES}, '[]') as policies,
     coalesce((select pg_catalog.json_agg(distinct case r.ev_type when '2' then 'update' when '3' then 'insert' else 'delete' end)
       from pg_rewrite r where r.ev_class = c.oid and r.ev_type <> '1' and r.ev_enabled <> 'D'), '[]') as rules,
     coalesce((select pg_catalog.json_agg(i.relname order by i.oid) from pg_index x join pg_class i on i.oid = x.indexrelid
@@ -232,7 +176,7 @@ export const relations = (oids?: readonly number[]) => {
       from pg_trigger t join pg_proc p on p.oid = t.tgfoid join pg_namespace pn on pn.oid = p.pronamespace
       where t.tgrelid = c.oid and not t.tgisinternal and t.tgenabled <> 'D'), '[]') as triggers,
     coalesce(k.calls, '[]') as calls
-  from pg_class c join pg_namespace n on n.oid = c.relnamespace left join (${calls(of)}) k on k.relid = c.oid
+  from pg_class c join pg_namespace n on n.oid = c.relnamespace left join (${callsOf(of)}) k on k.relid = c.oid
   where c.${KINDS_OURS}${of('c.oid')}
   order by c.oid`);
 };
@@ -245,6 +189,13 @@ export const relationShape = z.array(
     relkind: z.string(),
     rows: z.number(),
     rowSecurity: z.boolean(),
+    policies: z.array(
+      z.object({
+        oid: z.number(),
+        on: z.enum(['all', 'read', 'insert', 'update', 'delete']),
+        calls: z.array(z.string()),
+      }),
+    ),
     rules: z.array(eventShape),
     indexes: z.array(z.string()),
     columns: z.array(
@@ -286,13 +237,20 @@ export const definitions = (oids: readonly number[]) =>
   list(`select c.oid::bigint as oid, pg_catalog.pg_get_viewdef(c.oid) as text
   from pg_class c where c.relkind in ('v','m') and c.relpersistence <> 't' and c.oid >= 16384 and c.oid in (${ids(oids)})`);
 
+/** What policies ask of a row, as a list of expressions over its columns. */
+export const policyTexts = (oids: readonly number[]) =>
+  list(`select p.oid::bigint as oid, pg_catalog.concat_ws(', ', pg_catalog.pg_get_expr(p.polqual, p.polrelid), pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid)) as text
+  from pg_policy p where p.oid in (${ids(oids)})`);
+
 /** SQL-standard bodies (BEGIN ATOMIC, PostgreSQL 14) leave prosrc empty. */
 export const sqlBodies = (oids: readonly number[]) =>
   list(`select p.oid::bigint as oid, pg_catalog.pg_get_function_sqlbody(p.oid) as text
   from pg_proc p where p.prosqlbody is not null and p.oid >= 16384 and p.oid in (${ids(oids)})`);
 export const textShape = z.array(z.object({ oid: z.number(), text: z.string().nullable() }));
 
-export const FUNCTIONS = list(`with recursive ${CHECKED}
+export const FUNCTIONS = list(`with recursive ${CHECKED}, tree as (
+    select p.oid::bigint as id, p.proargdefaults::text as node from pg_proc p where p.oid >= 16384 and p.proargdefaults is not null
+  ), ${calledIn('t.id')}
   select p.oid::bigint as oid, n.nspname as schema, p.proname as name, l.lanname as language, p.prokind::text as kind,
     p.provolatile::text as volatility,
     coalesce((select pg_catalog.json_agg(coalesce(p.proargnames[a.i], '') order by a.i) from pg_catalog.generate_series(1,
@@ -310,20 +268,19 @@ export const FUNCTIONS = list(`with recursive ${CHECKED}
           and (k.casttarget = p.prorettype or k.casttarget = any (p.proallargtypes))
         union select c.fn from checked c where c.type = any (p.proargtypes) or c.type = any (p.proallargtypes) or c.type = p.prorettype
         union select c.fn from checked c join pg_aggregate g on c.type in (g.aggtranstype, g.aggmtranstype) where g.aggfnoid = p.oid
+        union select r.fn from ${reliedOnByBody('p.oid')} r(fn) where l.lanname = 'sql' and p.prosrc = ''
       ) u(fn) join pg_proc h on h.oid = u.fn join pg_namespace hn on hn.oid = h.pronamespace
       where h.oid >= 16384 or h.provolatile = 'v'), '[]') as calls,
     coalesce((select pg_catalog.json_agg(distinct hn.nspname || '.' || h.proname)
-      from pg_catalog.regexp_matches(p.proargdefaults::text, ':(?:funcid|opfuncid|aggfnoid) ([0-9]+)', 'g') m
-      join pg_proc h on h.oid = m[1]::oid join pg_namespace hn on hn.oid = h.pronamespace
-      where h.oid >= 16384 or h.provolatile = 'v'), '[]') as defaults,
+      from tree_calls t join pg_proc h on h.oid = t.fn join pg_namespace hn on hn.oid = h.pronamespace
+      where t.id = p.oid and (h.oid >= 16384 or h.provolatile = 'v')), '[]') as defaults,
     coalesce((select pg_catalog.json_agg(distinct pg_catalog.jsonb_build_object('function', hn.nspname || '.' || h.proname, 'from', k.castsource::bigint))
       from pg_cast k join pg_proc h on h.oid = k.castfunc join pg_namespace hn on hn.oid = h.pronamespace
       where l.lanname not in ('c', 'internal') and k.castsource >= 16384 and k.castcontext = 'a' and (k.casttarget = p.prorettype or k.casttarget = any (p.proallargtypes))
         and (h.oid >= 16384 or h.provolatile = 'v')), '[]') as casts,
-    coalesce((select pg_catalog.json_agg(distinct sn.nspname || '.' || s.proname) from pg_aggregate g
-      left join pg_operator o on o.oid = g.aggsortop,
-      lateral (values (g.aggtransfn), (g.aggfinalfn), (g.aggcombinefn), (g.aggserialfn), (g.aggdeserialfn), (g.aggmtransfn),
-        (g.aggminvtransfn), (g.aggmfinalfn), (o.oprcode)) u(fn)
+    coalesce((select pg_catalog.json_agg(distinct sn.nspname || '.' || s.proname) from pg_aggregate g,
+      lateral (select v.fn::oid from (values (g.aggtransfn), (g.aggfinalfn), (g.aggcombinefn), (g.aggserialfn), (g.aggdeserialfn), (g.aggmtransfn),
+        (g.aggminvtransfn), (g.aggmfinalfn)) v(fn) union select r.fn from runs r where r.op = g.aggsortop) u(fn)
       join pg_proc s on s.oid = u.fn join pg_namespace sn on sn.oid = s.pronamespace where g.aggfnoid = p.oid), '[]') as supports,
     case when p.prosrc <> '' and (l.lanname not in ('internal', 'c') or (l.lanname = 'internal' and p.prosrc ~ 'range_constructor[0-9]$'))
       then p.prosrc end as body
@@ -357,10 +314,17 @@ const action = (column: string) =>
   `case ${column} when 'c' then 'cascade' when 'n' then 'set null' when 'd' then 'set default' when 'r' then 'restrict' else 'no action' end`;
 const columnsOf = (relid: string, numbers: string) =>
   `(select pg_catalog.json_agg(a.attname order by a.attnum) from pg_attribute a where a.attrelid = ${relid} and a.attnum = any (${numbers}))`;
-export const FOREIGN_KEYS = list(`
+/** Checking a key compares by operators that the constraint names, and looks into an index of the table that is referred to. */
+export const FOREIGN_KEYS = list(`with recursive ${CHECKED}
   select k.conrelid::bigint as "from", k.confrelid::bigint as "to",
     ${columnsOf('k.conrelid', 'k.conkey')} as columns, ${columnsOf('k.confrelid', 'k.confkey')} as keys,
-    ${action('k.confdeltype')} as "onDelete", ${action('k.confupdtype')} as "onUpdate"
+    ${action('k.confdeltype')} as "onDelete", ${action('k.confupdtype')} as "onUpdate",
+    coalesce((select pg_catalog.json_agg(distinct n.nspname || '.' || p.proname) from (
+        select r.fn from runs r where r.op = any (k.conpfeqop || k.conppeqop || k.conffeqop)
+        union select c.fn from pg_index i join compares c on c.class = any (i.indclass) where i.indexrelid = k.conindid
+        union select c.castfunc from pg_attribute a join pg_cast c on c.castsource = a.atttypid and c.castcontext = 'i'
+          where a.attrelid = k.conrelid and a.attnum = any (k.conkey)
+      ) u(fn) join pg_proc p on p.oid = u.fn join pg_namespace n on n.oid = p.pronamespace where p.oid >= 16384), '[]') as calls
   from pg_constraint k where k.contype = 'f' order by k.oid`);
 const actionShape = z.enum(['cascade', 'set null', 'set default', 'restrict', 'no action']);
 export const foreignKeyShape = z.array(
@@ -371,36 +335,54 @@ export const foreignKeyShape = z.array(
     keys: z.array(z.string()),
     onDelete: actionShape,
     onUpdate: actionShape,
+    calls: z.array(z.string()),
   }),
 );
 
 /**
  * What runs functions without calling them by name: operators, casts (named by the type they make; those of users' own types by that
  * type too; implicit ones from a built-in type to another by no name at all, as any expression may meet them), domains with constraints, row types with such columns. Estimators need `internal` arguments, so users cannot write them.
+ * Where users compare a built-in type: also whatever of the server makes values of it.
  */
 export const OPERATORS = list(`
-  with recursive ${CHECKED}, called(schema, name, fn, "from", gives) as (
-    select n.nspname, o.oprname, f.fn, null::bigint, case when o.oprresult <> 'bool'::regtype then 'value' end from pg_operator o join pg_namespace n on n.oid = o.oprnamespace,
-      lateral (select o.oprcode::oid union select c.fn from checked c where c.type in (o.oprleft, o.oprright)) f(fn) where ${ours('o.oid')} and f.fn <> 0
+  with recursive ${CHECKED}, called(schema, name, fn, "from", compared, type, gives) as (
+    select n.nspname, o.oprname, r.fn, null::bigint, false, null::bigint, null::text from pg_operator o join pg_namespace n on n.oid = o.oprnamespace join runs r on r.op = o.oid
+      where ${ours('o.oid')} or r.fn >= 16384
+    union all select n.nspname, o.oprname, o.oprcode, null, false, null, 'value' from pg_operator o join pg_namespace n on n.oid = o.oprnamespace
+      where ${ours('o.oid')} and o.oprresult <> 'bool'::regtype and o.oprcode <> 0
+    union all select n.nspname, o.oprname, c.fn, null, false, null, null from pg_operator o join pg_namespace n on n.oid = o.oprnamespace
+      join checked c on c.type in (o.oprleft, o.oprright, o.oprresult) where ${ours('o.oid')}
     union all select n.nspname, t.typname, k.castfunc,
-      case when k.castsource >= 16384 and k.casttarget < 16384 and t.oid = k.casttarget then k.castsource::bigint end, null from pg_cast k
+      case when k.castsource >= 16384 and k.casttarget < 16384 and t.oid = k.casttarget then k.castsource::bigint end, false, null, null from pg_cast k
       join pg_type t on t.oid = k.casttarget or (t.oid = k.castsource and t.oid >= 16384)
       join pg_namespace n on n.oid = t.typnamespace where k.oid >= 16384 and k.castfunc <> 0
-    union all select 'pg_catalog', '', k.castfunc, null, null from pg_cast k
+    union all select 'pg_catalog', '', k.castfunc, null, false, null, null from pg_cast k
       where k.oid >= 16384 and k.castfunc <> 0 and k.castcontext = 'i' and k.castsource < 16384 and k.casttarget < 16384
-    union all select n.nspname, t.typname, c.fn, null, null from pg_type t join pg_namespace n on n.oid = t.typnamespace
-      join checked c on c.type = t.oid where ${ours('t.oid')}
+    union all select n.nspname, t.typname, c.fn, null, c.type < 16384, case when c.type < 16384 then c.type::bigint end, null from pg_type t join pg_namespace n on n.oid = t.typnamespace
+      join checked c on c.type = t.oid where ${ours('t.oid')} or c.type < 16384
+    union all select 'pg_catalog', m.name, c.fn, null, true, null, null from checked c, lateral (
+        select p.proname from pg_proc p where p.oid < 16384 and (c.type = p.prorettype or c.type = any (p.proallargtypes))
+        union all select case o.oprleft when 0 then '${PREFIX}' else '' end || o.oprname from pg_operator o
+          where o.oid < 16384 and c.type = o.oprresult and c.type not in (o.oprleft, o.oprright)
+        union all select '${SYSTEM_RELATION}' where exists (
+          select from pg_attribute a where a.attrelid < 16384 and a.attnum > 0 and a.atttypid = c.type)
+        union all select '${ANY_RELATION}' where exists (
+          select from pg_attribute a where a.attrelid = 'pg_class'::regclass and a.attnum < 0 and a.atttypid = c.type)
+      ) m(name) where c.type < 16384
   )
-  select c.schema, c.name, c."from", pg_catalog.max(c.gives) as gives, coalesce(pg_catalog.json_agg(distinct n.nspname || '.' || p.proname order by n.nspname || '.' || p.proname)
-    filter (where p.oid >= 16384 or p.provolatile = 'v'), '[]') as calls
+  select c.schema, c.name, c."from", c.compared, c.type, pg_catalog.max(c.gives) as gives,
+    coalesce(pg_catalog.json_agg(distinct n.nspname || '.' || p.proname order by n.nspname || '.' || p.proname)
+      filter (where p.oid >= 16384 or p.provolatile = 'v'), '[]') as calls
   from called c join pg_proc p on p.oid = c.fn join pg_namespace n on n.oid = p.pronamespace
-  where p.oid >= 16384 or p.provolatile = 'v' or c.gives is not null group by 1, 2, 3 order by 1, 2, 3`);
+  where p.oid >= 16384 or p.provolatile = 'v' or c.gives is not null group by 1, 2, 3, 4, 5 order by 1, 2, 3, 4, 5`);
 export const operatorShape = z.array(
   z.object({
     schema: z.string(),
     name: z.string(),
     from: z.number().nullable(),
     gives: z.literal('value').nullable(),
+    compared: z.boolean(),
+    type: z.number().nullable(),
     calls: z.array(z.string()),
   }),
 );

@@ -163,17 +163,18 @@ export function createCatalog(options: CatalogOptions): Catalog {
     const operators = await one(link, sql.OPERATORS, sql.operatorShape);
     const types = await one(link, sql.TYPES, sql.typeShape);
     const definitions = await texts(link, sql.definitions, viewsOf(rows));
+    const policies = await texts(link, sql.policyTexts, policiesOf(rows));
     const sqlBodies = await texts(
       link,
       sql.sqlBodies,
       functions.filter((f) => f.language === 'sql' && f.body === null).map((f) => f.oid),
     );
-    const partial = definitions.partial || sqlBodies.partial;
+    const partial = definitions.partial || policies.partial || sqlBodies.partial;
     const snapshot: CatalogSnapshot = {
       version: versionOf(value, partial),
       database: await one(link, sql.DATABASE, sql.databaseShape),
       serverVersion: server?.number ?? 0,
-      relations: rows.map((row) => relationOf(row, definitions.found)),
+      relations: rows.map((row) => relationOf(row, definitions.found, policies.found)),
       functions: functions.map((fn) => ({ ...fn, body: fn.body ?? sqlBodies.found.get(fn.oid) ?? null })),
       foreignKeys,
       customOperators: operators,
@@ -185,7 +186,7 @@ export function createCatalog(options: CatalogOptions): Catalog {
     return keep(snapshot, null, new Map(rows.map(attributesOf)), { digest: value, stamps: now, partial });
   }
 
-  /** The relations whose stamp changed, and the views: their deparsed text holds the names of others. */
+  /** The relations whose stamp changed, and those whose deparsed texts hold the names of others: views, and what has policies. */
   async function readChanged(
     link: CatalogConnection,
     before: CatalogReading,
@@ -195,21 +196,26 @@ export function createCatalog(options: CatalogOptions): Catalog {
     const now = new Map(await one(link, sql.STAMPS, sql.stampsShape));
     const changed = [...now].filter(([oid, stamp]) => stamps.get(oid) !== stamp).map(([oid]) => oid);
     const removed = [...stamps.keys()].filter((oid) => !now.has(oid));
-    const rows = await one(link, sql.relations(changed), sql.relationShape);
-    const foreignKeys = await one(link, sql.FOREIGN_KEYS, sql.foreignKeyShape);
     const old = changed.some((oid) => stamps.has(oid));
+    const guarded = before.snapshot.relations.filter(
+      ({ oid, policies }) => old && now.has(oid) && (policies ?? []).length > 0,
+    );
+    const again = [...new Set([...changed, ...guarded.map(({ oid }) => oid)])];
+    const rows = await one(link, sql.relations(again), sql.relationShape);
+    const foreignKeys = await one(link, sql.FOREIGN_KEYS, sql.foreignKeyShape);
     const views = old
       ? viewsOf([...before.snapshot.relations.filter(({ oid }) => now.has(oid)), ...rows])
       : viewsOf(rows);
     const { found, partial } = await texts(link, sql.definitions, views);
-    const fresh = new Map(rows.map((row) => [row.oid, relationOf(row, found)]));
+    const policies = await texts(link, sql.policyTexts, policiesOf(rows));
+    const fresh = new Map(rows.map((row) => [row.oid, relationOf(row, found, policies.found)]));
     for (const view of before.snapshot.relations) {
       const text = found.get(view.oid) ?? null;
       if (fresh.has(view.oid) || !views.includes(view.oid) || text === view.definition) continue;
       fresh.set(view.oid, { ...view, definition: text });
     }
     const patch: CatalogPatch = {
-      version: versionOf(value, partial),
+      version: versionOf(value, partial || policies.partial),
       relations: [...fresh.values()],
       removed,
       foreignKeys,
@@ -222,7 +228,7 @@ export function createCatalog(options: CatalogOptions): Catalog {
     return keep(patched(before.snapshot, patch), { from, value: patch }, attributes, {
       digest: value,
       stamps: now,
-      partial,
+      partial: partial || policies.partial,
     });
   }
 
@@ -300,8 +306,12 @@ const viewsOf = (relations: readonly { readonly oid: number; readonly relkind: s
   ...new Set(relations.filter(({ relkind }) => relkind === 'v' || relkind === 'm').map(({ oid }) => oid)),
 ];
 
-const relationOf = (row: Row, definitions: ReadonlyMap<number, string>): CatalogRelation => ({
+const policiesOf = (rows: readonly Row[]) => rows.flatMap(({ policies }) => policies.map(({ oid }) => oid));
+
+type Texts = ReadonlyMap<number, string>;
+const relationOf = (row: Row, definitions: Texts, policies: Texts): CatalogRelation => ({
   ...row,
+  policies: row.policies.map(({ oid, ...policy }) => ({ ...policy, text: policies.get(oid) ?? null })),
   columns: row.columns.map(({ number: _, ...column }) => column),
   definition: definitions.get(row.oid) ?? null,
 });

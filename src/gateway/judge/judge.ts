@@ -305,9 +305,15 @@ const FAILED: Readonly<Record<'timeout' | 'crashed' | 'overloaded', (ms: number)
 /** The first oid after initdb: types of users. */
 const USERS_OWN = 16_384;
 
-/** A Bind makes values of the types that the Parse declared, and with them runs the checks of domains, also inside row types and arrays. */
+/**
+ * A Bind makes values of the types that the Parse declared, and with them runs the checks of domains, also inside row types and arrays; the
+ * statement may compare them by functions of users.
+ */
 function typed(analysis: Analysis, paramTypes: readonly number[], { snapshot }: CatalogReading): Analysis {
-  const plain = snapshot.customOperators.length === 0 || !paramTypes.some((oid) => oid >= USERS_OWN);
+  const { customOperators } = snapshot;
+  const own = (oid: number): boolean =>
+    customOperators.length > 0 && (oid >= USERS_OWN || customOperators.some(({ type }) => type === oid));
+  const plain = !paramTypes.some((oid) => oid > 0 && own(oid));
   if (plain || analysis.kind !== 'facts') return analysis;
   const unknown = 'the declared type of a parameter';
   const statements = analysis.statements.map((one) => ({ ...one, unknowns: [...one.unknowns, unknown] }));

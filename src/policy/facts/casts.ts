@@ -28,9 +28,10 @@ export function runCasts(context: Context): void {
   const { env, out } = context;
   // What one of them calls may meet others, and types of others.
   const extent = (): string =>
-    [out.casts, out.named, out.definitions, out.unknowns].map((s) => s.size).join();
+    [out.casts, out.named, out.definitions, out.unknowns, out.comparisons].map((s) => s.size).join();
   for (let before = ''; before !== extent(); ) {
     before = extent();
+    if (out.compares) for (const called of [...out.comparisons]) callHidden(called, context, 'value');
     const present = presentTypes(context);
     const met = (from: number): boolean =>
       present === null || [...env.carriersOf(from)].some((type) => present.has(type));

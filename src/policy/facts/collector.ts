@@ -44,6 +44,10 @@ export class Collector {
   readonly types = new Map<number, string>();
   /** Casts to built-in types that something in it may run: by the type of users that they are from, and what they call. */
   readonly casts = new Map<number, Set<string>>();
+  /** It sorts, groups or compares. */
+  compares = false;
+  /** Functions of users that compare values of built-in types which may be met in it. */
+  readonly comparisons = new Set<string>();
   /** Types of users that it names. */
   readonly named = new Set<number>();
   /** It names a type that cannot be told. */
@@ -147,6 +151,8 @@ export class Collector {
     for (const name of inner.attributes) this.attributes.add(name);
     for (const [oid, name] of inner.types) this.types.set(oid, name);
     for (const [from, calls] of inner.casts) this.cast(from, [...calls]);
+    this.compares ||= inner.compares;
+    for (const called of inner.comparisons) this.comparisons.add(called);
     for (const type of inner.named) this.named.add(type);
     this.anyType ||= inner.anyType;
     for (const [key, digest] of inner.definitions) this.definitions.set(key, digest);

@@ -37,6 +37,10 @@ export function callOperators(schema: string | null, name: string, what: string,
       context.out.cast(operator.from, operator.calls);
       continue;
     }
+    if (operator.compared === true) {
+      for (const full of operator.calls) context.out.comparisons.add(full);
+      continue;
+    }
     if (operator.calls.length === 0 && !operator.gives)
       context.out.unknowns.add(`${what} ${operator.schema}.${name}`);
     // What it reads may be its result.
@@ -95,7 +99,10 @@ function callNamed(schema: string | null, name: string, context: Context, given 
     if (row !== null) meetCasts(context);
     const summary = functionSummary(fn, context);
     if (summary !== null) out.absorb(summary.facts, 'function');
-    else if (onlyComputes(fn) || context.trusted(fn.schema, fn.name)) continue;
+    else if (onlyComputes(fn)) {
+      // ST_AsGeoJSON of a row, as row_to_json.
+      if (name.includes('json')) meetCasts(context, /^json/);
+    } else if (context.trusted(fn.schema, fn.name)) continue;
     else if (fn.supports === undefined || fn.supports.length === 0) out.unknowns.add(`function ${full}`);
     // An aggregate does what the functions do that it is made of.
     else for (const support of fn.supports) callHidden(support, context, 'value');
@@ -108,6 +115,8 @@ function callNamed(schema: string | null, name: string, context: Context, given 
     if (!context.trusted(schema, name)) out.unknowns.add(`function ${schema}.${name}`);
     return;
   }
+  callOperators('pg_catalog', name, 'function', context);
+  if (COMPARING.test(name)) out.compares = true;
   // They look for casts to json for values of users' types.
   if (/json/.test(name)) meetCasts(context, /^json/);
   if (TO_TEXT.test(name)) callOperators('pg_catalog', 'text', 'cast', context);
@@ -118,6 +127,10 @@ function callNamed(schema: string | null, name: string, context: Context, given 
   if (HARMLESS.has(name) || name === 'set_config' || name === 'setval') return;
   if (!context.trusted(exists ? 'pg_catalog' : 'public', name)) out.unknowns.add(`function ${name}`);
 }
+
+/** Built-ins that compare what they are given, or its elements, by the default operator class of their types. */
+const COMPARING =
+  /^(?:array|width_bucket|min|max|mode|percentile|rank|dense_rank|percent_rank|cume_dist|ntile|record|row|hash|bt|(?:multi)?range|json_object_agg)/;
 
 /** Built-ins whose bodies are SQL: `$1::text`, whatever it is given. `||` is one of them. */
 const TO_TEXT = /^(?:quote_literal|quote_nullable|textanycat|anytextcat)$/;

@@ -1,9 +1,16 @@
 /** A relation is touched: by name, and by what hangs on it (views, partitions, rules, cascades). */
 import type { Context } from '../lineage/context.ts';
 import { viewSummary } from '../lineage/definitions.ts';
+import { applyPolicies } from '../lineage/policies.ts';
 import type { RelationName } from '../parse/node.ts';
-import type { CatalogRelation, RelationUse, WriteEvent } from '../types.ts';
-import { callHidden, callTriggers } from './functions.ts';
+import {
+  ANY_RELATION,
+  type CatalogRelation,
+  type RelationUse,
+  SYSTEM_RELATION,
+  type WriteEvent,
+} from '../types.ts';
+import { callHidden, callOperators, callTriggers } from './functions.ts';
 
 type Access = RelationUse['access'];
 
@@ -31,6 +38,7 @@ export function touch(
   const resolved = env.resolve(name, context.resolution);
   if (resolved.system !== null) {
     out.relation({ ...resolved.system, access, indirect: context.indirect, known: true });
+    callOperators('pg_catalog', SYSTEM_RELATION, 'relation', context);
     // `UPDATE pg_settings` is set_config by another name; the rest of the catalog is no place to write at all.
     if (EVENTS[access] !== undefined) {
       out.unknowns.add(`write to ${resolved.system.schema}.${resolved.system.name}`);
@@ -69,6 +77,7 @@ function touchRelation(
   out.followed.add(key);
   const { env } = context;
   out.definitions.set(`r${relation.oid}`, env.relationDigest(relation));
+  callOperators('pg_catalog', ANY_RELATION, 'relation', context);
   rowTypes(relation, context);
 
   if (relation.relkind === 'v' || relation.relkind === 'm') through(relation, access, context);
@@ -78,6 +87,7 @@ function touchRelation(
   const own = access === 'update' ? written(relation, set) : null;
   if (access === 'truncate') callTriggers(relation, 'truncate', context);
   else if (access !== 'ddl' && access !== 'lock') hidden(relation, access, context, given, own);
+  applyPolicies(relation, access, context);
 
   if (inherits || access === 'truncate') {
     for (const child of env.childrenOf(relation.oid)) {
@@ -85,18 +95,76 @@ function touchRelation(
       if (access === 'update' && relation.relkind === 'p') moves(child, context);
     }
   }
+  if (access === 'insert' || access === 'copy-in' || access === 'update') {
+    for (const { columns, calls = [] } of env.keysOf(relation.oid))
+      if (own === null || columns.some((column) => own.has(column)))
+        for (const called of calls) callHidden(called, context);
+  }
   if (access === 'delete' || access === 'update') {
-    for (const { from: oid, columns, keys, onDelete, onUpdate } of env.referencing(relation.oid)) {
+    for (const { from: oid, columns, keys, onDelete, onUpdate, calls = [] } of env.referencing(
+      relation.oid,
+    )) {
       const from = env.relationByOid(oid);
       if (from === null) continue;
+      if (own !== null && !keys.some((column) => own.has(column))) continue;
+      for (const called of calls) callHidden(called, context);
       const action = access === 'delete' ? onDelete : onUpdate;
       if (action === 'no action' || action === 'restrict') continue;
-      if (own !== null && !keys.some((column) => own.has(column))) continue;
       const reached = action === 'cascade' ? access : 'update';
       const rest = action === 'set default' ? null : 'all';
       touchRelation(from, reached, context, true, true, new Set(columns), rest);
     }
   }
+}
+
+/** FOR UPDATE, FOR SHARE: row security asks of their rows what it asks of those that an UPDATE changes. */
+export function touchLocked(name: RelationName, context: Context): void {
+  touch(name, 'lock', context);
+  for (const relation of context.env.resolve(name, context.resolution).relations) {
+    applyPolicies(relation, 'update', context);
+    if (relation.relkind !== 'v') continue;
+    for (const base of viewSummary(relation, context).facts.relations.values())
+      for (const under of context.env.resolve({ schema: base.schema, name: base.name }, context.resolution)
+        .relations)
+        applyPolicies(under, 'update', context);
+  }
+}
+
+/**
+ * It is planned to be written, and not run (EXPLAIN): what stands for the columns that are not given is planned with it, and a rule's
+ * statements are. Planning works out what is not VOLATILE; SQL may be put in its place, whatever it says.
+ */
+export function touchPlanned(
+  name: RelationName,
+  access: Access,
+  context: Context,
+  _set: Columns = null,
+  given: Given = null,
+): void {
+  touch(name, 'read', context);
+  for (const relation of context.env.resolve(name, context.resolution).relations)
+    planned(relation, access, given, context);
+}
+
+function planned(relation: CatalogRelation, access: Access, given: Given, context: Context): void {
+  const { env, out } = context;
+  const key = `planned ${relation.oid} ${access}`;
+  if (out.followed.has(key)) return;
+  out.followed.add(key);
+  if (ruled(relation, access)) out.unknowns.add(`rules on ${relation.schema}.${relation.name}`);
+  applyPolicies(relation, access, context);
+  for (const { function: full, on, column, from } of relation.calls) {
+    const dot = full.indexOf('.');
+    const found = env.functionsNamed(full.slice(0, dot), full.slice(dot + 1), context.resolution);
+    if (found.every(({ language, volatility }) => language !== 'sql' && volatility === 'v')) continue;
+    if (from !== undefined) out.cast(from, [full]);
+    else if (on === 'write' && (column === undefined || !isGiven(column, relation, given)))
+      callHidden(full, context, 'value');
+  }
+  if (relation.relkind !== 'v') return;
+  for (const { schema, name } of viewSummary(relation, context).facts.relations.values())
+    for (const base of env.resolve({ schema, name }, context.resolution).relations)
+      planned(base, access, null, context);
 }
 
 /** What its server does when it is asked is in nobody's catalog here: a view over there calls functions, a file is a program's output. */

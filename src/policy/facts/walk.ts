@@ -15,13 +15,13 @@ import {
   relationName,
   unwrap,
 } from '../parse/node.ts';
-import type { RelationUse } from '../types.ts';
+import { PREFIX, type RelationUse } from '../types.ts';
 import { meetCasts, nameType } from './casts.ts';
 import { callByAttribute, callFunction, callHidden, callOperators } from './functions.ts';
 import { limits, overwritesAll } from './limits.ts';
 import type { Ctes } from './reach.ts';
 import { withSettingName } from './setting-row.ts';
-import { type Given, touch } from './touch.ts';
+import { type Given, touch, touchLocked, touchPlanned } from './touch.ts';
 
 /** WITH names in reach, and how a relation named here is touched. */
 export interface Place {
@@ -53,7 +53,33 @@ export function walkFields(node: Tree, place: Place, context: Context, except?: 
   }
 }
 
+/** Whether a node sorts, groups or compares, arrays and rows by what they are made of too. */
+function compares({ kind, node }: Wrapped): boolean {
+  switch (kind) {
+    case 'SelectStmt':
+      return COMPARING_CLAUSES.some((clause) => node[clause] !== undefined) || node['op'] !== 'SETOP_NONE';
+    case 'FuncCall':
+      return node['agg_order'] !== undefined || node['agg_distinct'] === true || node['over'] !== undefined;
+    case 'A_Expr':
+      return /[=<>&]|BETWEEN/.test(qualified(node['name']).name);
+    case 'SubLink':
+      return node['testexpr'] !== undefined;
+    case 'JoinExpr':
+      return node['usingClause'] !== undefined || node['isNatural'] === true;
+    case 'CaseExpr':
+      return node['arg'] !== undefined;
+    case 'MinMaxExpr':
+    case 'OnConflictClause':
+    case 'CTECycleClause':
+      return true;
+    default:
+      return false;
+  }
+}
+const COMPARING_CLAUSES = ['distinctClause', 'groupClause', 'sortClause', 'windowClause'];
+
 export function walkNode({ kind, node }: Wrapped, place: Place, context: Context): void {
+  context.out.compares ||= compares({ kind, node });
   switch (kind) {
     case 'SelectStmt':
     case 'InsertStmt':
@@ -70,6 +96,8 @@ export function walkNode({ kind, node }: Wrapped, place: Place, context: Context
       break;
     case 'A_Expr':
       operator(node['name'], context);
+      if (node['lexpr'] === undefined)
+        callOperators('pg_catalog', `${PREFIX}${qualified(node['name']).name}`, 'operator', context);
       break;
     case 'SubLink':
       if (node['operName'] !== undefined) operator(node['operName'], context);
@@ -116,7 +144,11 @@ export function walkNode({ kind, node }: Wrapped, place: Place, context: Context
     case 'String':
       return;
   }
-  if (kind.startsWith('Json')) meetCasts(context);
+  if (kind.startsWith('Json')) {
+    meetCasts(context);
+    callOperators('pg_catalog', 'json', 'function', context);
+  }
+  if (kind.startsWith('Xml')) callOperators('pg_catalog', 'xml', 'function', context);
   walkFields(node, place, context);
 }
 
@@ -136,6 +168,7 @@ export function walkQuery(
   context: Context,
 ): void {
   const { out } = context;
+  out.compares ||= compares({ kind, node });
   const place: Place = { ctes: withNames(node, outer, context), access: 'read' };
   if (kind === 'SelectStmt') {
     out.raise('read');
@@ -148,8 +181,8 @@ export function walkQuery(
     return;
   }
   const target = asTree(node['relation']);
-  if (context.executing) modify(kind, node, target, place, context);
-  else if (target !== null) touch(relationName(target), 'read', context);
+  if (context.executing) out.raise(TARGETS[kind]);
+  if (target !== null) modify(kind, node, target, place, context);
   walkFields(node, place, context, MODIFY_APART);
 }
 
@@ -196,29 +229,22 @@ const updateGives = (node: Tree | null): Given =>
 const SELECT_APART = new Set(['withClause', 'intoClause', 'lockingClause']);
 const MODIFY_APART = new Set(['withClause', 'relation']);
 
-function modify(
-  kind: keyof typeof TARGETS,
-  node: Tree,
-  target: Tree | null,
-  place: Place,
-  context: Context,
-): void {
-  const { out } = context;
-  out.raise(TARGETS[kind]);
-  if (target === null) return;
+function modify(kind: keyof typeof TARGETS, node: Tree, target: Tree, place: Place, context: Context): void {
+  const { out, executing } = context;
+  const write = executing ? touch : touchPlanned;
   const name = relationName(target);
   // The target of DML is never a WITH query.
   if (kind === 'MergeStmt') {
     for (const item of asList(node['mergeWhenClauses'])) {
       const branch = nodeOf(item, 'MergeWhenClause');
       const action = asText(branch?.['commandType']);
-      if (action === 'CMD_DELETE') out.raise('delete');
+      if (executing && action === 'CMD_DELETE') out.raise('delete');
       const gives = action === 'CMD_UPDATE' ? updateGives(branch) : null;
-      touch(name, MERGED[action] ?? 'insert', context, setColumns(branch), gives);
+      write(name, MERGED[action] ?? 'insert', context, setColumns(branch), gives);
     }
     return;
   }
-  touch(
+  write(
     name,
     TARGETS[kind],
     context,
@@ -228,13 +254,13 @@ function modify(
   if (kind === 'InsertStmt') {
     const conflict = bare(node['onConflictClause'], 'OnConflictClause');
     if (conflict?.['action'] === 'ONCONFLICT_UPDATE') {
-      out.raise('update');
-      touch(name, 'update', context, setColumns(conflict), updateGives(conflict));
-      if (overwritesAll(node, name, conflict, place.ctes, context)) out.missingWhere = true;
+      if (executing) out.raise('update');
+      write(name, 'update', context, setColumns(conflict), updateGives(conflict));
+      if (executing && overwritesAll(node, name, conflict, place.ctes, context)) out.missingWhere = true;
     }
     return;
   }
-  if (!limits(node, name, place.ctes, context)) out.missingWhere = true;
+  if (executing && !limits(node, name, place.ctes, context)) out.missingWhere = true;
   if (node['returningClause'] !== undefined) walk({ RangeVar: target }, { ...place, ctes: null }, context);
 }
 
@@ -280,7 +306,7 @@ function lockAll(clause: unknown, place: Place, context: Context): void {
 function relationLock(node: Tree, place: Place, context: Context): void {
   const name = relationName(node);
   if (name.schema === null && namesQuery(place, name.name)) return;
-  touch(name, 'lock', context);
+  touchLocked(name, context);
 }
 
 /** CREATE TABLE …, SELECT INTO: the name comes into being. */

@@ -129,7 +129,7 @@ function changesLexer(fn: CatalogFunction): boolean {
   );
 }
 
-function inside(
+export function inside(
   context: Context,
   out: Collector,
   resolution: ResolutionContext,

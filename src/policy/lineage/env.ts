@@ -153,10 +153,15 @@ export class Env {
     return this.#referencing.get(oid) ?? [];
   }
 
+  /** Its foreign keys. */
+  keysOf(oid: number): readonly CatalogForeignKey[] {
+    return this.#referenced.get(oid) ?? [];
+  }
+
   /** At the other end of its foreign keys. */
   tiedTo(oid: number): readonly CatalogRelation[] {
     const others = [
-      ...(this.#referenced.get(oid) ?? []).map(({ to }) => to),
+      ...this.keysOf(oid).map(({ to }) => to),
       ...this.referencing(oid).map(({ from }) => from),
     ];
     return others.flatMap((other) => this.#byOid.get(other) ?? []);
@@ -310,16 +315,19 @@ export class Env {
         relation.calls,
         relation.rules,
         relation.rowSecurity,
+        relation.policies ?? [],
       ]),
       JSON.stringify(
-        this.referencing(relation.oid).map(({ from, columns, keys, onDelete, onUpdate }) => [
+        this.referencing(relation.oid).map(({ from, columns, keys, onDelete, onUpdate, calls = [] }) => [
           from,
           columns,
           keys,
           onDelete,
           onUpdate,
+          calls,
         ]),
       ),
+      JSON.stringify(this.keysOf(relation.oid).map(({ to, calls = [] }) => [to, calls])),
     ]);
   }
 
