@@ -208,6 +208,7 @@ export class Core {
               {
                 prepared: null,
                 declared: approved ? null : effect.sql,
+                exposes: it.exposes,
                 bind: null,
                 approval: null,
                 n: null,
@@ -273,7 +274,7 @@ export class Core {
     if (ends && !(await this.settleEarlier())) {
       // A Sync ends the skipping, whatever else is in it.
       if (this.over || type !== FRONTEND.sync) return;
-      this.link.control(SYNC, expected('sync', { answer: { rows: [], error: null } }));
+      this.link.control(SYNC, expected('sync', { answer: { rows: [], error: null, told: null } }));
     }
     this.unsynced = !ends;
     this.link.send(own.failingParse('holdpoint_refused'), expected('parse', { refusal: failure }));

@@ -5,7 +5,7 @@ import { type Subject, simple } from './draft.ts';
 import type { Failure } from './errors.ts';
 import { asksForRequests } from './judging.ts';
 import type { Portal, Prepared, Settle } from './names.ts';
-import { isTagged, type Plan } from './plan.ts';
+import type { Plan } from './plan.ts';
 import { expected } from './replies.ts';
 import { requestRows } from './requests.ts';
 import type { Field } from './wire/backend.ts';
@@ -115,6 +115,8 @@ export class ExtendedQuery {
     this.#c.link.send(
       clearParse(message),
       expected('parse', {
+        exposes: prepared.plan.exposes,
+        text: prepared.sql,
         settle: (end) => {
           settle(end);
           if (end !== 'done') this.#c.outcomes.giveUp(prepared.early?.approval ?? null);
@@ -170,6 +172,7 @@ export class ExtendedQuery {
         this.#sendBind(frame.bytes, it, allowed(it), {
           prepared,
           declared: null,
+          exposes: it.exposes,
           bind,
           approval: null,
           n: null,
@@ -191,7 +194,15 @@ export class ExtendedQuery {
     if (prepared === undefined) return this.#refuseExtended({ kind: 'no-statement', name: bind.statement });
     if (this.#fullOfPortals(bind.portal)) return this.#refuseExtended({ kind: 'too-many-names' });
     const { early } = prepared;
-    const portal: Portal = { prepared, declared: null, bind, approval: null, n: null, fields: null };
+    const portal: Portal = {
+      prepared,
+      declared: null,
+      exposes: true,
+      bind,
+      approval: null,
+      n: null,
+      fields: null,
+    };
     if (early !== null && early.bind === message) {
       prepared.early = null;
       portal.approval = early.approval;
@@ -215,12 +226,14 @@ export class ExtendedQuery {
   #sendBind(message: Buffer, it: Plan, permit: Permit, portal: Portal): void {
     const name = portal.bind?.portal ?? '';
     const replaced = this.#c.portals.candidates(name);
+    portal.exposes = it.exposes;
     const settle = this.#c.portals.propose(name, portal);
     this.#c.unsynced = true;
     this.#c.link.send(
       clear(permit, message),
       expected('bind', {
-        exposes: isTagged(it),
+        exposes: it.exposes,
+        text: it.sql,
         settle: (end) => {
           settle(end);
           for (const one of end === 'done' ? replaced : [portal]) this.#c.outcomes.giveUp(one.approval);
@@ -364,6 +377,8 @@ export class ExtendedQuery {
     this.#c.link.control(
       frame.bytes,
       expected('describe', {
+        // What it describes may be analysed again.
+        exposes: subjects.some((subject) => ('plan' in subject ? subject.plan : subject).exposes),
         fields: (fields) => {
           for (const subject of subjects) {
             subject.fields = fields;

@@ -13,7 +13,12 @@ export type Planned =
   | { readonly kind: 'no-statement'; readonly name: string };
 
 type Reached =
-  | { readonly kind: 'texts'; readonly texts: readonly (readonly [string, readonly number[]])[] }
+  | {
+      readonly kind: 'texts';
+      readonly texts: readonly (readonly [string, readonly number[]])[];
+      /** A cursor goes on that touches tagged columns, or may. */
+      readonly exposes: boolean;
+    }
   | {
       readonly kind: 'no-statement';
       readonly name: string;
@@ -85,7 +90,7 @@ export class Judging {
     const inner: Judged[] = [];
     for (const [text, types] of reached.texts)
       inner.push(await this.#judged(text, this.at(types, transaction)));
-    return { kind: 'plan', plan: plan(sql, [outer, ...inner]) };
+    return { kind: 'plan', plan: plan(sql, [outer, ...inner], reached.exposes) };
   }
 
   /** One statement of a script, where earlier ones of it have changed these names. */
@@ -94,7 +99,8 @@ export class Judging {
     const resolution = { ...here.resolution, changed: [...(here.resolution.changed ?? []), ...changed] };
     const judged = await this.#judged(sql, { ...here, resolution });
     const reached = this.#reached(judged.facts);
-    return reached.kind === 'no-statement' ? reached : { kind: 'plan', plan: plan(sql, [judged]) };
+    if (reached.kind === 'no-statement') return reached;
+    return { kind: 'plan', plan: plan(sql, [judged], reached.exposes) };
   }
 
   at(paramTypes: readonly number[], transaction: PolicyContext['transaction']): JudgeContext {
@@ -125,6 +131,7 @@ export class Judging {
   #reached(facts: Facts | null): Reached {
     const texts = new Map<string, readonly number[]>();
     const own = new Map<string, string[]>();
+    let exposes = false;
     for (const { effects } of facts?.statements ?? []) {
       for (const effect of effects) {
         if (effect.kind === 'prepare') own.set(effect.name, [...(own.get(effect.name) ?? []), effect.sql]);
@@ -136,13 +143,15 @@ export class Judging {
           for (const one of there) texts.set(one.sql, one.paramTypes);
         }
         if (effect.kind === 'fetch')
-          for (const portal of this.#portals.candidates(effect.name))
+          for (const portal of this.#portals.candidates(effect.name)) {
+            exposes ||= portal.exposes;
             if (portal.declared !== null) texts.set(portal.declared, NONE);
             else if (portal.prepared !== null && portal.approval?.spent !== true)
               texts.set(portal.prepared.sql, portal.prepared.paramTypes);
+          }
       }
     }
-    return { kind: 'texts', texts: [...texts] };
+    return { kind: 'texts', texts: [...texts], exposes };
   }
 }
 

@@ -21,6 +21,8 @@ export interface Portal {
   readonly prepared: Prepared | null;
   /** Its query, judged again at each FETCH: a column may be tagged by then. null: no cursor, or an approver let it through. */
   readonly declared: string | null;
+  /** As its statement was judged: its rows may be made at each FETCH, in a later transaction too. */
+  exposes: boolean;
   readonly bind: BindMessage | null;
   approval: Approval | null;
   /** Number under which it was recorded when it was held; taken by its first Execute. */

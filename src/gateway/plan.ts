@@ -20,17 +20,20 @@ export interface Plan {
   readonly judged: readonly Judged[];
   readonly verdict: Verdict;
   readonly probe: Judged['probe'];
+  /** It touches tagged columns, or may: see Facts. What could not be read may touch anything. */
+  readonly exposes: boolean;
 }
 
 const WEIGHT: Readonly<Record<Effect, number>> = { allow: 0, hold: 1, deny: 2 };
 
-/** Most restrictive wins. */
-export function plan(sql: string, judged: readonly Judged[]): Plan {
+/** Most restrictive wins. `reachesExposing`: it goes on with what was judged before, and that exposes. */
+export function plan(sql: string, judged: readonly Judged[], reachesExposing = false): Plan {
   const [first, ...more] = judged;
   if (first === undefined) throw new Error('a plan needs a verdict');
   const probe = judged.find((one) => one.probe !== 'none')?.probe ?? 'none';
   const verdict = more.reduce((sum, one) => strictest(sum, one.verdict), first.verdict);
-  return { sql, judged, verdict, probe };
+  const exposes = reachesExposing || judged.some(({ facts }) => facts === null || facts.exposes);
+  return { sql, judged, verdict, probe, exposes };
 }
 
 function strictest(a: Verdict, b: Verdict): Verdict {

@@ -1,14 +1,17 @@
 /** The FIFO of replies that the server owes us. Only what the server answers changes the session's maps (DESIGN.md 3). */
 import type { Failure } from './errors.ts';
 import type { Run } from './run.ts';
+import type { Told } from './upstream/withhold.ts';
 import type { Field } from './wire/backend.ts';
 
 export interface Expected {
   readonly kind: 'query' | 'call' | 'parse' | 'bind' | 'describe' | 'execute' | 'close' | 'sync';
   /** The statement that runs, for its record and outcome. */
   readonly run: Run | null;
-  /** Its error may quote values of tagged columns: planning already evaluates (DESIGN.md 3). */
+  /** What the server says from here on to the end of the transaction may quote tagged values: analysis and planning evaluate already. */
   readonly exposes: boolean;
+  /** What the client wrote, where an error's position may point into it. */
+  readonly text: string | null;
   /** Our own message that must fail: its error is swapped for this. */
   readonly refusal: Failure | null;
   /** Asked by the gateway: the client sees none of it. */
@@ -27,6 +30,8 @@ export interface Expected {
 export interface Answer {
   readonly rows: (string | null)[][];
   error: Buffer | null;
+  /** What may be said of the error. */
+  told: Told | null;
 }
 
 export function expected(
@@ -34,6 +39,7 @@ export function expected(
   rest: {
     readonly run?: Run | null;
     readonly exposes?: boolean;
+    readonly text?: string;
     readonly refusal?: Failure | null;
     readonly answer?: Answer | null;
     readonly settle?: Expected['settle'];
@@ -43,7 +49,8 @@ export function expected(
   return {
     kind,
     run: rest.run ?? null,
-    exposes: rest.exposes ?? rest.run?.withheld ?? false,
+    exposes: rest.exposes ?? rest.run?.plan.exposes ?? false,
+    text: rest.text ?? rest.run?.plan.sql ?? null,
     refusal: rest.refusal ?? null,
     answer: rest.answer ?? null,
     settle: rest.settle ?? null,

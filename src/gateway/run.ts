@@ -108,7 +108,7 @@ export class Run {
       values: this.#values,
       truncated: this.#truncated,
       withheld: this.#withheld,
-      // Error texts quote values (22P02, 23505 …): of a tagged statement only the code is kept (I3).
+      // Of a tagged statement only the code is kept; of others that expose, the text is the gateway's own (I3).
       error:
         error === null
           ? null

@@ -121,22 +121,27 @@ export class Session {
       drained: () => link.resume(),
       ended: (why) => this.#clientEnded(why),
     });
-    const link = new ServerLink(upstream.socket, {
-      toClient: (bytes) => this.#over || client.write(bytes),
-      batchEnded: () => this.#batchEnded(),
-      completed: (run, tag) => this.#completed(run, tag),
-      failed: (run, error) => this.#failed(run, error),
-      skipped: (run) => {
-        outcomes.skipped(run);
-        record.refused(run.n, { code: '25000', message: 'skipped by the server after an earlier error' });
+    const link = new ServerLink(
+      upstream.socket,
+      {
+        toClient: (bytes) => this.#over || client.write(bytes),
+        batchEnded: () => this.#batchEnded(),
+        completed: (run, tag) => this.#completed(run, tag),
+        failed: (run, error) => this.#failed(run, error),
+        skipped: (run) => {
+          outcomes.skipped(run);
+          record.refused(run.n, { code: '25000', message: 'skipped by the server after an earlier error' });
+        },
+        finished: (run) => record.result(run),
+        tags: () => this.#o.judge.tags(),
+        names: () => this.#o.judge.names(),
+        ready: (status) => this.#ready(status),
+        fields: (run, fields) => run === null || run.approval !== null || this.#mayShow(run.plan, fields),
+        parameter: (name, value) => this.#parameter(name, value),
+        ended: () => this.#upstreamEnded(),
       },
-      finished: (run) => record.result(run),
-      tags: () => this.#o.judge.tags(),
-      ready: (status) => this.#ready(status),
-      fields: (run, fields) => run === null || run.approval !== null || this.#mayShow(run.plan, fields),
-      parameter: (name, value) => this.#parameter(name, value),
-      ended: () => this.#upstreamEnded(),
-    });
+      upstream.parameters,
+    );
     this.#client = client;
     this.#link = link;
     this.#core = new Core({

@@ -92,14 +92,14 @@ export class SimpleQuery {
     const within = this.#c.unsynced;
     // Never as the unnamed statement: a Bind would run it as what the client had prepared under that name.
     const probe = clearParse(serialize.parse({ name: PROBE, text: it.sql }));
-    const answer = await this.#c.link.probe(probe, within);
+    const answer = await this.#c.link.probe(probe, within, it);
     if (answer.error !== null) this.#c.unsynced = false;
     if (answer.error === null || this.#c.over) return this.#c.over ? 'answered' : 'accepted';
-    const report = decodeError(answer.error);
+    const report = answer.told?.error ?? decodeError(answer.error);
     // Several statements do not fit into a Parse: the server has read them, we have not.
     if (report.code === '42601' && report.routine === 'exec_parse_message') return 'accepted';
     this.#c.record.refused(n, { code: report.code, message: isTagged(it) ? '(withheld)' : report.message });
-    this.#c.client.write(answer.error);
+    this.#c.client.write(answer.told?.message ?? answer.error);
     this.#c.client.write(this.#c.link.takeLate());
     this.#c.client.write(readyForQuery(this.#c.link.status));
     return 'answered';

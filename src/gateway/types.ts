@@ -2,6 +2,7 @@
 import type { AccessLevel } from '../identity/types.ts';
 import type { StatementEffect } from '../policy/effect.ts';
 import type { CatalogSnapshot, Facts, PolicyContext, ResolutionContext, Verdict } from '../policy/types.ts';
+import type { CatalogNames } from './judge/names.ts';
 import type { WrittenRelations } from './written.ts';
 
 /** One upstream login; the password lives here alone and is never printed. */
@@ -80,5 +81,7 @@ export interface Judge {
   tagged(fields: readonly (readonly [number, number])[]): readonly string[];
   /** Has the target any tagged column? True while its catalog is not known. */
   tags(): boolean;
+  /** Names of the target's own objects, as last read. */
+  names(): CatalogNames;
   close(): Promise<void>;
 }

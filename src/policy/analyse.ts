@@ -2,6 +2,7 @@
  * SQL text → facts (DESIGN.md 2, 4, 6). Pure and synchronous once the parser is loaded; depends on the text, the resolution
  * context, the catalog and the policy's tags and trusted functions alone.
  */
+import { exposes } from './exposure.ts';
 import { runCasts } from './facts/casts.ts';
 import { changesOf, relyOn } from './facts/changes.ts';
 import { Collector, moreRestrictive } from './facts/collector.ts';
@@ -66,6 +67,7 @@ function judge(sql: string, parsed: Parsed, input: AnalyseInput, env: Env): Fact
   const server = input.catalog?.unfamiliar;
   let cls: StatementClass = 'empty';
   const statements: StatementFacts[] = [];
+  let exposing = false;
   const redactions: Redaction[] = [];
   const binds = new Set<number>();
   const definitions = new Map<string, string>();
@@ -108,6 +110,7 @@ function judge(sql: string, parsed: Parsed, input: AnalyseInput, env: Env): Fact
       ...(locks.length === 0 ? {} : { locks }),
     };
     cls = moreRestrictive(cls, facts.class);
+    exposing ||= server !== undefined || exposes(facts, context);
     statements.push(server === undefined ? facts : unfamiliar(statement, facts, server));
     resolution = after(resolution, facts);
   }
@@ -120,6 +123,7 @@ function judge(sql: string, parsed: Parsed, input: AnalyseInput, env: Env): Fact
     redactions: redactions.sort((a, b) => a.start - b.start),
     taggedBinds: [...binds].sort((a, b) => a - b),
     touchesTagged: server !== undefined || statements.some((facts) => facts.columns.length > 0),
+    exposes: exposing,
     ...(handed.size === 0 ? {} : { handed: [...handed].sort() }),
     ...(parsed.statements.length > 1 ? { spans: spansOf(sql, parsed.statements) } : {}),
   };

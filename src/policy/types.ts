@@ -157,6 +157,8 @@ export interface Facts {
   readonly taggedBinds: readonly number[] | 'all';
   /** Milliseconds or catalog state are not in here: facts depend on (sql, resolution context, catalog version) alone. */
   readonly touchesTagged: boolean;
+  /** Errors and notices may quote tagged values, whether or not any column of that kind is used (policy/exposure.ts). */
+  readonly exposes: boolean;
   /** `schema.name` of relations whose columns an equality handed a tag: who knows their rows learns more (`ResolutionContext.written`). Absent: none. */
   readonly handed?: readonly string[];
   /** Of several statements, where each is in the text: UTF-16 offsets. Absent: one. */
@@ -253,6 +255,7 @@ export interface CatalogRelation {
   readonly rules: readonly WriteEvent[];
   /** Names of its indexes, which are in its schema. */
   readonly indexes?: readonly string[];
+  readonly constraints?: readonly string[];
   readonly rowSecurity: boolean;
   /** Those that row security looks at while it is on. */
   readonly policies?: readonly CatalogPolicy[];
@@ -334,6 +337,8 @@ export interface CatalogSnapshot {
   readonly version: string;
   readonly database: string;
   readonly serverVersion: number;
+  /** Functions run at DDL, whatever it is. */
+  readonly eventTriggers?: boolean;
   /** What the server says that it is, where no grammar here is its own: nothing else of it is known. */
   readonly unfamiliar?: string;
   readonly relations: readonly CatalogRelation[];

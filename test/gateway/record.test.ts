@@ -40,6 +40,7 @@ const subject = (sql: string, policyVersion = '1'): Subject =>
           class: 'read',
           statements: [],
           touchesTagged: false,
+          exposes: false,
           redactions: [],
           taggedBinds: [],
           treeDigest: '',

@@ -27,6 +27,7 @@ export function facts(...statements: readonly Partial<StatementFacts>[]): Facts 
     redactions: [],
     taggedBinds: [],
     touchesTagged: full.some(({ columns }) => columns.length > 0),
+    exposes: full.some(({ columns, unknowns }) => columns.length + unknowns.length > 0),
   };
 }
 

@@ -11,7 +11,7 @@ const corpus = cases('lineage.jsonl');
 let on: Ground;
 const twins: pg.Client[] = [];
 
-/** Everything a client sees. An error's text is withheld by the gateway when `exposed`; a failing row's DETAIL always. */
+/** Everything a client sees. An error's text is withheld by the gateway when `exposed`. */
 async function seen(client: pg.Client, sql: string, setup: string, exposed: boolean): Promise<string> {
   const lines: string[] = [];
   const notice = (message: { readonly message?: string | undefined }): void => {
@@ -27,8 +27,7 @@ async function seen(client: pg.Client, sql: string, setup: string, exposed: bool
     }
   } catch (error) {
     const { code, message, detail } = error as pg.DatabaseError;
-    const row = code === '23502' || code === '23514';
-    lines.push(`error ${code}`, ...(exposed ? [] : [message, row ? '' : (detail ?? '')]));
+    lines.push(`error ${code}`, ...(exposed ? [] : [message, detail ?? '']));
   } finally {
     client.off('notice', notice);
     await client.query('ROLLBACK; RESET ALL; DEALLOCATE ALL');
@@ -58,7 +57,7 @@ describe('lineage on twin databases', () => {
     it.skipIf(!here).each(cases('lineage.jsonl', major))('%s: %s', async (expected, sql, setup) => {
       const { facts, verdict } = on.judge(sql, setup);
       const uses = new Set(facts?.statements.flatMap(({ columns }) => columns.map(({ use }) => use)));
-      const exposed = facts === null || facts.touchesTagged;
+      const exposed = facts === null || facts.exposes;
       const [one, two] = [
         await seen(twins[0] as pg.Client, sql, setup, exposed),
         await seen(twins[1] as pg.Client, sql, setup, exposed),

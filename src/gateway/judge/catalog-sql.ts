@@ -48,6 +48,7 @@ export const DIGEST = `select json_build_object('shared', ${parts(
     "pg_namespace t where t.nspname not like 'pg\\_temp\\_%' and t.nspname not like 'pg\\_toast%'",
   ),
   part('t.oid::text', 'pg_extension t'),
+  part('t.oid::text', 'pg_event_trigger t'),
   part('t.oid::text', 'pg_proc t where t.oid >= 16384 or t.xmin::text::bigint > 3'),
   part('t.oid::text', 'pg_operator t where t.oid >= 16384'),
   part('t.oid::text', 'pg_cast t where t.oid >= 16384'),
@@ -121,8 +122,9 @@ ${[
   where c.${KINDS_OURS} group by s.relid) x`;
 export const stampsShape = z.array(z.tuple([z.number(), z.string()]));
 
-export const DATABASE = 'select pg_catalog.current_database() as value';
-export const databaseShape = z.string();
+export const DATABASE = `select json_build_object('name', pg_catalog.current_database(),
+  'eventTriggers', exists(select from pg_event_trigger where evtenabled <> 'D')) as value`;
+export const databaseShape = z.object({ name: z.string(), eventTriggers: z.boolean() });
 
 const ids = (oids: readonly number[]) => oids.map((oid) => String(Math.trunc(oid))).join() || '0';
 const list = (query: string) => `select coalesce(pg_catalog.json_agg(x), '[]') as value from (${query}) x`;
@@ -156,6 +158,7 @@ export const relations = (oids?: readonly number[]) => {
       from pg_rewrite r where r.ev_class = c.oid and r.ev_type <> '1' and r.ev_enabled <> 'D'), '[]') as rules,
     coalesce((select pg_catalog.json_agg(i.relname order by i.oid) from pg_index x join pg_class i on i.oid = x.indexrelid
       where x.indrelid = c.oid), '[]') as indexes,
+    coalesce((select pg_catalog.json_agg(k.conname order by k.oid) from pg_constraint k where k.conrelid = c.oid), '[]') as constraints,
     coalesce((select pg_catalog.json_agg(json_build_object('number', a.attnum, 'name', a.attname,
         'type', pg_catalog.format_type(a.atttypid, a.atttypmod),
         'notNull', a.attnotnull,
@@ -198,6 +201,7 @@ export const relationShape = z.array(
     ),
     rules: z.array(eventShape),
     indexes: z.array(z.string()),
+    constraints: z.array(z.string()),
     columns: z.array(
       z.object({
         number: z.number(),

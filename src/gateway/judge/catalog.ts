@@ -163,6 +163,7 @@ export function createCatalog(options: CatalogOptions): Catalog {
     const operators = await one(link, sql.OPERATORS, sql.operatorShape);
     const types = await one(link, sql.TYPES, sql.typeShape);
     const definitions = await texts(link, sql.definitions, viewsOf(rows));
+    const database = await one(link, sql.DATABASE, sql.databaseShape);
     const policies = await texts(link, sql.policyTexts, policiesOf(rows));
     const sqlBodies = await texts(
       link,
@@ -172,8 +173,9 @@ export function createCatalog(options: CatalogOptions): Catalog {
     const partial = definitions.partial || policies.partial || sqlBodies.partial;
     const snapshot: CatalogSnapshot = {
       version: versionOf(value, partial),
-      database: await one(link, sql.DATABASE, sql.databaseShape),
+      database: database.name,
       serverVersion: server?.number ?? 0,
+      eventTriggers: database.eventTriggers,
       relations: rows.map((row) => relationOf(row, definitions.found, policies.found)),
       functions: functions.map((fn) => ({ ...fn, body: fn.body ?? sqlBodies.found.get(fn.oid) ?? null })),
       foreignKeys,

@@ -22,6 +22,7 @@ import type { AnalyseJob } from './analyse-job.ts';
 import { type Catalog, type CatalogReading, CatalogUnavailable, createCatalog } from './catalog.ts';
 import { catalogLogin, connectCatalog } from './catalog-connection.ts';
 import { createLru } from './lru.ts';
+import { CatalogNames } from './names.ts';
 import { createPool, type PoolResult, type Setup } from './pool.ts';
 
 /** For logs and metrics; carries no SQL. */
@@ -273,6 +274,7 @@ export function createJudge(deps: JudgeDeps): Judge {
       // Globs count whatever the catalog has: temporary tables are in none.
       return reading === null || tags.pii.length > 0 || anyTagged(reading)(lookup);
     },
+    names: () => namesOf(catalog.latest()),
     async close() {
       await Promise.all([workers.close(), tidier.close(), catalog.close()]);
     },
@@ -317,7 +319,7 @@ function typed(analysis: Analysis, paramTypes: readonly number[], { snapshot }: 
   if (plain || analysis.kind !== 'facts') return analysis;
   const unknown = 'the declared type of a parameter';
   const statements = analysis.statements.map((one) => ({ ...one, unknowns: [...one.unknowns, unknown] }));
-  return { ...analysis, statements };
+  return { ...analysis, statements, exposes: true };
 }
 
 function probeOf(analysis: Analysis, { effect }: Verdict): Judged['probe'] {
@@ -404,6 +406,11 @@ const relationsByOid = memo(
   ({ snapshot }: CatalogReading): ReadonlyMap<number, CatalogRelation> =>
     new Map(snapshot.relations.map((relation) => [relation.oid, relation])),
 );
+
+const NO_NAMES = new CatalogNames([]);
+const namesIn = memo(({ snapshot }: CatalogReading) => new CatalogNames(snapshot.relations));
+const namesOf = (reading: CatalogReading | null): CatalogNames =>
+  reading === null ? NO_NAMES : namesIn(reading);
 
 function relationByOid(reading: CatalogReading, oid: number): CatalogRelation | undefined {
   return relationsByOid(reading).get(oid);

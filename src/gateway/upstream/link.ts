@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { serialize } from 'pg-protocol';
 import { type Cleared, PROBE, type Question } from '../clearance.ts';
 import { toReport } from '../errors.ts';
+import type { CatalogNames } from '../judge/names.ts';
 import type { Plan } from '../plan.ts';
 import { type Answer, type Expected, expected, Replies } from '../replies.ts';
 import type { Run } from '../run.ts';
@@ -14,11 +15,12 @@ import {
   type Field,
   type ServerError,
 } from '../wire/backend.ts';
-import { errorResponse } from '../wire/build.ts';
+import { errorResponse, withoutPayload } from '../wire/build.ts';
 import { WireFault } from '../wire/fault.ts';
 import { FRONTEND } from '../wire/frame.ts';
 import { BackendWalker, type Fate } from '../wire/walk.ts';
-import { showsNotice, withheldError } from './withhold.ts';
+import { Reported } from './reported.ts';
+import { withheldError, withheldNotice } from './withhold.ts';
 import { BatchWriter } from './writer.ts';
 
 export type TransactionStatus = 'I' | 'T' | 'E';
@@ -41,6 +43,8 @@ export interface LinkEvents {
   parameter(name: string, value: string): boolean;
   /** Has the target tagged columns at all? */
   tags(): boolean;
+  /** Names of the target's objects. */
+  names(): CatalogNames;
   ended(why: 'closed' | 'desync'): void;
 }
 
@@ -66,14 +70,17 @@ export class ServerLink {
   #skipping = false;
   readonly #late = new Map<string, Buffer>();
   #copyIn = false;
-  /** A statement sent in this transaction touches tagged columns: what the server says may quote them, also later, as at a FETCH or the COMMIT. */
+  /** An answered statement of this transaction touches tagged columns: what the server says may quote them, also later, as at the COMMIT. */
   #exposed = false;
+  readonly #reported: Reported;
   #over = false;
   /** Layouts that may be shown, by the plan that had them: a repeat is one comparison. */
   readonly #shown = new WeakMap<Plan, { readonly bytes: Buffer; readonly fields: readonly Field[] }>();
   #waiting: { readonly test: () => boolean; readonly wake: () => void }[] = [];
 
-  constructor(socket: Socket, events: LinkEvents) {
+  /** `parameters`: as reported at login. */
+  constructor(socket: Socket, events: LinkEvents, parameters: ReadonlyMap<string, string>) {
+    this.#reported = new Reported(parameters);
     this.#socket = socket;
     this.#events = events;
     this.#writer = new BatchWriter(socket);
@@ -110,7 +117,6 @@ export class ServerLink {
       this.#skip(reply);
       return;
     }
-    if (reply.exposes && this.#events.tags()) this.#exposed = true;
     this.#writer.push(bytes);
     reply.bytes = bytes.length;
     this.replies.push(reply);
@@ -165,7 +171,7 @@ export class ServerLink {
 
   /** A question of the gateway's own. The client sees none of it; the caller sees to it that nothing else is owed and no transaction open. */
   async ask({ parse, bind, execute }: Question): Promise<Answer> {
-    const answer: Answer = { rows: [], error: null };
+    const answer: Answer = { rows: [], error: null, told: null };
     this.send(parse, expected('parse', { answer }));
     this.send(bind, expected('bind', { answer }));
     this.send(execute, expected('execute', { answer }));
@@ -176,10 +182,11 @@ export class ServerLink {
     return answer;
   }
 
-  /** A Parse of the gateway's own. `within` an implicit transaction of the client only its failure is followed by a Sync, as a failing Query's would be. */
-  async probe(cleared: Cleared, within: boolean): Promise<Answer> {
-    const answer: Answer = { rows: [], error: null };
-    this.send(cleared, expected('parse', { answer }));
+  /** A Parse of the gateway's own, or of the text of `it`. `within` an implicit transaction of the client only its failure is followed by a Sync, as a failing Query's would be. */
+  async probe(cleared: Cleared, within: boolean, it: Plan | null = null): Promise<Answer> {
+    const answer: Answer = { rows: [], error: null, told: null };
+    const of = it === null ? {} : { exposes: it.exposes, text: it.sql };
+    this.send(cleared, expected('parse', { answer, ...of }));
     this.control(CLOSE_PROBE, expected('close', { answer }));
     this.control(within ? FLUSH : SYNC, within ? null : expected('sync', { answer }));
     this.flush();
@@ -248,7 +255,8 @@ export class ServerLink {
     const { head } = this.replies;
     if (head?.answer) return 'drop';
     if (type === D || type === COPY_ROW) head?.run?.unseen(type === D);
-    return type === NOTICE && this.#exposed ? 'drop' : 'pass';
+    if (type === NOTIFICATION) return this.#events.tags() ? 'drop' : 'pass';
+    return type === NOTICE && this.#exposes(head) ? 'drop' : 'pass';
   }
 
   #message(type: number, bytes: Buffer): Fate {
@@ -300,22 +308,37 @@ export class ServerLink {
       case 'S': {
         const { name, value } = decodeParameterStatus(bytes);
         if (!this.#events.parameter(name, value)) return 'drop';
+        if (!this.#reported.mayShow(name, value, this.#exposes(head))) return 'drop';
         if (mine === null) return 'pass';
         // A question of the gateway's own may end the transaction, and with it settings of the client's.
         this.#late.set(name, Buffer.from(bytes));
         return 'drop';
       }
       case 'N':
-        return mine === null && (!this.#exposed || showsNotice(bytes)) ? 'pass' : 'drop';
+        if (mine !== null) return 'drop';
+        return this.#exposes(head) ? (withheldNotice(bytes, this.#events.names()) ?? 'drop') : 'pass';
       case 'A':
-        return 'pass';
+        // Any session may have sent it, out of whatever it reads.
+        return this.#events.tags() ? withoutPayload(bytes) : 'pass';
       default:
         throw new WireFault('the server sent what was not asked for');
     }
   }
 
+  /** May what the server says now quote tagged values? */
+  #exposes(head: Expected | null): boolean {
+    return this.#exposed || (head?.exposes === true && this.#events.tags());
+  }
+
+  /** What was answered exposes until the transaction ends. */
+  #shift(): Expected | null {
+    const { head } = this.replies;
+    this.#exposed = this.#exposes(head);
+    return this.replies.shift();
+  }
+
   #took(kind: Expected['kind']): Fate {
-    const entry = this.replies.shift();
+    const entry = this.#shift();
     if (entry?.kind !== kind) throw new WireFault('replies are out of step');
     entry.settle?.('done');
     return entry.answer === null ? 'pass' : 'drop';
@@ -345,13 +368,14 @@ export class ServerLink {
     if (head === null || (head.kind !== 'query' && head.kind !== 'execute'))
       throw new WireFault('replies are out of step');
     if (head.answer !== null) {
-      this.replies.shift();
+      this.#shift();
       return 'drop';
     }
     this.#copyIn = false;
+    if (head.run !== null) this.#reported.ran(head.run.plan);
     if (head.run !== null) this.#events.completed(head.run, type === C ? head.run.complete(bytes) : null);
     if (head.kind === 'execute') {
-      this.replies.shift();
+      this.#shift();
       head.settle?.('done');
       if (head.run !== null) this.#events.finished(head.run);
     }
@@ -360,18 +384,18 @@ export class ServerLink {
 
   #error(head: Expected | null, bytes: Buffer): Fate {
     this.#copyIn = false;
-    const told = withheldError(bytes, this.#exposed, () => this.#events.tags());
-    const error = decodeError(told ?? bytes);
+    const told = this.#exposes(head) ? withheldError(bytes, head?.text ?? null, this.#events.names()) : null;
+    const error = told?.error ?? decodeError(bytes);
     if (head === null || head.kind === 'sync') {
       // A deferred constraint at the implicit commit, or the server is going away.
       this.#events.failed(null, error);
-      return head?.answer ? 'drop' : (told ?? 'pass');
+      return head?.answer ? 'drop' : (told?.message ?? 'pass');
     }
     head.failed = true;
     if (head.run !== null) head.run.error = error;
     if (head.answer === null) this.#events.failed(head.run, error);
     if (head.kind !== 'query' && head.kind !== 'call') {
-      this.replies.shift();
+      this.#shift();
       head.settle?.('failed');
       if (head.run !== null) this.#events.finished(head.run);
       const { skipped, syncFound } = this.replies.takeUntilSync();
@@ -383,9 +407,10 @@ export class ServerLink {
     }
     if (head.answer !== null) {
       head.answer.error = Buffer.from(bytes);
+      head.answer.told = told;
       return 'drop';
     }
-    return head.refusal === null ? (told ?? 'pass') : errorResponse(toReport(head.refusal));
+    return head.refusal === null ? (told?.message ?? 'pass') : errorResponse(toReport(head.refusal));
   }
 
   #ready(head: Expected | null, bytes: Buffer): Fate {
@@ -393,10 +418,10 @@ export class ServerLink {
       throw new WireFault('replies are out of step');
     const status = String.fromCharCode(bytes[5] ?? 0);
     if (status !== 'I' && status !== 'T' && status !== 'E') throw new WireFault('unknown transaction status');
-    this.replies.shift();
+    this.#shift();
     this.#status = status;
     this.#copyIn = false;
-    if (status === 'I') this.#exposed = this.replies.some(({ exposes }) => exposes) && this.#events.tags();
+    if (status === 'I') this.#exposed = false;
     // A function call has no command tag: this is where it is known to be done.
     if (head.kind === 'call' && head.run !== null && !head.failed) this.#events.completed(head.run, null);
     head.settle?.(head.failed ? 'failed' : 'done');
@@ -419,6 +444,7 @@ const D = 0x44;
 const C = 0x43;
 const COPY_ROW = 0x64;
 const NOTICE = 0x4e;
+const NOTIFICATION = 0x41;
 const CLOSE_PROBE = serialize.close({ type: 'S', name: PROBE });
 export const SYNC = Buffer.from([FRONTEND.sync, 0, 0, 0, 4]);
 export const FLUSH = Buffer.from([FRONTEND.flush, 0, 0, 0, 4]);

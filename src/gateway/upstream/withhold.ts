@@ -1,43 +1,75 @@
 /**
- * What a client may read of the target's errors and notices. Their texts quote values (22P02 a cast's input, 42704 a setting's name, 23502 the
- * whole failing row), so that a predicate alone would read tagged columns out (I3; LIBRARIES.md "Lineage").
+ * What a client may read of the target's errors and notices while tagged values may be in them (I3). Nothing is believed of such a message
+ * but its level: its text, its code, its position and the objects that it names can all be chosen by a function of users, out of values.
  */
-import { decodeFields } from '../wire/backend.ts';
+import type { CatalogNames } from '../judge/names.ts';
+import { decodeFields, type ServerError } from '../wire/backend.ts';
 import { reportFields } from '../wire/build.ts';
+import { CONDITIONS } from './conditions.ts';
+import { echo } from './echo.ts';
+import { objectsOf, ownWords, violation } from './own-words.ts';
 
-/** Their MESSAGE names relations, columns, constraints and states of the session, never a value. */
-const NAMES_ONLY: ReadonlySet<string> = new Set([
-  ...['08', '23', '25', '26', '34', '3B', '3D', '40', '44', '53', '54', '57'],
-  ...['21000', '22001', '22012', '42501', '55P03'],
-]);
-/** Their DETAIL prints a whole row: of any table that a statement, its cascades and its triggers write. */
-const PRINTS_ROW: ReadonlySet<string> = new Set(['23502', '23514', '44000']);
-/** Severity, code, message, the objects' names and the place in the server's source. */
-const PLAIN: ReadonlySet<string> = new Set([...'SVCMstcdnFLR']);
+export interface Told {
+  /** For the client. */
+  readonly message: Buffer;
+  /** For the record: nothing of the statement's own text, which may hold tagged literals. */
+  readonly error: ServerError;
+}
 
-/**
- * null: as it is. `exposed`: a statement of this transaction touches tagged columns. A position points into the client's own text: such an
- * error is one of parse analysis, before any value was read. `tags`: has the target tagged columns at all?
- */
-export function withheldError(message: Buffer, exposed: boolean, tags: () => boolean): Buffer | null {
-  const fields = decodeFields(message);
+/** The place in the server's source, and the level. */
+const PLAIN = ['S', 'V'] as const;
+const PLACE = ['F', 'L', 'R'] as const;
+
+/** `text`: what the client sent, as far as the error may be about it. */
+export function withheldError(bytes: Buffer, text: string | null, names: CatalogNames): Told {
+  const fields = decodeFields(bytes);
+  const code = codeOf(fields);
+  const objects = objectsOf(fields, names);
+  const own = ownWords(fields.get('M') ?? '', names) ?? violation(code, objects);
+  const echoed = own === null ? echo(fields, text, names) : null;
+  const recorded = own ?? withheldText(code);
+  const told = new Map<string, string>();
+  const put = (key: string, value: string | null | undefined): void => {
+    if (value !== null && value !== undefined) told.set(key, value);
+  };
+  for (const key of PLAIN) put(key, fields.get(key));
+  put('C', code);
+  put('M', echoed?.message ?? recorded);
+  put('H', echoed?.hint);
+  if (echoed !== null) put('P', fields.get('P'));
+  put('s', objects.schema);
+  put('t', objects.table);
+  put('c', objects.column);
+  put('n', objects.constraint);
+  for (const key of PLACE) put(key, fields.get(key));
+  return {
+    message: reportFields('E', told),
+    error: {
+      severity: fields.get('V') ?? fields.get('S') ?? 'ERROR',
+      code,
+      message: recorded,
+      routine: fields.get('R') ?? '',
+    },
+  };
+}
+
+/** Only what the server says in words of its own, as about the transaction itself. null: nothing. */
+export function withheldNotice(bytes: Buffer, names: CatalogNames): Buffer | null {
+  const fields = decodeFields(bytes);
+  const own = ownWords(fields.get('M') ?? '', names);
+  if (own === null) return null;
+  const told = new Map<string, string>();
+  for (const key of PLAIN) told.set(key, fields.get(key) ?? 'NOTICE');
+  told.set('C', codeOf(fields));
+  told.set('M', own);
+  return reportFields('N', told);
+}
+
+/** Five letters and digits hold a value as well: one that PostgreSQL does not define becomes that of a RAISE without any. */
+function codeOf(fields: ReadonlyMap<string, string>): string {
   const code = fields.get('C') ?? 'XX000';
-  if (!exposed) {
-    if (!PRINTS_ROW.has(code) || !fields.has('D') || !tags()) return null;
-    fields.delete('D');
-    return reportFields('E', fields);
-  }
-  if (fields.has('P')) return null;
-  for (const key of fields.keys()) if (!PLAIN.has(key)) fields.delete(key);
-  if (!NAMES_ONLY.has(code) && !NAMES_ONLY.has(code.slice(0, 2)))
-    fields.set(
-      'M',
-      `error ${code} of the target; its text is withheld, because it may quote values of tagged columns that this statement touches`,
-    );
-  return reportFields('E', fields);
+  return CONDITIONS.has(code) ? code : 'P0001';
 }
 
-/** May it go out although tagged columns are touched? Only what tells about the transaction itself. */
-export function showsNotice(message: Buffer): boolean {
-  return decodeFields(message).get('C')?.startsWith('25') === true;
-}
+const withheldText = (code: string): string =>
+  `error ${code} of the target (${(CONDITIONS.get(code) ?? '').replaceAll('_', ' ')}); its text is withheld, because it may quote values of tagged columns that this statement touches`;

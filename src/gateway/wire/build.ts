@@ -1,5 +1,5 @@
 /** Builders of the messages that the gateway itself sends to the client (pg-protocol has none for this direction). */
-import { ascii } from './frame.ts';
+import { ascii, HEADER } from './frame.ts';
 
 function frame(type: string, ...parts: readonly Buffer[]): Buffer {
   const length = parts.reduce((sum, part) => sum + part.length, 4);
@@ -64,6 +64,13 @@ export const authenticationSaslContinue = (data: string): Buffer =>
   frame('R', int32(11), Buffer.from(data, 'latin1'));
 export const authenticationSaslFinal = (data: string): Buffer =>
   frame('R', int32(12), Buffer.from(data, 'latin1'));
+
+/** NotificationResponse as it came, but for its payload. */
+export function withoutPayload(message: Buffer): Buffer {
+  const pid = HEADER + 4;
+  const channel = message.subarray(pid, message.indexOf(0, pid) + 1);
+  return frame('A', message.subarray(HEADER, pid), channel, cstring(''));
+}
 
 export const negotiateProtocolVersion = (unknown: readonly string[]): Buffer =>
   frame('v', int32(0x30000), int32(unknown.length), ...unknown.map(cstring));
