@@ -2,6 +2,7 @@
  * What of an error's text may be told although tagged values may be in it: only what is made of the words listed here and of names of the
  * catalog, whoever raised it. So no routine and no code need be believed: code of users can choose both.
  */
+import type { CatalogRelation } from '../../policy/types.ts';
 import type { CatalogNames } from '../judge/names.ts';
 
 /** Whole sentences of the server without anything filled in. */
@@ -182,7 +183,7 @@ export function objectsOf(fields: ReadonlyMap<string, string>, names: CatalogNam
   return {
     schema: schema !== null && (there || (table === null && names.hasSchema(schema))) ? schema : null,
     table: there ? table : null,
-    column: found.some(({ columns }) => columns.some(({ name }) => name === column)) ? column : null,
+    column: column !== null && found.some((one) => hasColumn(one, column)) ? column : null,
     constraint: found.some(
       ({ constraints = [], indexes = [] }) =>
         constraint !== null && (constraints.includes(constraint) || indexes.includes(constraint)),
@@ -191,6 +192,20 @@ export function objectsOf(fields: ReadonlyMap<string, string>, names: CatalogNam
       : null,
   };
 }
+
+/** The place in the data of a COPY, without what stands there. */
+export function copyPlace(context: string | undefined, names: CatalogNames): string | null {
+  const found = /^COPY ([^,\n]+), line (\d+)(?:, column ([^:\n]+))?(?:: [\s\S]*)?$/.exec(context ?? '');
+  if (found === null) return null;
+  const [, table = '', line, column] = found;
+  const at = names.relations(null, table).filter((one) => column === undefined || hasColumn(one, column));
+  return at.length === 0
+    ? null
+    : `COPY ${table}, line ${line}${column === undefined ? '' : `, column ${column}`}`;
+}
+
+const hasColumn = ({ columns }: CatalogRelation, column: string): boolean =>
+  columns.some(({ name }) => name === column);
 
 /** A constraint's error, as the server words it. */
 export function violation(code: string, { table, column, constraint }: Objects): string | null {

@@ -7,7 +7,7 @@ import { decodeFields, type ServerError } from '../wire/backend.ts';
 import { reportFields } from '../wire/build.ts';
 import { CONDITIONS } from './conditions.ts';
 import { echo } from './echo.ts';
-import { objectsOf, ownWords, violation } from './own-words.ts';
+import { copyPlace, objectsOf, ownWords, violation } from './own-words.ts';
 
 export interface Told {
   /** For the client. */
@@ -37,6 +37,7 @@ export function withheldError(bytes: Buffer, text: string | null, names: Catalog
   put('M', echoed?.message ?? recorded);
   put('H', echoed?.hint);
   if (echoed !== null) put('P', fields.get('P'));
+  put('W', copyPlace(fields.get('W'), names));
   put('s', objects.schema);
   put('t', objects.table);
   put('c', objects.column);
