@@ -162,3 +162,64 @@ it('shows the settings that the client sets itself, also while it is exposed', a
     expect(told.join()).toContain('mine');
   }
 });
+
+describe('in the extended protocol', () => {
+  async function conversation(...messages: readonly Buffer[]): Promise<readonly Message[]> {
+    const client = await WireClient.login(gateway.port, AGENT);
+    client.forget();
+    for (const message of messages) {
+      client.send(message);
+      await client.ready();
+    }
+    client.close();
+    return client.messages;
+  }
+  const run = (...parts: readonly Buffer[]): Buffer => Buffer.concat([...parts, serialize.sync()]);
+
+  it('a statement prepared in one transaction exposes in another, with its bind values', async () => {
+    const text = 'select 1 from customers where name::int = $1';
+    const messages = await conversation(
+      run(serialize.parse({ name: 's', text, types: [23] })),
+      run(serialize.bind({ statement: 's', values: ['1234567'] }), serialize.execute({})),
+    );
+    expect(errorOf(messages).get('M')).toBe('invalid input syntax for type integer');
+    expect(said(messages)).not.toMatch(SECRETS);
+    expect(said(messages)).not.toContain('1234567');
+  });
+
+  it('a portal exposes at every Execute', async () => {
+    const text = 'select case when id = 2 then name::int end from customers';
+    const messages = await conversation(
+      serialize.query('begin'),
+      run(
+        serialize.parse({ text }),
+        serialize.bind({ portal: 'p' }),
+        serialize.execute({ portal: 'p', rows: 1 }),
+      ),
+      run(serialize.execute({ portal: 'p', rows: 1 })),
+    );
+    expect(messages.map(({ type }) => type)).toContain('s');
+    expect(errorOf(messages).get('C')).toBe('22P02');
+    expect(said(messages)).not.toMatch(SECRETS);
+  });
+
+  it('a Parse alone exposes, where a check runs during analysis', async () => {
+    const messages = await conversation(run(serialize.parse({ text: "select '{other}'::checked[]" })));
+    expect(errorOf(messages).get('C')).toBe('22P02');
+    expect(errorOf(messages).has('P')).toBe(false);
+    expect(said(messages)).not.toMatch(SECRETS);
+  });
+});
+
+it('tells where in the data of a COPY the error is, and not what is there', async () => {
+  const client = await WireClient.login(gateway.port, AGENT);
+  client.forget();
+  client.send(serialize.query('copy customers (id, name) from stdin'));
+  await client.until('G');
+  client.send(serialize.copyData(Buffer.from('7\tx\nQqseven\ty\n')), serialize.copyDone());
+  await client.until('Z');
+  client.close();
+  const error = errorOf(client.messages);
+  expect(error.get('M')).toBe('invalid input syntax for type integer');
+  expect(error.get('W')).toBe('COPY customers, line 2, column id');
+});

@@ -113,6 +113,19 @@ export const SAYING: readonly (string | readonly string[])[] = [
   ['listen news', `select pg_notify('news', ${NAME})`],
   `do $$ declare s text; begin select name into s from customers where id = 1; raise notice '%', s; end $$`,
   `do $$ declare s text; begin select name into s from customers where id = 1; execute 'select 1 from ' || quote_ident(s); end $$`,
+  // larger than a message that is kept
+  `select (select string_agg(name, '') from customers, generate_series(1, 4000))::int`,
+  `do $$ declare s text; begin select name into s from customers where id = 1; raise notice '%', repeat(s, 4000); end $$`,
+  // told of a name that is not there only after a domain's check has run
+  `select '{other}'::checked[] from orders union select 1 from nowhere`,
+  [
+    'begin',
+    `insert into orders values (7, 1, 'x', 1)`,
+    'select id from customers',
+    `select ${NAME}::int`,
+    'commit',
+  ],
+  ['set client_min_messages = debug1', `select ${NAME}::int`],
   `insert into ledger values (1)`,
   ['begin', 'insert into late values (1)', 'commit'],
   [
