@@ -35,7 +35,7 @@ export interface Alerts {
   suspend(value: string | null, to: Listener): Promise<void>;
 }
 
-const DESTRUCTIVE: readonly string[] = ['delete', 'truncate', 'ddl', 'dcl', 'admin', 'do', 'merge'];
+const DESTRUCTIVE: readonly string[] = ['delete', 'truncate', 'lock', 'ddl', 'dcl', 'admin', 'do', 'merge'];
 /** Of a burst, the latest are shown. */
 const SHOWN = 5;
 const POLL_MS = 5000;

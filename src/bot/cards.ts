@@ -39,7 +39,7 @@ export interface RenderOptions {
 }
 
 const GRAVE: readonly string[] = ['ddl', 'dcl', 'admin', 'truncate', 'do', 'unknown'];
-const SERIOUS: readonly string[] = ['delete', 'update', 'merge', 'call', 'copy'];
+const SERIOUS: readonly string[] = ['delete', 'update', 'merge', 'call', 'copy', 'lock'];
 
 export function renderCard(request: ApprovalRequest, options: RenderOptions): Message {
   const { statement } = request;

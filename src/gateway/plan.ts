@@ -95,7 +95,7 @@ export function relationsOf(it: Plan): string[] {
 }
 /** With these every relation named is there already, or they fail. What they make carries a name of another kind. */
 const NEEDS_ALL =
-  /^(DROP|ALTER|TRUNCATE|COMMENT|VACUUM|ANALYZE|CLUSTER|REINDEX|REFRESH|GRANT|REVOKE|COPY|PREPARE|DECLARE|CREATE (INDEX|TRIGGER|RULE|POLICY))\b/;
+  /^(DROP|ALTER|TRUNCATE|LOCK|COMMENT|VACUUM|ANALYZE|CLUSTER|REINDEX|REFRESH|GRANT|REVOKE|COPY|PREPARE|DECLARE|CREATE (INDEX|TRIGGER|RULE|POLICY))\b/;
 /** Anywhere in the text, in this order: more than it need be, but in one pass over whatever text there is. */
 function saysIfExists(sql: string): boolean {
   const at = sql.search(/\bif\b/i);

@@ -3,7 +3,7 @@ import { meetCasts } from './facts/casts.ts';
 import { callFunction, callOperators } from './facts/functions.ts';
 import { transaction, variableSet } from './facts/session.ts';
 import { cascadeTruncate, type Given, touch } from './facts/touch.ts';
-import { analyses, UTILITIES, weightOf } from './facts/utility.ts';
+import { accessOf, analyses, UTILITIES, weightOf } from './facts/utility.ts';
 import type { Place } from './facts/walk.ts';
 import { createdBy, walk, walkFields, walkQuery } from './facts/walk.ts';
 import type { Context } from './lineage/context.ts';
@@ -174,7 +174,7 @@ function facts(kind: string, node: Tree, context: Context): void {
     const created = asTree(node['relation'] ?? node['view']);
     if (created !== null) createdBy(created, context);
   }
-  walkFields(node, place(utility.access), stored ? { ...context, executing: false } : context);
+  walkFields(node, place(accessOf(kind, node, utility)), stored ? { ...context, executing: false } : context);
 }
 
 function inner(value: unknown, context: Context): void {

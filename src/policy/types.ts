@@ -15,6 +15,7 @@ export const STATEMENT_CLASSES = [
   'update',
   'merge',
   'copy',
+  'lock',
   'call',
   'do',
   'delete',
@@ -41,6 +42,8 @@ export interface RelationUse {
     | 'truncate'
     | 'ddl'
     | 'lock'
+    /** LOCK TABLE in a mode that keeps others from writing, or from reading as well. */
+    | 'table-lock'
     | 'copy-in'
     | 'copy-out';
   /** Reached through a view, rule, cascade, partition or function body rather than named in the text. */

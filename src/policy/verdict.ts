@@ -197,6 +197,7 @@ const WRITES: ReadonlySet<StatementClass> = new Set<StatementClass>([
   'merge',
   'delete',
   'truncate',
+  'lock',
   'ddl',
   'dcl',
   'admin',

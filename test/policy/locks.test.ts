@@ -85,6 +85,8 @@ const CORPUS: readonly (readonly [sql: string, relation: string, mode: LockMode]
   ['TRUNCATE orders CASCADE', 'public.audit_log', 'ACCESS EXCLUSIVE'],
   ['LOCK TABLE plain IN SHARE MODE', 'public.plain', 'SHARE'],
   ['LOCK TABLE plain', 'public.plain', 'ACCESS EXCLUSIVE'],
+  ['LOCK TABLE part_parent IN SHARE MODE', 'public.part_child', 'SHARE'],
+  ['SELECT locks_orders()', 'public.orders', 'ACCESS EXCLUSIVE'],
   ['LOCK TABLE customer_names IN EXCLUSIVE MODE', 'public.customers', 'EXCLUSIVE'],
   ['LOCK TABLE events IN ROW SHARE MODE', 'public.events_2026', 'ROW SHARE'],
   ['CREATE TABLE made (id int REFERENCES plain)', 'public.plain', 'SHARE ROW EXCLUSIVE'],

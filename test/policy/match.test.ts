@@ -25,6 +25,8 @@ describe('a match', () => {
     [{ classes: ['update'] }, { class: 'insert', relations: [relation('t', 'update')] }, {}, true, false],
     [{ classes: ['truncate'] }, { class: 'call', relations: [relation('t', 'truncate')] }, {}, true, false],
     [{ classes: ['ddl'] }, { class: 'call', relations: [relation('t', 'ddl')] }, {}, true, false],
+    [{ classes: ['lock'] }, { class: 'delete', relations: [relation('t', 'table-lock')] }, {}, true, false],
+    [{ classes: ['lock'] }, { class: 'read', relations: [relation('t', 'lock')] }, {}, false, false],
     [{ classes: ['insert'] }, { class: 'copy', relations: [relation('t', 'copy-in')] }, {}, true, false],
     [
       { classes: ['copy', 'insert'] },

@@ -21,6 +21,7 @@ const del = facts({ class: 'delete', relations: [relation('orders', 'delete')] }
 describe('visible defaults', () => {
   const held: readonly StatementClass[] = [
     'merge',
+    'lock',
     'call',
     'do',
     'delete',
@@ -248,6 +249,8 @@ describe('access levels cap what rules allow', () => {
   it.each([
     ['read-only', 'insert', 'deny'],
     ['read-only', 'ddl', 'deny'],
+    ['read-only', 'lock', 'deny'],
+    ['read-write', 'lock', 'hold'],
     ['read-only', 'do', 'deny'],
     ['read-only', 'read', 'allow'],
     ['read-write', 'insert', 'allow'],

@@ -9,13 +9,15 @@ import type { RelationName, Tree } from '../parse/node.ts';
 import { asList, asText, asTree, names, nodeOf, relationName, unwrap } from '../parse/node.ts';
 import type { CatalogRelation, LockMode, LockUse, RelationUse } from '../types.ts';
 import { LOCK_MODES } from '../types.ts';
-import { optionText, UTILITIES } from './utility.ts';
+import { modeOfLock, optionText, UTILITIES } from './utility.ts';
 
 /** What touching a relation takes; `ddl` and `lock` as the statement says. */
 const BY_ACCESS: Readonly<Record<RelationUse['access'], LockMode>> = {
   read: 'ACCESS SHARE',
   'copy-out': 'ACCESS SHARE',
   lock: 'ROW SHARE',
+  // In a function's body; of a statement itself the mode is told.
+  'table-lock': 'ACCESS EXCLUSIVE',
   insert: 'ROW EXCLUSIVE',
   update: 'ROW EXCLUSIVE',
   delete: 'ROW EXCLUSIVE',
@@ -107,10 +109,12 @@ export function strongest(a: LockMode, b: LockMode): LockMode {
 export function locksOf(kind: string, node: Tree, context: Context): readonly LockUse[] {
   const locks = new Locks(context);
   const { out } = context;
-  const utilityLocks = UTILITIES.get(kind)?.access === 'lock';
+  const explicit = kind === 'LockStmt';
+  const utilityLocks = explicit || UTILITIES.get(kind)?.access === 'lock';
   named(kind, node, locks);
   for (const use of out.relations.values()) {
-    const utility = use.access === 'ddl' || (use.access === 'lock' && utilityLocks && !use.indirect);
+    const locked = use.access === 'lock' || use.access === 'table-lock';
+    const utility = use.access === 'ddl' || (locked && utilityLocks && (explicit || !use.indirect));
     // What the statement names has been told above as what it is there.
     if (utility && locks.has(use)) continue;
     const mode = utility ? 'ACCESS EXCLUSIVE' : BY_ACCESS[use.access];
@@ -228,7 +232,7 @@ function named(kind: string, node: Tree, locks: Locks): void {
         ranged(asTree(nodeOf(element, 'TableLikeClause')?.['relation']), 'ACCESS SHARE', locks);
       return;
     case 'LockStmt': {
-      const mode = LOCK_MODES[Number(node['mode']) - 1] ?? 'ACCESS EXCLUSIVE';
+      const mode = modeOfLock(node);
       for (const one of asList(node['relations'])) ranged(nodeOf(one, 'RangeVar'), mode, locks, mode);
       return;
     }

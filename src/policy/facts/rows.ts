@@ -26,6 +26,7 @@ export function rowsChanged(
         return null;
       case 'read':
       case 'lock':
+      case 'table-lock':
       case 'copy-out':
         break;
     }

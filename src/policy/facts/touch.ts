@@ -22,6 +22,7 @@ const EVENTS: Readonly<Partial<Record<Access, WriteEvent>>> = {
   delete: 'delete',
   truncate: 'truncate',
 };
+const LOCKS: ReadonlySet<Access> = new Set(['lock', 'table-lock']);
 /** Columns that an UPDATE sets; null: any. */
 type Columns = ReadonlySet<string> | null;
 /** Columns that are given a value: by name, the first so many, all, or (null) perhaps none. The default of the others runs. */
@@ -86,7 +87,7 @@ function touchRelation(
 
   const own = access === 'update' ? written(relation, set) : null;
   if (access === 'truncate') callTriggers(relation, 'truncate', context);
-  else if (access !== 'ddl' && access !== 'lock') hidden(relation, access, context, given, own);
+  else if (access !== 'ddl' && !LOCKS.has(access)) hidden(relation, access, context, given, own);
   applyPolicies(relation, access, context);
 
   if (inherits || access === 'truncate') {
@@ -169,7 +170,7 @@ function planned(relation: CatalogRelation, access: Access, given: Given, contex
 
 /** What its server does when it is asked is in nobody's catalog here: a view over there calls functions, a file is a program's output. */
 function foreign({ schema, name }: CatalogRelation, access: Access, context: Context): void {
-  if (access === 'ddl' || access === 'lock') return;
+  if (access === 'ddl' || LOCKS.has(access)) return;
   const reads = access === 'read' || access === 'copy-out';
   if (!reads || !context.trusted(schema, name)) context.out.unknowns.add(`foreign table ${schema}.${name}`);
 }
@@ -254,10 +255,11 @@ function through(view: CatalogRelation, access: Access, context: Context): void 
   // A materialised view is read without running its query; REFRESH is DDL and judged by what it names.
   out.absorb(facts, 'view');
   const event = EVENTS[access];
-  if (event === undefined) return;
+  // LOCK goes through a view to all that it reads.
+  if (event === undefined && access !== 'table-lock') return;
   // An INSTEAD rule may do anything; without one, writing the view writes its base table.
   if (ruled(view, access)) out.unknowns.add(`rules on ${view.schema}.${view.name}`);
-  if (view.triggers.some(({ on }) => on.includes(event)))
+  if (event !== undefined && view.triggers.some(({ on }) => on.includes(event)))
     out.unknowns.add(`triggers on view ${view.schema}.${view.name}`);
   for (const base of facts.relations.values()) {
     const [relation] = context.env.resolve(

@@ -4,7 +4,8 @@
  */
 import type { Tree } from '../parse/node.ts';
 import { asList, asText, nodeOf } from '../parse/node.ts';
-import type { RelationUse, StatementClass } from '../types.ts';
+import type { LockMode, RelationUse, StatementClass } from '../types.ts';
+import { LOCK_MODES } from '../types.ts';
 
 export interface Utility {
   readonly class: StatementClass;
@@ -116,7 +117,7 @@ export const UTILITIES: ReadonlyMap<string, Utility> = new Map<string, Utility>(
   ['UnlistenStmt', of('session', 'UNLISTEN')],
   ['NotifyStmt', of('session', 'NOTIFY')],
   ['ConstraintsSetStmt', of('transaction', 'SET CONSTRAINTS', 'lock')],
-  ['LockStmt', of('update', 'LOCK TABLE', 'lock')],
+  ['LockStmt', of('lock', 'LOCK TABLE', 'table-lock')],
   ['TruncateStmt', of('truncate', 'TRUNCATE', 'truncate')],
 ]);
 
@@ -127,6 +128,8 @@ const OF_SERVERS =
 
 /** One kind of statement for many kinds of objects: more than `UTILITIES` says where it is about rights, or about the server. */
 export function weightOf(kind: string, node: Tree): StatementClass | null {
+  if (kind === 'LockStmt')
+    return keepsWritersOut(node) ? null : modeOfLock(node) === 'ACCESS SHARE' ? 'read' : 'update';
   if (kind === 'AlterTableStmt') {
     const commands = asList(node['cmds']).map((item) => asText(nodeOf(item, 'AlterTableCmd')?.['subtype']));
     return commands.some((subtype) => RIGHTS.test(subtype)) ? 'dcl' : null;
@@ -134,6 +137,18 @@ export function weightOf(kind: string, node: Tree): StatementClass | null {
   const type = asText(node['removeType'] ?? node['renameType']);
   return OF_RIGHTS.test(type) ? 'dcl' : OF_SERVERS.test(type) ? 'admin' : null;
 }
+
+/** How relations that it names are touched. LOCK in a mode that reading, row locks and DML take as well is none of its own. */
+export function accessOf(kind: string, node: Tree, { access }: Utility): RelationUse['access'] {
+  return kind === 'LockStmt' && !keepsWritersOut(node) ? 'lock' : access;
+}
+
+/** A mode that is not known is the strongest. */
+export const modeOfLock = (node: Tree): LockMode =>
+  LOCK_MODES[Number(node['mode']) - 1] ?? 'ACCESS EXCLUSIVE';
+
+const keepsWritersOut = (node: Tree): boolean =>
+  LOCK_MODES.indexOf(modeOfLock(node)) > LOCK_MODES.indexOf('ROW EXCLUSIVE');
 
 /** `AlterTableStmt` → `ALTER TABLE`. */
 export function verbOf(kind: string): string {

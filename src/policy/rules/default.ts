@@ -28,6 +28,7 @@ defaults:
   update: allow
   merge: hold
   copy: allow
+  lock: hold
   delete: hold
   truncate: hold
   ddl: hold

@@ -16,6 +16,7 @@ const ALLOW = [
 ] as const satisfies readonly DefaultKey[];
 const HOLD = [
   'merge',
+  'lock',
   'call',
   'do',
   'delete',
@@ -68,7 +69,7 @@ export const PRESETS: Readonly<
     defaults: {
       ...BUILT_IN_DEFAULTS,
       ...all(['insert', 'update', 'merge', 'delete', 'truncate', 'missing_where', 'pii_written'], 'deny'),
-      ...all(['ddl', 'dcl', 'admin', 'call', 'do', 'unknown'], 'deny'),
+      ...all(['lock', 'ddl', 'dcl', 'admin', 'call', 'do', 'unknown'], 'deny'),
     },
     mode: 'enforce',
   },

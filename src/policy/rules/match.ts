@@ -125,6 +125,9 @@ export function classesOf(statement: StatementFacts): readonly StatementClass[] 
       case 'ddl':
         classes.add(access);
         break;
+      case 'table-lock':
+        classes.add('lock');
+        break;
       case 'copy-in':
         // COPY … FROM inserts: what is said of inserts holds for it.
         classes.add('copy').add('insert');

@@ -318,3 +318,10 @@ CREATE TABLE excluded_purged (id int PRIMARY KEY, v int, EXCLUDE USING btree (v 
 CREATE OPERATOR =~= (leftarg = int, rightarg = int, function = op_plain, negator = <~>); CREATE OPERATOR <~> (leftarg = int, rightarg = int, function = op_purge, negator = =~=);
 CREATE FUNCTION op_same(int, int) RETURNS boolean LANGUAGE sql IMMUTABLE RETURN $1 = $2; CREATE FUNCTION hash_purge(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM public.mystery(); RETURN 1; END';
 CREATE OPERATOR =#= (leftarg = int, rightarg = int, function = op_same, commutator = =#=, hashes); CREATE OPERATOR CLASS hash_order FOR TYPE int4 USING hash AS OPERATOR 1 =#=, FUNCTION 1 hash_purge(int);
+-- explicit locks on the way
+CREATE FUNCTION locks_orders() RETURNS void LANGUAGE sql AS 'LOCK TABLE public.orders IN EXCLUSIVE MODE';
+CREATE FUNCTION locks_shared() RETURNS void LANGUAGE sql AS 'LOCK TABLE public.orders IN ROW SHARE MODE';
+CREATE FUNCTION trig_locks() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN LOCK TABLE public.orders IN SHARE ROW EXCLUSIVE MODE NOWAIT; RETURN new; END';
+CREATE TABLE locked_on_write (id int, label text);
+CREATE TRIGGER locks BEFORE INSERT OR UPDATE ON locked_on_write FOR EACH ROW EXECUTE FUNCTION trig_locks();
+CREATE VIEW locking_view AS SELECT id FROM suppliers WHERE locks_orders() IS NULL;
