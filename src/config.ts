@@ -55,6 +55,7 @@ export function loadConfig(flags: Flags, env: NodeJS.ProcessEnv, cwd: string): C
       agentWaitMs: values.hold?.agent_wait ?? 25_000,
       personWaitMs: values.hold?.person_wait ?? 10 * 60_000,
       maxWaitMs: values.hold?.max_wait ?? 30 * 60_000,
+      agentIdleMs: values.hold?.agent_idle_in_transaction ?? 5 * 60_000,
     },
     logLevel: env['HOLDPOINT_LOG'] || 'warn',
   };

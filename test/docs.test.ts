@@ -43,7 +43,7 @@ test('the full holdpoint.yaml of the README loads, with every part of it in use'
       issuers: [{ issuer: 'https://login.example.com' }],
       approvers: [{ id: 'dana@example.com', slackId: 'U01ABCDEF', groups: ['dba'] }],
       slack: { botToken: 'xoxb-1', channel: 'C01ABCDEF' },
-      hold: { agentWaitMs: 25_000, personWaitMs: 600_000, maxWaitMs: 1_800_000 },
+      hold: { agentWaitMs: 25_000, personWaitMs: 600_000, maxWaitMs: 1_800_000, agentIdleMs: 300_000 },
     });
   } finally {
     rmSync(dir, { recursive: true });

@@ -201,6 +201,9 @@ export const schema = z.strictObject({
       agent_wait: duration.optional(),
       person_wait: duration.optional(),
       max_wait: duration.optional(),
+      agent_idle_in_transaction: duration
+        .refine((ms) => ms >= 1000 && ms <= 86_400_000, 'is between 1s and 24h')
+        .optional(),
     })
     .optional(),
 });

@@ -62,7 +62,12 @@ export interface Config {
   /** Approver.id of those who may change policies through the API; nobody unless named. */
   readonly policyAdmins: ReadonlySet<string>;
   readonly slack: SlackSettings | null;
-  readonly hold: { readonly agentWaitMs: number; readonly personWaitMs: number; readonly maxWaitMs: number };
+  readonly hold: {
+    readonly agentWaitMs: number;
+    readonly personWaitMs: number;
+    readonly maxWaitMs: number;
+    readonly agentIdleMs: number;
+  };
   readonly logLevel: string;
 }
 

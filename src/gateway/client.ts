@@ -57,6 +57,11 @@ export class ClientLink {
     return this.#paused;
   }
 
+  /** It does not read what it is sent. */
+  get stalled(): boolean {
+    return !this.#over && this.socket.writableNeedDrain;
+  }
+
   shift(): Frame | null {
     const frame = this.#queue[this.#from] ?? null;
     if (frame === null) return null;

@@ -357,7 +357,9 @@ const RELATION_KINDS: ReadonlySet<string> = new Set([
   ...['table', 'view', 'materialized view', 'foreign table', 'sequence', 'index'],
 ]);
 const LOCKLESS: ReadonlySet<string> = new Set(['empty', 'transaction', 'session', 'prepare']);
-const takesLocks = (it: Plan): boolean => statementsOf(it).some((one) => !LOCKLESS.has(one.class));
+/** To parse what PREPARE names is enough. */
+const takesLocks = (it: Plan): boolean =>
+  statementsOf(it).some((one) => !LOCKLESS.has(one.class) || one.relations.length > 0);
 
 /** Waits for it, no longer. */
 export const within = (work: Promise<void>, ms: number): Promise<void> =>

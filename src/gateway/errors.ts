@@ -55,6 +55,8 @@ export type Ending =
   /** It is of another major version now. */
   | { readonly kind: 'target-changed'; readonly target: string }
   | { readonly kind: 'not-recordable' }
+  /** An agent's, that may hold locks. */
+  | { readonly kind: 'idle-transaction' }
   | { readonly kind: 'encoding' }
   | { readonly kind: 'tripwire' }
   | { readonly kind: 'shutdown' };
@@ -287,6 +289,11 @@ export function toEnding(ending: Ending): Report {
       return fatal(
         'XX000',
         'The session recording cannot be written, so the session is refused. Try again in a minute.',
+      );
+    case 'idle-transaction':
+      return fatal(
+        '25P03',
+        'The transaction was left idle for too long while it may hold locks, so it was rolled back and the session ends. Connect again and do its work in one go.',
       );
     case 'encoding':
       return fatal(

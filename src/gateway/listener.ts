@@ -76,7 +76,10 @@ class Listener implements Gateway {
     server.listen(at.port, at.host);
     await once(server, 'listening');
     this.#standing = setInterval(() => {
-      for (const session of this.#sessions.values()) session.checkStanding();
+      for (const session of this.#sessions.values()) {
+        session.checkStanding();
+        session.checkIdle();
+      }
     }, STANDING_MS);
     this.#standing.unref();
     const address = server.address();

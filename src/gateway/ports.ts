@@ -27,6 +27,8 @@ export interface HoldWaits {
   readonly maxWaitMs: number;
   /** Once earlier work in the transaction holds locks. */
   readonly lockedWaitMs: number;
+  /** How long an agent may leave a transaction alone that may hold locks. */
+  readonly agentIdleMs?: number;
   /** Between two notices to a person who waits. */
   readonly heartbeatMs?: number;
 }

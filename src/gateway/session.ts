@@ -15,6 +15,7 @@ import { type Ending, toEnding, toReport } from './errors.ts';
 import { ExtendedQuery } from './extended.ts';
 import { Gate } from './gate.ts';
 import type { Interruption } from './hold.ts';
+import { DEFAULT_AGENT_IDLE_MS, IdleWatch } from './idle.ts';
 import { Judging } from './judging.ts';
 import { Names, type Portal, type Prepared } from './names.ts';
 import { Outcomes } from './outcomes.ts';
@@ -54,6 +55,8 @@ export class Session {
   readonly #simple: SimpleQuery;
   readonly #extended: ExtendedQuery;
   readonly #copyIn: CopyIn;
+  /** null: a person. */
+  readonly #idle: IdleWatch | null;
   /** Resolves when the link to the target is closed and the recording with it. */
   readonly closed: Promise<void>;
   #close: () => void = () => {};
@@ -72,6 +75,8 @@ export class Session {
     });
     this.identity = identity;
     this.#startedAt = deps.now();
+    const idleMs = deps.holdTerms.agentIdleMs ?? DEFAULT_AGENT_IDLE_MS;
+    this.#idle = identity.agent === null ? null : new IdleWatch(deps.now, idleMs);
     const log = deps.log.child({ session: this.id });
     const context = new SessionContext(upstream.facts, upstream.parameters, options.holdpointSettings);
     const statements = new Names<Prepared>(({ sql }) => sql.length * 2);
@@ -118,7 +123,10 @@ export class Session {
     });
     const client = new ClientLink(options.client, options.limits, {
       readable: () => this.#pump(),
-      drained: () => link.resume(),
+      drained: () => {
+        this.#idle?.touch();
+        link.resume();
+      },
       ended: (why) => this.#clientEnded(why),
     });
     const link = new ServerLink(
@@ -189,6 +197,7 @@ export class Session {
       while (this.#state.kind === 'ready') {
         const frame = this.#client.shift();
         if (frame === null) break;
+        this.#idle?.touch();
         const work = this.#take(frame);
         if (work !== null) this.#await(work);
         else if (this.#link.replies.crowded) this.#await(this.#core.answered());
@@ -421,6 +430,29 @@ export class Session {
     if (running || this.#over) return;
     if (standing !== 'live') void this.#endIdentity(standing);
     else if (changed) this.end({ kind: 'target-changed', target: this.#o.target.name });
+  }
+
+  /** Asked now and then: an agent that left its transaction does not keep others from its tables for as long as it likes. */
+  checkIdle(): void {
+    if (this.#idle === null || this.#over) return;
+    const { status, copyIn, replies } = this.#link;
+    const { stalled } = this.#client;
+    const moment = {
+      atWork:
+        this.#state.kind === 'holding' ||
+        (!stalled && (this.#state.kind === 'busy' || (replies.size > 0 && !copyIn))),
+      status,
+      worked: this.#core.worked,
+      unsynced: this.#core.unsynced,
+      awaited: copyIn || (stalled && replies.size > 0),
+    };
+    if (!this.#idle.over(moment)) return;
+    const { owner, agent } = this.identity;
+    this.#o.deps.log.warn(
+      { session: this.id, owner: owner?.id ?? null, agent, target: this.#o.target.name },
+      'an agent left a transaction that may hold locks; its session was ended',
+    );
+    this.end({ kind: 'idle-transaction' });
   }
 
   async #endIdentity(standing: Extract<Ending, { kind: 'identity' }>['standing']): Promise<void> {
