@@ -25,10 +25,18 @@ export function identityNotices(config: Config): string[] {
 }
 
 export async function faultNotices(target: TargetSettings): Promise<string[]> {
-  const faults = await probeTarget(target);
-  return faults.map(
-    (fault) => `Target ${target.name} cannot be used now: ${fault}. Its statements are refused until it can.`,
-  );
+  const { faults, pooled } = await probeTarget(target);
+  return [
+    ...faults.map(
+      (fault) =>
+        `Target ${target.name} cannot be used now: ${fault}. Its statements are refused until it can.`,
+    ),
+    ...(pooled && faults.length === 0
+      ? [
+          `Target ${target.name} is behind a pooler in session mode. It is accepted; whoever sets that pooler to transaction mode locks everybody out (docs/compatibility.md).`,
+        ]
+      : []),
+  ];
 }
 
 export function targetNotices(targets: readonly TargetSettings[]): string[] {

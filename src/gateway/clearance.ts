@@ -106,7 +106,10 @@ export interface Question {
 export const own = {
   /** Where names resolve now. Not a Query, which would drop the client's unnamed statement. */
   lookup: (settings: readonly string[]): Question => ({
-    parse: new Cleared(mint, serialize.parse({ name: PROBE, text: `${LOOKUP}, ${values(settings)}` })),
+    parse: new Cleared(
+      mint,
+      serialize.parse({ name: PROBE, text: `${LOOKUP}, ${values(settings)}, pg_catalog.pg_backend_pid()` }),
+    ),
     bind: new Cleared(mint, serialize.bind({ statement: PROBE })),
     execute: new Cleared(mint, serialize.execute({})),
   }),
@@ -156,6 +159,9 @@ const LOOKUP = `SELECT CASE WHEN ${PATH} OPERATOR(pg_catalog.~) 'pg_temp'
   (SELECT pg_catalog.json_agg(t.typname) FROM pg_catalog.pg_type AS t
     WHERE t.typnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()
       AND t.typrelid OPERATOR(pg_catalog.=) 0::pg_catalog.oid)`;
+
+/** Whose answer it is, after names and settings. */
+export const LOOKUP_PID = 4;
 
 /** Their values as one JSON object; those that the server does not know are null. */
 const values = (settings: readonly string[]): string =>

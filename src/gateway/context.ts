@@ -98,6 +98,10 @@ export class SessionContext {
     const ends = () => outerStatements(it).some(({ effects }) => effects.some(({ kind }) => ENDS.has(kind)));
     return affectsContext(it) || (this.#stale && ends());
   }
+  /** Names and settings are asked for before the next statement, and with them whose backend it is. */
+  askAgain(): void {
+    this.#unlisted = true;
+  }
   get resolution(): ResolutionContext {
     return this.#resolution;
   }

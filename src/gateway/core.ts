@@ -3,7 +3,7 @@
 import type { Socket } from 'node:net';
 import type { AccessLevel, Identity } from '../identity/types.ts';
 import type { SessionRecording } from '../recordings/types.ts';
-import { own, type Permit } from './clearance.ts';
+import { LOOKUP_PID, own, type Permit } from './clearance.ts';
 import type { ClientLink } from './client.ts';
 import type { SessionContext } from './context.ts';
 import type { Asking, Subject } from './draft.ts';
@@ -41,6 +41,8 @@ export interface SessionOptions {
   readonly applicationName: string | null;
   readonly holdpointSettings: ReadonlyMap<string, string>;
   onEnd(): void;
+  /** Another backend answered in the place of its own. */
+  onBackendLost(): void;
 }
 
 /** null: settled in this turn of the event loop. */
@@ -59,8 +61,8 @@ type Field =
   | 'gate'
   | 'record'
   | 'outcomes';
-/** `isOver`: the session has ended. */
-type Parts = Pick<Core, Field> & { isOver(): boolean };
+/** `isOver`: the session has ended. `lostBackend`: another answers in its place. */
+type Parts = Pick<Core, Field> & { isOver(): boolean; lostBackend(): void };
 
 export class Core {
   readonly o: SessionOptions;
@@ -82,6 +84,7 @@ export class Core {
   /** Work in the transaction may hold locks. */
   worked = false;
   readonly #isOver: () => boolean;
+  readonly #lostBackend: () => void;
 
   constructor(parts: Parts) {
     this.o = parts.o;
@@ -95,6 +98,7 @@ export class Core {
     this.record = parts.record;
     this.outcomes = parts.outcomes;
     this.#isOver = parts.isOver;
+    this.#lostBackend = parts.lostBackend;
     this.#idleAt = this.o.deps.now();
   }
 
@@ -241,6 +245,11 @@ export class Core {
       if (this.link.status !== 'I') return true;
       const answer = await this.link.ask(own.lookup(this.context.settings.named));
       if (this.over) return false;
+      const pid = answer.rows[0]?.[LOOKUP_PID];
+      if (pid && pid !== this.o.upstream.facts.pid) {
+        this.#lostBackend();
+        return false;
+      }
       if (!this.context.learn(answer.rows))
         this.o.deps.log.warn({ session: this.o.id }, 'names could not be looked up');
     }
@@ -287,6 +296,14 @@ export class Core {
    */
   async missing(it: Plan): Promise<Failure | null> {
     const verb = verbOf(it);
+    // A string of several is a block, and so may be what came before in a pipeline.
+    if (
+      verb === 'LOCK TABLE' &&
+      outerStatements(it).length === 1 &&
+      this.link.status === 'I' &&
+      !this.unsynced
+    )
+      return { kind: 'as-server', code: '25P01', message: `${verb} can only be used in transaction blocks` };
     for (const { schema, name } of neededRelations(it)) {
       const { error } = await this.link.probe(own.relation(schema, name), this.unsynced);
       if (error === null) continue;

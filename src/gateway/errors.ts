@@ -54,6 +54,8 @@ export type Ending =
   | { readonly kind: 'target-lost'; readonly target: string }
   /** It is of another major version now. */
   | { readonly kind: 'target-changed'; readonly target: string }
+  /** A pooler gave it another one. */
+  | { readonly kind: 'backend-lost'; readonly target: string }
   | { readonly kind: 'not-recordable' }
   /** An agent's, that may hold locks. */
   | { readonly kind: 'idle-transaction' }
@@ -284,6 +286,11 @@ export function toEnding(ending: Ending): Report {
       return fatal(
         'XX000',
         `Target ${line(ending.target, 64)} runs another major version of PostgreSQL now. The session ends; connect again.`,
+      );
+    case 'backend-lost':
+      return fatal(
+        'XX000',
+        `A pooler in front of target ${line(ending.target, 64)} gave this session's backend to others, so the session ends. Tell the administrators of the gateway: it must keep sessions (docs/compatibility.md).`,
       );
     case 'not-recordable':
       return fatal(

@@ -35,7 +35,7 @@ export interface GateHost {
   hasWorked(): boolean;
   /** For how long the server's own clocks have run (ms). `pipeline`: since its first message, null after a Sync. */
   ages(): { readonly idle: number; readonly transaction: number; readonly pipeline: number | null };
-  /** Why it would fail for want of a relation, asked of the server now. */
+  /** Why it would fail for want of a relation, asked of the server now, or of a transaction. */
   missing(it: Plan): Promise<Failure | null>;
   /** What became of earlier approvals is known at the desk. */
   outcomesKept(): Promise<void>;

@@ -14,8 +14,9 @@ import { DEFAULT_LIMITS, type Gateway, type GatewayDeps, type GatewayLimits } fr
 import { Session } from './session.ts';
 import { startupSettings } from './settings.ts';
 import type { Target, UpstreamLogin } from './types.ts';
-import { connectUpstream, type UpstreamLink } from './upstream/connect.ts';
+import { connectUpstream, poolOf, type UpstreamLink } from './upstream/connect.ts';
 import { KEEP_ALIVE_MS, UpstreamFault } from './upstream/open.ts';
+import { Pooling, SHARED } from './upstream/pooling.ts';
 import {
   authenticationOk,
   backendKeyData,
@@ -53,6 +54,9 @@ class Listener implements Gateway {
   /** Logged in or about to be, by owner. */
   readonly #owners = new Map<string, number>();
   readonly #failures: Limiter;
+  readonly #pooling: Pooling;
+  /** Sessions by the backend that is theirs alone. */
+  readonly #backends = new Map<string, Session>();
   #server: Server | null = null;
   #standing: NodeJS.Timeout | null = null;
   #stopped = false;
@@ -63,6 +67,7 @@ class Listener implements Gateway {
     this.#tls = deps.tls === null ? null : createSecureContext({ ...deps.tls, minVersion: 'TLSv1.2' });
     this.#cancels = new Cancels(deps.now);
     this.#failures = createLimiter({ burst: 20, perMinute: 20, now: deps.now });
+    this.#pooling = new Pooling(deps.now, deps.log);
   }
 
   async listen(at: { readonly host: string; readonly port: number }): Promise<{ readonly port: number }> {
@@ -79,6 +84,7 @@ class Listener implements Gateway {
       for (const session of this.#sessions.values()) {
         session.checkStanding();
         session.checkIdle();
+        session.checkBackend();
       }
     }, STANDING_MS);
     this.#standing.unref();
@@ -264,6 +270,7 @@ class Listener implements Gateway {
       recording,
       applicationName: settings.applicationName,
       holdpointSettings: new Map([...settings.settings, ...settings.holdpoint]),
+      onBackendLost: () => this.#pooling.forget(poolOf(target, upstreamLogin)),
       onEnd: () => {
         this.#sessions.delete(id);
         this.#cancels.forget(key);
@@ -271,9 +278,14 @@ class Listener implements Gateway {
     });
     const key = this.#cancels.register(session, upstream.key?.pid ?? null);
     this.#sessions.set(id, session);
+    const backend = backendOf(target, upstream);
+    this.#backends.set(backend, session);
     this.#owned.add(tcp);
     this.#closing.add(session.closed);
-    void session.closed.then(() => this.#closing.delete(session.closed));
+    void session.closed.then(() => {
+      this.#closing.delete(session.closed);
+      if (this.#backends.get(backend) === session) this.#backends.delete(backend);
+    });
     socket.write(
       Buffer.concat([
         tail,
@@ -302,13 +314,30 @@ class Listener implements Gateway {
     return { target, upstreamLogin, level };
   }
 
+  /** Two sessions with one backend at the same time: whatever was proven, it is shared. */
+  #checkAlone(target: Target, link: UpstreamLink): void {
+    const other = this.#backends.get(backendOf(target, link));
+    if (other === undefined) return;
+    link.socket.destroy();
+    other.lostBackend();
+    throw new UpstreamFault(SHARED);
+  }
+
   async #connect(
     target: Target,
     login: UpstreamLogin,
     settings: ReadonlyMap<string, string>,
   ): Promise<UpstreamLink> {
     try {
-      return await connectUpstream({ target, login, settings, timeoutMs: 10_000 });
+      const link = await connectUpstream({
+        target,
+        login,
+        settings,
+        timeoutMs: 10_000,
+        pooling: this.#pooling,
+      });
+      this.#checkAlone(target, link);
+      return link;
     } catch (error) {
       const why = error instanceof UpstreamFault ? error.message : 'its answer makes no sense';
       this.#deps.log.warn({ target: target.name, why }, 'a target could not be connected');
@@ -316,6 +345,10 @@ class Listener implements Gateway {
     }
   }
 }
+
+/** Of one address: what answers there under another name is found by the proof alone. */
+const backendOf = ({ host, port }: Target, { facts }: UpstreamLink): string =>
+  `${host}:${port} ${facts.backend}`;
 
 /** Whose connections count together: one address, of IPv6 the network of 64 bits that one host may have to itself. */
 export function sourceOf(address: string): string {

@@ -43,6 +43,8 @@ type State =
   | { readonly kind: 'ended'; readonly why: string };
 
 const LIVENESS_MS = 1000;
+/** Behind a pooler the backend is asked for that often, before a statement. */
+const BACKEND_MS = 60_000;
 
 export class Session {
   readonly id: string;
@@ -164,6 +166,7 @@ export class Session {
       record,
       outcomes,
       isOver: () => this.#over,
+      lostBackend: () => this.lostBackend(),
     });
     this.#simple = new SimpleQuery(this.#core);
     this.#copyIn = new CopyIn(this.#core);
@@ -453,6 +456,27 @@ export class Session {
       'an agent left a transaction that may hold locks; its session was ended',
     );
     this.end({ kind: 'idle-transaction' });
+  }
+
+  #backendAt = performance.now();
+
+  /** A pooler's mode may be changed under its sessions. */
+  checkBackend(): void {
+    if (!this.#o.upstream.pooled || performance.now() - this.#backendAt < BACKEND_MS) return;
+    this.#backendAt = performance.now();
+    this.#core.context.askAgain();
+  }
+
+  /** Nothing of what is known of its state holds. */
+  lostBackend(): void {
+    if (this.#over) return;
+    const { target, upstream } = this.#o;
+    this.#o.deps.log.error(
+      { session: this.id, target: target.name, backend: upstream.facts.pid },
+      'a session lost its backend: a pooler in transaction mode is in between; the session was ended',
+    );
+    this.#o.onBackendLost();
+    this.end({ kind: 'backend-lost', target: target.name });
   }
 
   async #endIdentity(standing: Extract<Ending, { kind: 'identity' }>['standing']): Promise<void> {

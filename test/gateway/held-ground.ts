@@ -34,7 +34,7 @@ export const LEDGER = `create schema other;
 
 /** What goes into the ledger waits, and nothing else. */
 export const POLICY = `version: 1
-defaults: { merge: allow, call: allow, do: hold, delete: allow, truncate: allow, ddl: allow, dcl: allow, admin: allow,
+defaults: { merge: allow, lock: allow, call: allow, do: hold, delete: allow, truncate: allow, ddl: allow, dcl: allow, admin: allow,
   unknown: allow, missing_where: allow, pii_value: allow, pii_predicate: allow }
 rules:
   - { name: ledger, match: { relations: ["*.ledger*"] }, effect: hold }

@@ -13,7 +13,7 @@ const RUNS = Number(process.env['HP_RUNS'] ?? 1000);
 const SEED = Number(process.env['HP_SEED'] ?? 1);
 const LANES = 6;
 const ALLOW_ALL = `version: 1
-defaults: { merge: allow, call: allow, do: allow, delete: allow, truncate: allow, ddl: allow, dcl: allow, admin: allow,
+defaults: { merge: allow, lock: allow, call: allow, do: allow, delete: allow, truncate: allow, ddl: allow, dcl: allow, admin: allow,
   unknown: allow, missing_where: allow, pii_value: allow, pii_predicate: allow }
 `;
 

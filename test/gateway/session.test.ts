@@ -64,6 +64,26 @@ describe('a session', () => {
     });
   });
 
+  it('asks nobody about a LOCK TABLE that is certain to fail, and holds one in a transaction', async () => {
+    const client = await connect();
+    const alone = await refusal(client.query('lock table orders'));
+    expect(alone).toEqual({ code: '25P01', message: 'LOCK TABLE can only be used in transaction blocks' });
+    expect((await refusal(client.query({ name: 'l', text: 'lock table orders' }))).code).toBe('25P01');
+    await client.query('begin');
+    expect((await refusal(client.query('lock table ordres'))).code).toBe('42P01');
+    await client.query('rollback');
+    await client.query('begin');
+    const work = client.query('lock table orders in share mode nowait');
+    const request = await it_.desk.waiting();
+    expect(request.statement).toMatchObject({ class: 'lock', verb: 'LOCK TABLE', transaction: 'open' });
+    it_.desk.approve(request.id);
+    await work;
+    expect(
+      await rows(`select mode from pg_locks where relation = 'orders'::regclass and mode = 'ShareLock'`),
+    ).toHaveLength(1);
+    await client.query('rollback');
+  });
+
   it('holds a prepared DELETE with its values, before its Parse goes out', async () => {
     const client = await connect();
     const work = client.query('delete from orders where id = $1', [2]);

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 const HOLDPOINT = fileURLToPath(new URL('../../bin/holdpoint.mjs', import.meta.url));
 
 const ALLOW_ALL = `version: 1
-defaults: { merge: allow, call: allow, do: allow, delete: allow, truncate: allow, ddl: allow, dcl: allow, admin: allow,
+defaults: { merge: allow, lock: allow, call: allow, do: allow, delete: allow, truncate: allow, ddl: allow, dcl: allow, admin: allow,
   unknown: allow, missing_where: allow, pii_value: allow, pii_predicate: allow }
 `;
 

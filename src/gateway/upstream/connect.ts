@@ -17,8 +17,10 @@ import { MECHANISM, MECHANISM_PLUS, ScramClient } from '../wire/scram.ts';
 import { serverEndPoint } from './binding.ts';
 import { MessageReader } from './messages.ts';
 import { openSocket, UpstreamFault } from './open.ts';
+import type { Pooling } from './pooling.ts';
 import { checkPrivileges, type LoginFacts } from './privileges.ts';
 import { checkServer } from './server.ts';
+import { Talk } from './talk.ts';
 
 export interface UpstreamLink {
   readonly socket: Socket;
@@ -27,25 +29,93 @@ export interface UpstreamLink {
   readonly parameters: ReadonlyMap<string, string>;
   readonly facts: LoginFacts;
   readonly server: Server;
+  /** There is a pooler in between. */
+  readonly pooled: boolean;
 }
 
 const LOOPBACK = /^(localhost|127(\.\d+){3}|::1)$/;
+/** For the connection that only proves something. */
+const SECOND_MS = 3000;
 
-/** Rejects with UpstreamFault; its message is fit for the client. */
-export async function connectUpstream(options: {
+interface Wanted {
   readonly target: Target;
   readonly login: UpstreamLogin;
   /** Beyond user and database. */
   readonly settings: ReadonlyMap<string, string>;
   readonly timeoutMs: number;
-}): Promise<UpstreamLink> {
-  const { target, login } = options;
-  const socket = await openSocket(target, options.timeoutMs);
-  const reader = new MessageReader(socket, options.timeoutMs);
+}
+
+/** Which pooler, mode and pool it is goes by these. */
+export const poolOf = ({ host, port, database }: Target, { user }: UpstreamLogin): string =>
+  `${user}@${host}:${port}/${database}`;
+
+/** Rejects with UpstreamFault; its message is fit for the client. `pooling`: its state is to be the session's own. */
+export async function connectUpstream(
+  wanted: Wanted & { readonly pooling?: Pooling },
+): Promise<UpstreamLink> {
+  const { target, login } = wanted;
+  const startedAt = performance.now();
+  const { talk, key, placed } = await logIn(wanted);
+  const { parameters } = talk;
+  try {
+    const server = await checkServer(talk, target);
+    let facts = await checkPrivileges(talk, target);
+    // A key that is not the backend's, or a backend that was there before: somebody is in between, who may have given it to others before.
+    const strange = facts.ageMs === null || facts.ageMs > performance.now() - startedAt;
+    const pooled = strange || String(key?.pid) !== facts.pid;
+    if (pooled || !placed) {
+      await freshen(talk, wanted.settings);
+      facts = await checkPrivileges(talk, target);
+    }
+    if (
+      parameters.get('client_encoding') !== 'UTF8' ||
+      parameters.get('standard_conforming_strings') !== 'on'
+    )
+      throw new UpstreamFault('it does not take client_encoding UTF8 with standard_conforming_strings on');
+    await wanted.pooling?.prove(poolOf(target, login), { talk, backend: facts.backend, pooled }, async () => {
+      const settings = new Map([['application_name', 'holdpoint pooling']]);
+      return (await logIn({ target, login, settings, timeoutMs: SECOND_MS })).talk;
+    });
+    talk.reader.detach();
+    return { socket: talk.socket, key, parameters, facts, server, pooled };
+  } catch (error) {
+    talk.reader.detach();
+    talk.socket.destroy();
+    throw error;
+  }
+}
+
+interface LoggedIn {
+  readonly talk: Talk;
+  readonly key: BackendKey | null;
+  /** The settings went with the startup message. */
+  readonly placed: boolean;
+}
+
+async function logIn(wanted: Wanted): Promise<LoggedIn> {
+  try {
+    return await logInWith(wanted, wanted.settings);
+  } catch (error) {
+    // Poolers take a few settings at startup and refuse the rest: they are set afterwards.
+    if (!(error instanceof StartupRefused) || [...wanted.settings.keys()].every(isCommon)) throw error;
+    const common = [...wanted.settings].filter(([name]) => isCommon(name));
+    return { ...(await logInWith(wanted, new Map(common))), placed: false };
+  }
+}
+
+class StartupRefused extends UpstreamFault {}
+const isCommon = (name: string): boolean => name === 'application_name';
+
+async function logInWith(
+  { target, login, timeoutMs }: Wanted,
+  settings: ReadonlyMap<string, string>,
+): Promise<LoggedIn> {
+  const socket = await openSocket(target, timeoutMs);
+  const reader = new MessageReader(socket, timeoutMs);
   try {
     socket.write(
       serialize.startup({
-        ...Object.fromEntries(options.settings),
+        ...Object.fromEntries(settings),
         user: login.user,
         database: target.database,
         // The serializer adds client_encoding UTF8 itself.
@@ -54,19 +124,23 @@ export async function connectUpstream(options: {
     );
     await authenticate(socket, reader, target, login);
     const { key, parameters } = await untilReady(reader);
-    const server = await checkServer(socket, reader, target);
-    const facts = await checkPrivileges(socket, reader, target);
-    if (
-      parameters.get('client_encoding') !== 'UTF8' ||
-      parameters.get('standard_conforming_strings') !== 'on'
-    )
-      throw new UpstreamFault('it does not take client_encoding UTF8 with standard_conforming_strings on');
-    reader.detach();
-    return { socket, key, parameters, facts, server };
+    return { talk: new Talk(socket, reader, parameters), key, placed: true };
   } catch (error) {
     reader.detach();
     socket.destroy();
     throw error;
+  }
+}
+
+/** What others left on the backend goes, and what a startup message would have said is said. */
+async function freshen(talk: Talk, settings: ReadonlyMap<string, string>): Promise<void> {
+  const all = [...settings, ['client_encoding', 'UTF8'] as const];
+  const quoted = (text: string): string => `'${text.replaceAll('\0', '').replaceAll("'", "''")}'`;
+  const set = all.map(([name, value]) => `pg_catalog.set_config(${quoted(name)}, ${quoted(value)}, false)`);
+  for (const text of ['DISCARD ALL', 'SET standard_conforming_strings = on', `SELECT ${set.join(', ')}`]) {
+    const { code } = await talk.ask(text);
+    if (code !== null)
+      throw new UpstreamFault(`its pooler does not give the session a clean start (${code})`);
   }
 }
 
@@ -136,9 +210,9 @@ async function nextAuth(reader: MessageReader): Promise<AuthRequest> {
 /** The server's sentence may name hosts, roles or rules: only its code is passed on. */
 export function refusal(message: Buffer): UpstreamFault {
   const { code } = decodeError(message);
-  return new UpstreamFault(
-    code === '53300' ? 'it has too many connections' : `it refused the gateway's login (${code})`,
-  );
+  if (code === '53300') return new UpstreamFault('it has too many connections');
+  const why = `it refused the gateway's login (${code})`;
+  return code === '08P01' ? new StartupRefused(why) : new UpstreamFault(why);
 }
 
 async function untilReady(

@@ -1,14 +1,17 @@
 /** DESIGN.md 14: what weakens the boundary is refused at connect unless the configuration accepts it by name. */
-import type { Socket } from 'node:net';
-import { serialize } from 'pg-protocol';
 import { MEANING } from '../settings.ts';
 import type { Target } from '../types.ts';
-import { decodeDataRow, decodeError } from '../wire/backend.ts';
-import type { MessageReader } from './messages.ts';
 import { UpstreamFault } from './open.ts';
+import type { Talk } from './talk.ts';
 
 export interface LoginFacts {
   readonly role: string;
+  /** pg_backend_pid(). */
+  readonly pid: string;
+  /** Tells backends apart for good: a pid is used again. */
+  readonly backend: string;
+  /** For how long the backend has been there, in ms by the server's clock; null: it does not say. */
+  readonly ageMs: number | null;
   /** Effective schemas. */
   readonly searchPath: readonly string[];
   /** Settings the session starts with, as `current_setting` gives them. */
@@ -27,6 +30,10 @@ const SETTINGS = [
 /** Privileges of the login and of every role it is a member of: SET ROLE is no boundary. */
 const QUERY = `
 SELECT current_user,
+  pg_catalog.pg_backend_pid(),
+  (SELECT pg_catalog.json_build_array(extract(epoch FROM a.backend_start)::pg_catalog.text,
+      extract(epoch FROM pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) a.backend_start))
+    FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) AS a),
   pg_catalog.array_to_json(pg_catalog.current_schemas(false)),
   pg_catalog.bool_or(r.rolsuper), pg_catalog.bool_or(r.rolbypassrls), pg_catalog.bool_or(r.rolreplication),
   pg_catalog.bool_or(r.rolcreaterole),
@@ -46,23 +53,12 @@ const NAMES = [
   'pg_write_server_files',
 ] as const;
 
-export async function checkPrivileges(
-  socket: Socket,
-  reader: MessageReader,
-  target: Target,
-): Promise<LoginFacts> {
-  socket.write(serialize.query(QUERY));
-  let row: (string | null)[] | null = null;
-  for (;;) {
-    const message = await reader.next();
-    const type = String.fromCharCode(message[0] ?? 0);
-    if (type === 'D') row = decodeDataRow(message).map((value) => value?.toString('utf8') ?? null);
-    else if (type === 'E')
-      throw new UpstreamFault(`the check of its login failed (${decodeError(message).code})`);
-    else if (type === 'Z') break;
-  }
-  const [role, path, ...rest] = row ?? [];
-  if (!role || !path) throw new UpstreamFault('the check of its login gave no answer');
+export async function checkPrivileges(talk: Talk, target: Target): Promise<LoginFacts> {
+  const { row, code } = await talk.ask(QUERY);
+  if (code !== null) throw new UpstreamFault(`the check of its login failed (${code})`);
+  const [role, pid, activity, path, ...rest] = row ?? [];
+  if (!role || !pid || !path) throw new UpstreamFault('the check of its login gave no answer');
+  const [start, age] = JSON.parse(activity ?? '[]') as readonly [string?, number?];
   const held = NAMES.filter((_, i) => rest[i] === 't');
   const accepted = new Set(target.acceptPrivileges.map((name) => name.toLowerCase()));
   const refused = held.filter((name) => !accepted.has(name.toLowerCase()));
@@ -76,5 +72,12 @@ export async function checkPrivileges(
     if (value) settings.set(name, value);
   });
   const searchPath = JSON.parse(path) as readonly string[];
-  return { role, searchPath, settings };
+  return {
+    role,
+    pid,
+    backend: `${pid} ${start ?? ''}`,
+    ageMs: age === undefined ? null : age * 1000,
+    searchPath,
+    settings,
+  };
 }

@@ -3,22 +3,29 @@ import { serialize } from 'pg-protocol';
 import type { Target } from '../types.ts';
 import { connectUpstream } from './connect.ts';
 import { UpstreamFault } from './open.ts';
+import { Pooling } from './pooling.ts';
 
 const TIMEOUT_MS = 3_000;
 
-/** What its sessions would be told, once for each cause; empty: every login gets in. */
-export async function probeTarget(target: Target): Promise<string[]> {
+/** What its sessions would be told, once for each cause; `pooled`: it is behind a pooler that keeps sessions apart. */
+export async function probeTarget(
+  target: Target,
+): Promise<{ readonly faults: readonly string[]; readonly pooled: boolean }> {
   const logins = new Map(Object.values(target.logins).map((one) => [one.user, one]));
+  const pooling = new Pooling(() => performance.now(), null);
+  let pooled = false;
   const faults = await Promise.all(
     [...logins.values()].map(async (login) => {
       try {
-        const { socket } = await connectUpstream({
+        const link = await connectUpstream({
           target,
           login,
           settings: new Map([['application_name', 'holdpoint start']]),
           timeoutMs: TIMEOUT_MS,
+          pooling,
         });
-        socket
+        pooled ||= link.pooled;
+        link.socket
           .on('error', () => {})
           .resume()
           .end(serialize.end());
@@ -28,5 +35,5 @@ export async function probeTarget(target: Target): Promise<string[]> {
       }
     }),
   );
-  return [...new Set(faults.filter((fault) => fault !== null))];
+  return { faults: [...new Set(faults.filter((fault) => fault !== null))], pooled };
 }
