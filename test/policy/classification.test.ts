@@ -457,6 +457,13 @@ describe('relations', () => {
         '~public.audit update',
       ],
     ],
+    [
+      'LOCK TABLE customer_names',
+      ['public.customer_names table-lock', '~public.customers read', '~public.customers table-lock'],
+    ],
+    ['LOCK TABLE events IN SHARE MODE', ['public.events table-lock', '~public.events_2026 table-lock']],
+    ['LOCK TABLE ONLY events NOWAIT', ['public.events table-lock']],
+    ['LOCK TABLE events IN ROW SHARE MODE', ['public.events lock', '~public.events_2026 lock']],
     ['SELECT * FROM other.customers', ['other.customers read']],
     ['SELECT * FROM pg_stats', ['pg_catalog.pg_stats read']],
     ['SELECT * FROM nothing_here', ['?.nothing_here read']],

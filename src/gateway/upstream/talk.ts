@@ -66,5 +66,9 @@ export class Talk {
     this.reader.detach();
     this.socket.resume();
     this.socket.end(serialize.end());
+    // A peer that neither reads nor closes is not waited for.
+    const timer = setTimeout(() => this.socket.destroy(), 1000);
+    timer.unref();
+    this.socket.once('close', () => clearTimeout(timer));
   }
 }
