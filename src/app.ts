@@ -119,11 +119,25 @@ async function compose(
   const targets = config.demo ? [await demoTarget(config.dataDir, log, progress, stops)] : config.targets;
   if (!config.demo) notices.push(...targetNotices(config.targets), ...identityNotices(config));
 
-  const recorder = await createRecorder({
+  const shared = sharedClock(() => store.time(), now());
+  await shared.sync();
+  const clock = setInterval(() => void shared.sync(), SYNC_MS);
+  stops.push(() => clearInterval(clock));
+  const desk = createDesk({ store: store.requests, now: shared.now, log, name: store.name });
+  stops.push(() => desk.close());
+  // The embedded store is this process's alone; on a shared one the heartbeats tell who is gone.
+  if (config.storeUrl === null) {
+    await sure(() => desk.recover());
+    await sure(() => store.turns.clear());
+  }
+  // The first sign of life, before there is a session: others must not take it for abandoned.
+  await desk.sweep();
+  const recorder = createRecorder({
     dir: file('recordings'),
     now,
     log,
     index: store.sessions,
+    ...(config.storeUrl === null ? {} : { endAbandoned: () => store.sessions.endAbandoned() }),
     signingKey: loadSigningKey(file('recordings')),
     onFault: (fault) =>
       log.error({ fault: fault.message }, 'recording failed; statements are refused until it works again'),
@@ -131,17 +145,6 @@ async function compose(
   stops.push(() => recorder.close());
   await recorder.recover();
 
-  const shared = sharedClock(() => store.time(), now());
-  await shared.sync();
-  const clock = setInterval(() => void shared.sync(), SYNC_MS);
-  stops.push(() => clearInterval(clock));
-  const desk = createDesk({ store: store.requests, now: shared.now, log });
-  stops.push(() => desk.close());
-  // The embedded store is this process's alone; on a shared one the heartbeats tell who is gone.
-  if (config.storeUrl === null) {
-    await sure(() => desk.recover());
-    await sure(() => store.turns.clear());
-  }
   stops.push(store.elsewhere.onChange((id) => void desk.heard(id)));
   const sweeper = setInterval(() => void desk.sweep(), 1000);
   stops.push(() => clearInterval(sweeper));

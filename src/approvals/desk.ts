@@ -52,6 +52,8 @@ export interface DeskOptions {
   readonly now: () => number;
   readonly log: DeskLog;
   readonly limits?: Partial<DeskLimits>;
+  /** Of this process, unlike that of any other on the store. */
+  readonly name?: string;
   /** Groups that may decide where the rule names none; empty: every approver. */
   readonly approverGroups?: readonly string[];
   /** Makes an id; `attempt` counts from 0 and grows with each that was taken. */
@@ -86,7 +88,7 @@ export function createDesk(options: DeskOptions): RunningDesk {
   const approverGroups = options.approverGroups ?? [];
   const ids = options.ids ?? ((attempt: number) => randomId(attempt === 0 ? 4 : 5));
   const pollMs = options.pollMs ?? 500;
-  const desk = `desk-${randomUUID()}`;
+  const desk = options.name ?? `desk-${randomUUID()}`;
   const listeners = new Set<(request: ApprovalRequest) => void>();
   /** What the store could not be told yet. Bounded by the clearances and waiters there were. */
   const unsaid = new Map<string, () => Promise<void>>();

@@ -17,6 +17,7 @@ import type { Recorder, RecoveryReport, SessionIndex, SessionMeta, SessionSummar
 const TICK_MS = 1_000;
 const SIGN_MS = 5_000;
 const RECOVER_AGAIN_MS = 10_000;
+const REVIEW_MS = 60_000;
 
 export interface RecorderOptions {
   readonly dir: string;
@@ -31,8 +32,11 @@ export interface RecorderOptions {
     readonly code: string;
     readonly message: string;
   }) => void;
-  /** Several gateways with directories of their own write one index. */
-  readonly sharedIndex?: boolean;
+  /**
+   * Several gateways with directories of their own write one index: ends in it the sessions of those that are known to be gone. Without it
+   * this gateway is alone, and what is open in the index is its own.
+   */
+  readonly endAbandoned?: () => Promise<number>;
   /** A segment is sealed at this size; default 8 MB. */
   readonly segmentBytes?: number;
   /** For tests: where faults are put. */
@@ -59,11 +63,13 @@ class FileRecorder implements IndexedRecorder {
   readonly #timer: NodeJS.Timeout;
   /** When recovery is to run again; null: nothing is left over. */
   #recoverAt: number | null = null;
+  #reviewAt: number;
   #ticking: Promise<void> | null = null;
   #closed = false;
 
   constructor(options: RecorderOptions) {
     this.#options = options;
+    this.#reviewAt = options.now() + REVIEW_MS;
     this.#fs = options.fs ?? nodeFileSystem;
     this.#index = new IndexWriter(options.index, options.log, (entry, stored) => this.#stored(entry, stored));
     this.#host = {
@@ -116,7 +122,7 @@ class FileRecorder implements IndexedRecorder {
       session: this.#host,
       index: this.#options.index,
       isOpen: (id) => this.#open.has(id),
-      sharedIndex: this.#options.sharedIndex ?? false,
+      endAbandoned: this.#options.endAbandoned ?? null,
     });
     this.#recoverAt = report.indexed ? null : this.#options.now() + RECOVER_AGAIN_MS;
     for (const id of report.damaged) {
@@ -183,9 +189,25 @@ class FileRecorder implements IndexedRecorder {
 
   async #background(): Promise<void> {
     for (const session of this.#open.values()) session.checkpoint(SIGN_MS);
+    if (this.#options.endAbandoned !== undefined && this.#options.now() >= this.#reviewAt) {
+      this.#reviewAt = this.#options.now() + REVIEW_MS;
+      await this.#review(this.#options.endAbandoned);
+    }
     await this.#settle();
     if (this.#recoverAt === null || this.#options.now() < this.#recoverAt || this.#closed) return;
     await this.recover();
+  }
+
+  /** Others may have taken this gateway for dead while it or the store was away: its own rows say again that they are open. */
+  async #review(endAbandoned: () => Promise<number>): Promise<void> {
+    for (const session of this.#open.values()) this.#index.add(session);
+    try {
+      const ended = await endAbandoned();
+      if (ended > 0)
+        this.#options.log.info({ sessions: ended }, 'Sessions of gateways that are gone were ended.');
+    } catch (error) {
+      this.#options.log.warn({ err: error }, 'Sessions of gateways that are gone could not be looked for.');
+    }
   }
 
   #sessionClosed(session: RecordedSession): void {

@@ -18,8 +18,8 @@ export interface RecoveryHost {
   readonly index: SessionIndex;
   /** Sessions this process is writing. */
   readonly isOpen: (id: string) => boolean;
-  /** The index is shared with gateways that record elsewhere: rows without a recording here are left to them. */
-  readonly sharedIndex: boolean;
+  /** The index is shared with gateways that record elsewhere: rows without a recording here are theirs, and this ends those of the dead. */
+  readonly endAbandoned: (() => Promise<number>) | null;
 }
 
 export async function recoverRecordings(host: RecoveryHost): Promise<RecoveryReport> {
@@ -28,7 +28,7 @@ export async function recoverRecordings(host: RecoveryHost): Promise<RecoveryRep
   const rows = new Map<string, SessionSummary>();
   const candidates = new Set(markers(dir).filter((id) => !host.isOpen(id)));
   try {
-    for (const row of await host.index.list({ limit: INDEX_ROWS })) {
+    for (const row of await host.index.list({ open: true, limit: INDEX_ROWS })) {
       if (row.endedAt !== null || host.isOpen(row.id) || !isSessionId(row.id)) continue;
       rows.set(row.id, row);
       if (findSegments(dir, row.id).length > 0) candidates.add(row.id);
@@ -54,7 +54,7 @@ export async function recoverRecordings(host: RecoveryHost): Promise<RecoveryRep
     if (one.kind === 'damaged') report.damaged.push(id);
     if (one.kind !== 'again') finished.push(id);
   }
-  if (!host.sharedIndex) {
+  if (host.endAbandoned === null) {
     for (const row of rows.values()) {
       if (row.endedAt !== null) continue;
       const endedWhy = 'gateway stopped; its recording is not in this directory';
@@ -63,6 +63,7 @@ export async function recoverRecordings(host: RecoveryHost): Promise<RecoveryRep
   }
   try {
     if (changed.length > 0) await host.index.upsert(changed);
+    await host.endAbandoned?.();
   } catch {
     return { ...report, indexed: false };
   }

@@ -154,6 +154,8 @@ export interface SessionIndex {
     readonly target?: string;
     /** Only those that asked for an approval. */
     readonly held?: true;
+    /** Only those that have not ended. */
+    readonly open?: true;
     readonly limit?: number;
   }): Promise<readonly SessionSummary[]>;
 }

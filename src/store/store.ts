@@ -1,7 +1,6 @@
 import type { DeskStore } from '../approvals/types.ts';
 import type { Outbox } from '../bot/types.ts';
 import type { CredentialStore } from '../identity/types.ts';
-import type { SessionIndex } from '../recordings/types.ts';
 import { type AlertRows, alertStore } from './alerts.ts';
 import { connect, type StoreLog } from './client.ts';
 import { credentialStore } from './credentials.ts';
@@ -12,7 +11,7 @@ import { type MetaStore, metaStore } from './meta.ts';
 import { MigrationRefused, migrate } from './migrate.ts';
 import { outbox } from './outbox.ts';
 import { requestStore } from './requests.ts';
-import { sessionIndex } from './sessions.ts';
+import { type SessionRows, sessionIndex } from './sessions.ts';
 import { type TurnStore, turnStore } from './turns.ts';
 
 export type { StoreLog } from './client.ts';
@@ -30,7 +29,9 @@ export interface Store {
   readonly links: LinkStore;
   readonly alerts: AlertRows;
   readonly credentials: CredentialStore;
-  readonly sessions: SessionIndex;
+  /** Names this process to others on the store. */
+  readonly name: string;
+  readonly sessions: SessionRows;
   readonly meta: MetaStore;
   readonly turns: TurnStore;
   readonly elsewhere: Pick<Ear, 'onChange'>;
@@ -49,6 +50,7 @@ export async function openStore(options: { readonly url: string; readonly log: S
   const client = connect(options.url, options.log);
   const ear = listen(options.url, client, options.log);
   return {
+    name: client.name,
     requests: requestStore(client),
     outbox: outbox(client),
     links: linkStore(client),

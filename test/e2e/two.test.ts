@@ -76,6 +76,45 @@ const shows = (id: string, text: string): Promise<SentMessage> =>
     (state) => cardsOf(state, id).find((card) => body(card).includes(text) && buttonsOf(card).length === 0),
     60_000,
   );
+
+interface Listed {
+  readonly id: string;
+  readonly endedAt: number | null;
+  readonly endedWhy: string | null;
+}
+const listed = async (id: string): Promise<Listed | undefined> =>
+  (await dana.get<{ sessions: readonly Listed[] }>('/sessions')).sessions.find((one) => one.id === id);
+/** By which the target knows a session is its id. */
+const idOf = async (agent: Agent): Promise<string> =>
+  (await agent.value('SHOW application_name')).split(' ').at(-1) ?? '';
+
+it('one that starts leaves the live sessions of another alone, and ends those of one that is gone', async () => {
+  // Held once, so that an approver may see it.
+  const [living, dying] = [await impatient(second), await impatient(first)];
+  for (const agent of [living, dying]) await agent.run(insert('never approved'));
+  const [alive, dead] = [await idOf(living), await idOf(dying)];
+  await expect.poll(() => listed(dead)).toMatchObject({ endedAt: null });
+
+  const env = { HOLDPOINT_STORE_URL: here.postgres.url('store') };
+  const third = await here.start({ env });
+  expect(await listed(alive)).toMatchObject({ endedAt: null });
+  expect(await listed(dead)).toMatchObject({ endedAt: null });
+  await third.stop();
+  third.remove();
+
+  await first.kill();
+  await dying.end();
+  await expect
+    .poll(() => listed(dead), { timeout: 120_000, interval: 1000 })
+    .toMatchObject({ endedWhy: expect.stringMatching(/gateway is gone/) });
+  expect(await listed(alive)).toMatchObject({ endedAt: null });
+  expect(await living.value('SELECT 1')).toBe('1');
+  // With its directory the rest of its sessions is told as it was.
+  first = await here.start({ dataDir: first.dataDir, env });
+  await expect.poll(() => listed(dead)).toMatchObject({ endedWhy: 'gateway stopped' });
+  await here.slack.until(({ sockets }) => sockets === 2);
+}, 240_000);
+
 it('what one holds the other decides, by API and by Slack; it runs once, and Slack is told once', async () => {
   const api = await ask('by api');
   await approve(api.id);

@@ -354,7 +354,7 @@ describe('recovery', () => {
     const alone = recorder(temporaryDir(), index);
     const { newSummary } = await import('../../src/recordings/summary.ts');
     await index.upsert([newSummary(meta('elsewhere'))]);
-    await recorder(temporaryDir(), index, { sharedIndex: true }).recover();
+    await recorder(temporaryDir(), index, { endAbandoned: async () => 0 }).recover();
     expect(index.rows.get('elsewhere')?.endedAt).toBeNull();
     await alone.recover();
     expect(index.rows.get('elsewhere')?.endedWhy).toContain('gateway stopped');

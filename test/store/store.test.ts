@@ -353,6 +353,18 @@ it('sessions are indexed in batches and found by owner, target and time', async 
   expect(await ids({ owner: 'A_B@example.com' })).toEqual(['s1']);
   expect(await ids({ owner: 'bob' })).toEqual(['s2']);
   expect(await ids({ since: T + 1, target: 'prod', limit: 1 })).toEqual(['s2']);
+  expect(await ids({ open: true })).toEqual(['s2']);
+
+  // Open, and its process shows signs of life; silent, it has left no row among the desks.
+  await store.requests.beat(store.name, T);
+  expect(await store.sessions.endAbandoned()).toBe(0);
+  expect(await ids({ open: true })).toEqual(['s2']);
+  await store.requests.bury(store.name, T);
+  expect(await store.sessions.endAbandoned()).toBe(1);
+  expect(await store.sessions.get('s2')).toMatchObject({ endedWhy: 'its gateway is gone' });
+  // Taken for dead by mistake, it says so with its next row.
+  await store.sessions.upsert([other]);
+  expect(await store.sessions.get('s2')).toEqual({ ...other, applicationName: 'psql\ufffd' });
 });
 
 it('of many makers of a shared value one wins', async () => {
