@@ -16,7 +16,7 @@ COPY --from=build --chown=root:root /app/docs ./docs
 COPY --from=build --chown=root:root /app/node_modules ./node_modules
 COPY --from=build --chown=root:root /app/dist ./dist
 RUN ln -s /app/bin/holdpoint.mjs /usr/local/bin/holdpoint \
- && install -d -o node -g node -m 0700 /data
+ && install -d -o node -g node -m 0700 /data /data/recordings
 USER node
 VOLUME /data
 # Gateway and console. Both listen on loopback unless configured otherwise (TLS, login): see compose.yaml.

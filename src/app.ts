@@ -138,9 +138,7 @@ async function compose(
     log,
     index: store.sessions,
     ...(config.storeUrl === null ? {} : { endAbandoned: () => store.sessions.endAbandoned() }),
-    signingKey: loadSigningKey(file('recordings')),
-    onFault: (fault) =>
-      log.error({ fault: fault.message }, 'recording failed; statements are refused until it works again'),
+    signingKey: loadSigningKey(file('keys'), { dir: file('recordings'), log }),
   });
   stops.push(() => recorder.close());
   await recorder.recover();

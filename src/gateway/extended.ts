@@ -303,7 +303,11 @@ export class ExtendedQuery {
       const resumes = approval.spent;
       const n = (resumes ? null : portal.n) ?? this.#c.record.statement(subject, 'allow');
       portal.n = null;
-      if (n === null) return this.#refuseExtended({ kind: 'not-recorded' });
+      if (n === null) {
+        if (!resumes) portal.approval = null;
+        if (!resumes) this.#c.outcomes.giveUp(approval);
+        return this.#refuseExtended({ kind: 'not-recorded' });
+      }
       const run = this.#c.run(
         it,
         { kind: 'approval', approval },

@@ -8,7 +8,7 @@ import type { Permit } from './clearance.ts';
 import type { SessionContext } from './context.ts';
 import { type Asking, draft, fingerprint, requesterOf, type Subject } from './draft.ts';
 import { describe, type Failure, toReport } from './errors.ts';
-import { hold, type Interruption } from './hold.ts';
+import { type HoldEnd, hold, type Interruption } from './hold.ts';
 import type { Growth, Seen } from './impact/index.ts';
 import { asksForRequests, type Judging, refusedSetting } from './judging.ts';
 import { classOf, outerStatements, type Plan, relationsOf, taggedColumnsOf, verbOf } from './plan.ts';
@@ -50,6 +50,8 @@ export interface GateHost {
   /** A CancelRequest came while the statement was looked at. */
   cancelled(): boolean;
 }
+
+type ClearedEnd = Extract<HoldEnd, { kind: 'cleared' }>;
 
 export class Gate {
   readonly #deps: GatewayDeps;
@@ -140,14 +142,13 @@ export class Gate {
         return { kind: 'refuse', failure: end.failure };
       }
       const { approval, request } = end;
-      this.#record.approval(n, request, 'cleared');
       if (!this.#host.stands()) {
-        await approval.finish('unused', null);
+        await this.#giveBack(n, end, 'unused');
         return { kind: 'stop' };
       }
       grew = end.grant ? await this.#deps.impact.grown(request, subject, this.#host.seen(subject)) : null;
       if (grew !== null) {
-        await approval.finish('void', null, grewNote(grew));
+        await this.#void(n, end, grewNote(grew));
         if (!this.#host.stands()) return { kind: 'stop' };
         continue;
       }
@@ -155,7 +156,7 @@ export class Gate {
       const { sql } = subject.plan;
       const again = await this.#judging.later(sql, subject.paramTypes, this.#host.transaction(), true);
       if (again.kind !== 'plan') {
-        await approval.finish('unused', null);
+        await this.#giveBack(n, end, 'unused');
         return this.refuse(subject, { kind: 'no-statement', name: again.name });
       }
       const before = fingerprint(subject, this.#host.asking());
@@ -163,17 +164,29 @@ export class Gate {
       const now = this.blocked(again.plan);
       const same = fingerprint(subject, this.#host.asking()) === before;
       const covered = covers(request, subject, before);
-      if (now === null && same && covered && this.#record.flush() && this.#host.stands())
+      const stands = this.#host.stands();
+      const runs = stands && now === null && same && covered;
+      if (runs && this.#record.cleared(n, request))
         return { kind: 'go', permit: { kind: 'approval', approval }, n, plan: again.plan };
-      // Nobody can use it as it is any more.
-      if (now === null && covered && !same) await approval.finish('void', null, CHANGED);
-      else await approval.finish('unused', null);
-      if (!this.#host.stands()) return { kind: 'stop' };
+      // Changed, nobody can use it as it is any more.
+      if (now === null && covered && !same) await this.#void(n, end, CHANGED);
+      else await this.#giveBack(n, end, runs ? 'not-recorded' : 'unused');
+      if (!stands || !this.#host.stands()) return { kind: 'stop' };
       if (now !== null) return this.refuse(subject, now);
+      if (runs) return this.refuse(subject, { kind: 'not-recorded' });
       if (!covered) loose = false;
-      else if (same) return this.refuse(subject, { kind: 'not-recorded' });
     }
     return this.refuse(subject, { kind: 'internal' });
+  }
+
+  /** Cleared, and yet it does not run: the permission goes back, and the record does not say that it was executing. */
+  async #giveBack(n: number, { approval, request }: ClearedEnd, why: string): Promise<void> {
+    this.#record.approval(n, { ...request, state: 'granted' }, why);
+    await approval.finish('unused', null);
+  }
+  async #void(n: number, { approval, request }: ClearedEnd, note: string): Promise<void> {
+    this.#record.approval(n, { ...request, state: 'withdrawn', note, decisions: [] });
+    await approval.finish('void', null, note);
   }
 
   /** Recorded as refused. */

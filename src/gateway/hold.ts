@@ -13,7 +13,7 @@ export interface HoldOptions {
   readonly where: string;
   /** Resolves when the client cancels or is gone. */
   readonly interrupted: Promise<Interruption>;
-  /** The request is there: for the record. */
+  /** The request is there, and waits: for the record. */
   onRequest(request: ApprovalRequest): void;
   /** For people only; null for agents, whose standard output a notice could corrupt. */
   readonly notify: ((text: string) => void) | null;
@@ -46,7 +46,6 @@ export async function hold(options: HoldOptions): Promise<HoldEnd> {
     case 'too-many':
       return { kind: 'refused', failure: { kind: 'too-many', open: asked.open }, request: null };
     case 'cleared':
-      options.onRequest(asked.request);
       if (interruption !== null) {
         await asked.clearance.finish({ kind: 'unused', outcome: null });
         return interruption === 'gone'

@@ -5,6 +5,7 @@ import { createServer, isIP, type Server, type Socket } from 'node:net';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import { createLimiter, type Limiter } from '../identity/limiter.ts';
 import type { AccessLevel, Identity } from '../identity/types.ts';
+import { RecordingFault } from '../recordings/fault.ts';
 import type { SessionRecording } from '../recordings/types.ts';
 import { Cancels } from './cancels.ts';
 import { type Ending, line, toEnding } from './errors.ts';
@@ -246,7 +247,9 @@ class Listener implements Gateway {
       });
     } catch (error) {
       upstream.socket.destroy();
-      this.#deps.log.error({ err: error }, 'a recording could not be started');
+      // The recorder tells of its own faults, once.
+      if (!(error instanceof RecordingFault))
+        this.#deps.log.error({ err: error }, 'a recording could not be started');
       throw new LoginRefused({ kind: 'not-recordable' });
     }
     const judge = this.#deps.judges.get(target.name);

@@ -16,6 +16,8 @@ const NOTES: Readonly<Record<string, string>> = {
   pending: 'the wait is over, the request stays open',
   cancelled: 'withdrawn: canceled by the client',
   superseded: 'another connection of the same request runs it',
+  'not-recorded': 'not run: its clearance could not be recorded',
+  unused: 'not run: it was not the same any more, or its session had ended',
 };
 
 type Stated = Omit<Extract<RecordedEvent, { kind: 'statement' }>, 'kind' | 't' | 'n'>;
@@ -82,8 +84,19 @@ export class SessionRecord {
   }
 
   approval(n: number, request: ApprovalRequest, why = ''): void {
+    this.#later(this.#approval(n, request, why));
+    // No reply of the server need follow it: it must not wait in memory for the next statement.
+    this.flush();
+  }
+
+  /** It is about to run. false: that cannot be recorded, now or later, so that it must not. */
+  cleared(n: number, request: ApprovalRequest): boolean {
+    return this.#write([this.#approval(n, request, '')]);
+  }
+
+  #approval(n: number, request: ApprovalRequest, why: string): RecordedEvent {
     const decision = request.decisions.at(-1);
-    this.#later({
+    return {
       kind: 'approval',
       t: this.#now(),
       n,
@@ -91,10 +104,12 @@ export class SessionRecord {
       state: request.state,
       by: decision?.approverName ?? null,
       surface: decision?.surface ?? null,
-      note: NOTES[why] ?? decision?.reason ?? request.note,
-    });
-    // No reply of the server need follow it: it must not wait in memory for the next statement.
-    this.flush();
+      note:
+        NOTES[why] ??
+        (request.state === 'withdrawn' ? request.note : null) ??
+        decision?.reason ??
+        request.note,
+    };
   }
 
   result(run: Run): void {

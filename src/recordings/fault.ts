@@ -1,11 +1,12 @@
 /** Why a recording could not be written. The statement it belongs to must not be forwarded (DESIGN.md 11). */
-export type FaultCode = 'disk-full' | 'write-failed' | 'closed' | 'too-large' | 'exists' | 'bad-id';
+export type FaultCode = 'disk-full' | 'write-failed' | 'gone' | 'closed' | 'too-large' | 'exists' | 'bad-id';
 
 const SENTENCES: Record<FaultCode, string> = {
   'disk-full':
     'The disk that holds the session recordings is full; statements are refused until there is space again.',
   'write-failed':
     'The session recording could not be written; statements are refused until it can be written again.',
+  gone: 'The session recording was removed, replaced or cut short while the session was open; its statements are refused.',
   closed: 'The session recording is closed; open a new session.',
   'too-large': 'The statement is too large to be recorded; send a smaller one.',
   exists: 'A recording of a session with this id exists already.',

@@ -6,6 +6,7 @@ import type { SigningKey } from './chain.ts';
 import { RecordingFault, toFault } from './fault.ts';
 import type { IndexEntry, RecorderLog } from './index-writer.ts';
 import { IndexWriter } from './index-writer.ts';
+import { Outage, type RecordingOutage } from './outage.ts';
 import { assertSessionId, dayOf, openMarkers, segmentPath } from './paths.ts';
 import { recoverRecordings } from './recover.ts';
 import type { FileSystem } from './segment.ts';
@@ -15,6 +16,8 @@ import { RecordedSession } from './session.ts';
 import type { Recorder, RecoveryReport, SessionIndex, SessionMeta, SessionSummary } from './types.ts';
 
 const TICK_MS = 1_000;
+/** A file that is taken away is noticed within a second. */
+const CHECK_MS = 900;
 const SIGN_MS = 5_000;
 const RECOVER_AGAIN_MS = 10_000;
 const REVIEW_MS = 60_000;
@@ -24,9 +27,9 @@ export interface RecorderOptions {
   readonly now: () => number;
   readonly log: RecorderLog;
   readonly index: SessionIndex;
-  /** `loadSigningKey(dir)`. */
+  /** `loadSigningKey`. */
   readonly signingKey: SigningKey;
-  /** A recording failed; its session refuses statements until it works again. For alerts and metrics. */
+  /** A recording was taken away, or the disk takes nothing: sessions refuse statements until it does. Once an outage, for alerts. */
   readonly onFault?: (fault: {
     readonly sessionId: string;
     readonly code: string;
@@ -46,6 +49,10 @@ export interface RecorderOptions {
 export interface IndexedRecorder extends Recorder {
   /** The index, brought up to date before it is read: a session is found from its first moment on. */
   readonly sessions: SessionIndex;
+  /** Since when recordings cannot be written; null: they can. */
+  readonly outage: RecordingOutage | null;
+  /** Runs by itself each second: are the files of open sessions still where and what they were? */
+  check(): Promise<void>;
 }
 
 export function createRecorder(options: RecorderOptions): IndexedRecorder {
@@ -60,11 +67,13 @@ class FileRecorder implements IndexedRecorder {
   readonly #open = new Map<string, RecordedSession>();
   readonly #closing = new Set<Promise<void>>();
   readonly #index: IndexWriter;
-  readonly #timer: NodeJS.Timeout;
+  readonly #outage: Outage;
+  readonly #timers: readonly NodeJS.Timeout[];
   /** When recovery is to run again; null: nothing is left over. */
   #recoverAt: number | null = null;
   #reviewAt: number;
   #ticking: Promise<void> | null = null;
+  #checking = false;
   #closed = false;
 
   constructor(options: RecorderOptions) {
@@ -72,6 +81,7 @@ class FileRecorder implements IndexedRecorder {
     this.#reviewAt = options.now() + REVIEW_MS;
     this.#fs = options.fs ?? nodeFileSystem;
     this.#index = new IndexWriter(options.index, options.log, (entry, stored) => this.#stored(entry, stored));
+    this.#outage = new Outage(options.now, options.log, (fault) => options.onFault?.(fault));
     this.#host = {
       dir: options.dir,
       fs: this.#fs,
@@ -80,7 +90,7 @@ class FileRecorder implements IndexedRecorder {
       ...(options.segmentBytes === undefined ? {} : { segmentBytes: options.segmentBytes }),
       onDirty: (session) => this.#index.add(session),
       onFault: (session, fault) => this.#fault(session.id, fault),
-      onMended: ({ id }) => options.log.info({ session: id }, 'The session is being recorded again.'),
+      onWritten: () => this.#outage.written(),
       onClosed: (session) => this.#sessionClosed(session),
     };
     const { index } = options;
@@ -91,8 +101,16 @@ class FileRecorder implements IndexedRecorder {
       list: (filter) => upToDate().then(() => index.list(filter)),
     };
     mkdirSync(openMarkers(options.dir), { recursive: true, mode: 0o700 });
-    this.#timer = setInterval(() => void this.#tick(), TICK_MS);
-    this.#timer.unref();
+    this.#timers = [
+      setInterval(() => void this.#tick(), TICK_MS),
+      // By itself: a slow store or disk does not put it off.
+      setInterval(() => void this.check(), CHECK_MS),
+    ];
+    for (const timer of this.#timers) timer.unref();
+  }
+
+  get outage(): RecordingOutage | null {
+    return this.#outage.current;
   }
 
   open(meta: SessionMeta): RecordedSession {
@@ -101,6 +119,7 @@ class FileRecorder implements IndexedRecorder {
     if (this.#open.has(meta.id)) throw new RecordingFault('exists');
     const marker = join(openMarkers(this.#options.dir), meta.id);
     try {
+      this.#fs.mkdirSync(openMarkers(this.#options.dir), { recursive: true, mode: 0o700 });
       // The marker first: a crash in between leaves a marker without a recording, never a recording without a marker.
       this.#fs.closeSync(this.#fs.openSync(marker, 'wx', 0o600));
     } catch (error) {
@@ -160,11 +179,19 @@ class FileRecorder implements IndexedRecorder {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    clearInterval(this.#timer);
+    for (const timer of this.#timers) clearInterval(timer);
     for (const session of this.#open.values()) session.close('gateway stopped');
     await this.#ticking;
     await this.#settle();
     await Promise.all([...this.#closing]);
+  }
+
+  async check(): Promise<void> {
+    this.#outage.settle();
+    if (this.#checking) return;
+    this.#checking = true;
+    await Promise.all([...this.#open.values()].map((session) => session.check()));
+    this.#checking = false;
   }
 
   async #settle(): Promise<void> {
@@ -241,8 +268,7 @@ class FileRecorder implements IndexedRecorder {
   }
 
   #fault(sessionId: string, fault: RecordingFault): RecordingFault {
-    this.#options.log.error({ session: sessionId, code: fault.code, err: fault.cause }, fault.message);
-    this.#options.onFault?.({ sessionId, code: fault.code, message: fault.message });
+    this.#outage.failed(sessionId, fault);
     return fault;
   }
 }

@@ -12,6 +12,14 @@ export interface FileSystem {
   closeSync(fd: number): void;
   unlinkSync(path: string): void;
   mkdirSync(path: string, options: { recursive: true; mode: number }): void;
+  /** Which file it is (device and inode). */
+  fstatSync(fd: number): FileStats;
+  stat(path: string): Promise<FileStats>;
+}
+export interface FileStats {
+  readonly dev: bigint;
+  readonly ino: bigint;
+  readonly size: bigint;
 }
 export const nodeFileSystem: FileSystem = {
   openSync: nodeFs.openSync,
@@ -21,11 +29,17 @@ export const nodeFileSystem: FileSystem = {
   closeSync: nodeFs.closeSync,
   unlinkSync: nodeFs.unlinkSync,
   mkdirSync: (path, options) => void nodeFs.mkdirSync(path, options),
+  fstatSync: (fd) => nodeFs.fstatSync(fd, { bigint: true }),
+  stat: (path) => nodeFs.promises.stat(path, { bigint: true }),
 };
+
+const GONE: ReadonlySet<unknown> = new Set(['ENOENT', 'ENOTDIR', 'ESTALE', 'ELOOP']);
 
 export class Segment {
   readonly #fs: FileSystem;
   readonly #fd: number;
+  readonly #path: string;
+  readonly #file: FileStats;
   readonly #onFault: (error: unknown) => void;
   #length: number;
   #unsynced = false;
@@ -43,9 +57,11 @@ export class Segment {
   ) {
     this.#fs = fs;
     this.#onFault = onFault;
+    this.#path = path;
     try {
       fs.mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
       this.#fd = fs.openSync(path, how.kind === 'create' ? 'ax' : 'a', 0o600);
+      this.#file = fs.fstatSync(this.#fd);
     } catch (error) {
       throw toFault(error);
     }
@@ -54,6 +70,18 @@ export class Segment {
 
   get length(): number {
     return this.#length;
+  }
+
+  /** false: under its name there is nothing, another file, or less than was written. */
+  async stands(): Promise<boolean> {
+    const length = this.#length;
+    try {
+      const { dev, ino, size } = await this.#fs.stat(this.#path);
+      return dev === this.#file.dev && ino === this.#file.ino && size >= length;
+    } catch (error) {
+      // Of what else may fail the next write tells.
+      return !(error instanceof Error && 'code' in error && GONE.has(error.code));
+    }
   }
 
   /** All of it or a RecordingFault; what was written of a failed write is cut off again, at the latest before the next one. */

@@ -26,8 +26,8 @@ export interface SessionHost {
   /** The summary changed. */
   readonly onDirty: (session: RecordedSession) => void;
   readonly onFault: (session: RecordedSession, fault: RecordingFault) => void;
-  /** The disk takes its events again. */
-  readonly onMended: (session: RecordedSession) => void;
+  /** The disk took events. */
+  readonly onWritten: () => void;
   /** Its last byte is on disk and its file closed. */
   readonly onClosed: (session: RecordedSession) => void;
 }
@@ -54,8 +54,11 @@ export class RecordedSession implements SessionRecording {
   /**
    * `failing`: the disk refused the last write; the chain stands where it stood, each append tries again.
    * `lost`: written bytes may be gone (a failed fdatasync); nothing is appended to them.
+   * `gone`: somebody took its file away, or bytes out of it. What is left is evidence of that, and stays as it is.
    */
-  #state: 'open' | 'failing' | 'lost' | 'closed' = 'open';
+  #state: 'open' | 'failing' | 'lost' | 'gone' | 'closed' = 'open';
+  /** Segments before this one. */
+  readonly #full: Segment[] = [];
   /** The segment is full and signed; what comes next goes into a new one. */
   #sealed = false;
   #endRecorded = false;
@@ -93,7 +96,7 @@ export class RecordedSession implements SessionRecording {
   }
 
   append(events: readonly RecordedEvent[]): void {
-    if (this.#state === 'lost' || this.#state === 'closed') throw new RecordingFault('closed');
+    if (this.#state !== 'open' && this.#state !== 'failing') throw new RecordingFault('closed');
     this.#write(events, false);
   }
 
@@ -108,25 +111,31 @@ export class RecordedSession implements SessionRecording {
     }
   }
 
+  /** Are its files still where and what they were? A fault is reported; nothing is appended after it. */
+  async check(): Promise<void> {
+    const standing = await Promise.all([...this.#full, this.#segment].map((one) => one.stands()));
+    if (standing.includes(false) && (this.#state === 'open' || this.#state === 'failing'))
+      this.#fault(new RecordingFault('gone'), 'gone');
+  }
+
   sync(): Promise<void> {
     return this.#segment.sync();
   }
 
   close(why: string): void {
     if (this.#state === 'closed') return;
-    const lost = this.#state === 'lost';
+    const before = this.#state;
     this.#state = 'closed';
     const t = this.#host.now();
     try {
+      if (before === 'gone') throw new RecordingFault('gone');
       // Where this fails, the file ends at its last good line and recovery ends it.
       // A recovered recording may have its end already, torn off before its signature.
       this.#write(this.#counts.endedAt === null ? [{ kind: 'end', t, why }] : [], true);
       this.#endRecorded = true;
     } catch {
       this.#counts.endedAt = t;
-      this.#counts.endedWhy = lost
-        ? `${why} (its recording had failed)`
-        : `${why} (its end could not be recorded)`;
+      this.#counts.endedWhy = `${why} (${UNENDED[before]})`;
       this.#host.onDirty(this);
     }
     this.#closing = this.#segment.close().then(() => this.#host.onClosed(this));
@@ -174,10 +183,8 @@ export class RecordedSession implements SessionRecording {
       this.#sinceSync = 0;
       void this.#segment.sync();
     }
-    if (this.#state === 'failing') {
-      this.#state = 'open';
-      this.#host.onMended(this);
-    }
+    if (this.#state === 'failing') this.#state = 'open';
+    this.#host.onWritten();
     this.#host.onDirty(this);
   }
 
@@ -185,6 +192,7 @@ export class RecordedSession implements SessionRecording {
     const full = this.#segment;
     this.#segment = this.#openSegment(this.#segmentNumber + 1, { kind: 'create' });
     this.#segmentNumber += 1;
+    this.#full.push(full);
     this.#sealed = false;
     void full.close();
   }
@@ -194,15 +202,20 @@ export class RecordedSession implements SessionRecording {
     return new Segment(this.#host.fs, path, how, (error) => void this.#fault(error, 'lost'));
   }
 
-  #fault(error: unknown, state: 'failing' | 'lost'): RecordingFault {
+  #fault(error: unknown, state: 'failing' | 'lost' | 'gone'): RecordingFault {
     const fault = toFault(error);
-    // Told once, not for each statement that is refused meanwhile.
-    if (state === 'failing' ? this.#state === 'open' : this.#state !== 'lost')
-      this.#host.onFault(this, fault);
+    if (state === 'failing' || this.#state !== state) this.#host.onFault(this, fault);
     if (this.#state !== 'closed') this.#state = state;
     return fault;
   }
 }
+
+const UNENDED = {
+  open: 'its end could not be recorded',
+  failing: 'its end could not be recorded',
+  lost: 'its recording had failed',
+  gone: 'its recording had been removed, replaced or cut short',
+} as const;
 
 function bounded(event: RecordedEvent): string {
   const json = serialise(event);

@@ -73,12 +73,12 @@ test('a single file needs no directory, with a key that somebody else kept', asy
   copyFileSync(files.one, alone);
   const key = join(home, 'kept.pem');
   expect(await verify(alone)).toMatchObject({ code: 2, err: expect.stringContaining('--key') });
-  writeFileSync(key, loadSigningKey(dir).publicKeyPem);
+  writeFileSync(key, loadSigningKey(join(dir, 'keys')).publicKeyPem);
   expect(await verify(alone, '--key', key)).toMatchObject({
     code: 0,
     out: expect.stringContaining('s1 intact'),
   });
-  writeFileSync(key, loadSigningKey(temporaryDir()).publicKeyPem);
+  writeFileSync(key, loadSigningKey(join(temporaryDir(), 'keys')).publicKeyPem);
   expect(await verify(alone, '--key', key)).toMatchObject({
     code: 1,
     out: expect.stringContaining('signed with another key'),

@@ -35,7 +35,7 @@ it.skipIf(!mounted)('a full disk refuses statements and sessions until there is 
     index,
     now: Date.now,
     log: silent,
-    signingKey: loadSigningKey(dir),
+    signingKey: loadSigningKey(join(dir, 'keys')),
   });
   const gateway = await bench(server, 'shop', { recorder });
   const filler = join(dir, 'filler');

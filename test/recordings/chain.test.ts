@@ -19,7 +19,13 @@ async function closedSession(id = 's1', segmentBytes?: number) {
   ]);
   session.close('client disconnected');
   await made.flush();
-  return { dir, index, made, path: join(dir, day(), `${id}.jsonl`), pem: loadSigningKey(dir).publicKeyPem };
+  return {
+    dir,
+    index,
+    made,
+    path: join(dir, day(), `${id}.jsonl`),
+    pem: loadSigningKey(join(dir, 'keys')).publicKeyPem,
+  };
 }
 
 test('a closed session verifies offline with the public key alone, every event signed', async () => {
@@ -133,7 +139,7 @@ test('segments roll, and verify as one chain', async () => {
   for (let n = 1; n <= 30; n++) session.append([statement(n, `SELECT ${n}`), result(n)]);
   session.close('done');
   await made.flush();
-  const pem = loadSigningKey(dir).publicKeyPem;
+  const pem = loadSigningKey(join(dir, 'keys')).publicKeyPem;
   const second = join(dir, day(), 's1.2.jsonl');
   expect(await made.verify('s1')).toMatchObject({ kind: 'intact', events: 62, signed: 62 });
   expect(await verifyFile(second, pem)).toMatchObject({ kind: 'intact', ended: true });

@@ -1,14 +1,18 @@
 import {
   appendFileSync,
+  chmodSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   statSync,
   truncateSync,
+  unlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { RecordingFault } from '../../src/recordings/fault.ts';
 import { loadSigningKey } from '../../src/recordings/keys.ts';
@@ -54,10 +58,63 @@ test('close is idempotent, and nothing is taken after it', async () => {
 
 test('the key is made once and readable by its owner alone', () => {
   const dir = temporaryDir();
-  const first = loadSigningKey(dir);
+  const first = loadSigningKey(join(dir, 'keys'));
   expect(statSync(join(dir, 'keys', 'signing.pem')).mode & 0o777).toBe(0o600);
-  expect(loadSigningKey(dir).keyId).toBe(first.keyId);
+  expect(loadSigningKey(join(dir, 'keys')).keyId).toBe(first.keyId);
   expect(readFileSync(join(dir, 'keys', `${first.keyId}.pub.pem`), 'utf8')).toBe(first.publicKeyPem);
+});
+
+describe('the key', () => {
+  const told: string[] = [];
+  const log = {
+    info: () => undefined,
+    warn: (_: object, text: string) => void told.push(text),
+    error: () => undefined,
+  };
+  beforeEach(() => void told.splice(0));
+
+  test('lies outside of the recordings, its public half with both, and nobody else may enter', () => {
+    const [data, dir] = [temporaryDir(), temporaryDir()];
+    const keys = join(data, 'keys');
+    const key = loadSigningKey(keys, { dir, log });
+    expect(readdirSync(keys).sort()).toEqual([`${key.keyId}.pub.pem`, 'signing.pem']);
+    expect(readdirSync(join(dir, 'keys'))).toEqual([`${key.keyId}.pub.pem`]);
+    chmodSync(keys, 0o755);
+    chmodSync(join(keys, 'signing.pem'), 0o644);
+    expect(loadSigningKey(keys, { dir, log }).keyId).toBe(key.keyId);
+    expect(statSync(keys).mode & 0o777).toBe(0o700);
+    expect(statSync(join(keys, 'signing.pem')).mode & 0o777).toBe(0o600);
+    expect(told).toEqual([]);
+  });
+
+  test('of an earlier version is moved out, which is told, and signs on', async () => {
+    const [data, dir] = [temporaryDir(), temporaryDir()];
+    const before = loadSigningKey(join(dir, 'keys'));
+    const made = recorder(dir, new MemoryIndex(), { signingKey: before });
+    made.open(meta('s1')).close('done');
+    await made.flush();
+    const key = loadSigningKey(join(data, 'keys'), { dir, log });
+    expect(key.keyId).toBe(before.keyId);
+    expect(readdirSync(join(dir, 'keys'))).toEqual([`${key.keyId}.pub.pem`]);
+    expect(told).toEqual([expect.stringContaining('was moved out of the recordings')]);
+    const again = recorder(dir, new MemoryIndex(), { signingKey: key });
+    expect(await again.verify('s1')).toMatchObject({ kind: 'intact', ended: true });
+    loadSigningKey(join(data, 'keys'), { dir, log });
+    expect(told).toHaveLength(1);
+  });
+
+  test('that somebody puts among the recordings later is neither used nor removed', () => {
+    const [data, dir] = [temporaryDir(), temporaryDir()];
+    const key = loadSigningKey(join(data, 'keys'), { dir, log });
+    const other = loadSigningKey(join(temporaryDir(), 'keys'));
+    writeFileSync(
+      join(dir, 'keys', 'signing.pem'),
+      other.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    );
+    expect(loadSigningKey(join(data, 'keys'), { dir, log }).keyId).toBe(key.keyId);
+    expect(existsSync(join(dir, 'keys', 'signing.pem'))).toBe(true);
+    expect(told).toEqual([expect.stringContaining('It is not used')]);
+  });
 });
 
 test('a result too long for a line is kept without its rows; a statement too long is refused, the session goes on', async () => {
@@ -187,6 +244,36 @@ describe('disk full', () => {
     expect(index.rows.get('s1')).toMatchObject({ statements: 2, endedWhy: 'done' });
   });
 
+  test('is told once, and once that it is over, with how often it failed', async () => {
+    const { disk, fs } = smallDisk();
+    const told: string[] = [];
+    const log = {
+      info: (fields: object, text: string) =>
+        void told.push(`${text} ${'failures' in fields ? fields.failures : ''}`),
+      warn: () => undefined,
+      error: (_fields: object, text: string) => void told.push(text.slice(0, 50)),
+    };
+    let now = 1_780_000_000_000;
+    const made = recorder(temporaryDir(), new MemoryIndex(), { fs, log, now: () => now });
+    const sessions = Array.from({ length: 20 }, (_, i) => made.open(meta(`s${i}`)));
+    disk.room = 0;
+    for (const n of [1, 2])
+      for (const session of sessions)
+        expect(() => session.append([statement(n, 'SELECT 1')])).toThrow(RecordingFault);
+    for (const id of ['x', 'y', 'z']) expect(() => made.open(meta(id))).toThrow(RecordingFault);
+    expect(made.outage).toMatchObject({ code: 'disk-full', since: now, failures: 43 });
+    expect(told).toEqual(['The disk that holds the session recordings is full']);
+
+    disk.room = Number.POSITIVE_INFINITY;
+    for (const session of sessions) session.append([statement(3, 'SELECT 1')]);
+    await made.check();
+    expect(told).toHaveLength(1);
+    now += 6_000;
+    await made.check();
+    expect(told[1]).toBe('Recordings can be written again. 43');
+    expect(made.outage).toBeNull();
+  });
+
   test('what a failed write left is cut off before the next one, also when it could not be cut at once', async () => {
     const { disk, fs } = smallDisk();
     const dir = temporaryDir();
@@ -273,6 +360,59 @@ describe('disk full', () => {
   });
 });
 
+describe('a recording under an open session', () => {
+  const taken: Record<string, (path: string) => void> = {
+    removed: (path) => unlinkSync(path),
+    'renamed away': (path) => renameSync(path, `${path}.old`),
+    'replaced by a copy': (path) => {
+      copyFileSync(path, `${path}.copy`);
+      renameSync(`${path}.copy`, path);
+    },
+    emptied: (path) => truncateSync(path),
+    'short of a byte': (path) => truncateSync(path, statSync(path).size - 1),
+    'gone with its directory': (path) => renameSync(dirname(path), `${dirname(path)}-gone`),
+  };
+  test.each(Object.keys(taken))('%s is noticed and nothing is appended to it', async (how) => {
+    const [dir, index] = [temporaryDir(), new MemoryIndex()];
+    const faults: string[] = [];
+    const made = recorder(dir, index, { onFault: (fault) => void faults.push(fault.code) });
+    const [session, other] = [made.open(meta('s1')), made.open(meta('s2'))];
+    session.append([statement(1, 'SELECT 1')]);
+    await made.check();
+    await made.flush();
+    expect(faults).toEqual([]);
+    taken[how]?.(join(dir, day(), 's1.jsonl'));
+    await expect.poll(() => faults, { timeout: 1_500 }).toContain('gone');
+    const left = existsSync(join(dir, day(), 's1.jsonl')) ? bytesOf(dir, 's1') : null;
+    expect(() => session.append([statement(2, 'SELECT 2')])).toThrow('closed');
+    if (how !== 'gone with its directory') other.append([statement(1, 'SELECT 1')]);
+    session.close('done');
+    await made.flush();
+    expect(existsSync(join(dir, day(), 's1.jsonl')) ? bytesOf(dir, 's1') : null).toEqual(left);
+    expect(index.rows.get('s1')).toMatchObject({
+      endedWhy: 'done (its recording had been removed, replaced or cut short)',
+    });
+    // The copy holds up to where it was taken: the head that the index has is in it, its end is not.
+    if (how !== 'replaced by a copy') expect((await made.verify('s1')).kind).toBe('broken');
+    made.open(meta('s3')).append([statement(1, 'SELECT 1')]);
+  });
+
+  test('an earlier segment of it counts as well', async () => {
+    const dir = temporaryDir();
+    const faults: string[] = [];
+    const made = recorder(dir, new MemoryIndex(), {
+      segmentBytes: 1000,
+      onFault: (fault) => void faults.push(fault.code),
+    });
+    const session = made.open(meta('s1'));
+    for (const n of [1, 2, 3]) session.append([statement(n, 'x'.repeat(1000))]);
+    unlinkSync(join(dir, day(), 's1.2.jsonl'));
+    await made.check();
+    expect(faults).toEqual(['gone']);
+    expect(() => session.append([statement(4, 'SELECT 4')])).toThrow('closed');
+  });
+});
+
 describe('recovery', () => {
   /** What kill -9 leaves: the files of a recorder that never closed. */
   async function killed(index = new MemoryIndex()) {
@@ -284,7 +424,7 @@ describe('recovery', () => {
     const files = { marker: join(dir, 'open', 's1'), segment: join(dir, day(), 's1.jsonl') };
     const bytes = readFileSync(files.segment);
     const copy = temporaryDir();
-    const again = recorder(copy, index, { signingKey: loadSigningKey(dir) });
+    const again = recorder(copy, index, { signingKey: loadSigningKey(join(dir, 'keys')) });
     writeFileSync(join(copy, 'open', 's1'), '');
     mkdirSync(join(copy, day()), { recursive: true });
     const segment = join(copy, day(), 's1.jsonl');

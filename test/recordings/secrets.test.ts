@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { scrubText } from '../../src/recordings/secrets.ts';
 import { bytesOf, meta, recorder, result, statement, temporaryDir } from './support.ts';
@@ -43,7 +44,9 @@ test('I9: what the gateway itself holds never reaches the files', async () => {
   const made = recorder(dir);
   made.open(meta('s1')).close('done');
   await made.flush();
-  const pem = loadSigningKey(dir).privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+  const pem = loadSigningKey(join(dir, 'keys'))
+    .privateKey.export({ type: 'pkcs8', format: 'pem' })
+    .toString();
   expect(bytesOf(dir, 's1').toString()).not.toContain(pem.split('\n')[1]);
 });
 

@@ -54,8 +54,8 @@ export function recorder(
     index,
     log: silent,
     now: () => clock++,
-    signingKey: loadSigningKey(dir),
     ...more,
+    signingKey: more.signingKey ?? loadSigningKey(join(dir, 'keys')),
   });
   cleanups.push(() => made.close());
   return made;
