@@ -113,6 +113,18 @@ export const own = {
     bind: new Cleared(mint, serialize.bind({ statement: PROBE })),
     execute: new Cleared(mint, serialize.execute({})),
   }),
+  /** The name of the session, with its id. Takes no snapshot, and a portal of its own keeps the client's unnamed one. */
+  rename: (name: string, within: boolean): Question => ({
+    parse: new Cleared(
+      mint,
+      serialize.parse({
+        name: PROBE,
+        text: `SET ${within ? 'LOCAL' : 'SESSION'} application_name TO ${literal(name)}`,
+      }),
+    ),
+    bind: new Cleared(mint, serialize.bind({ portal: PROBE, statement: PROBE })),
+    execute: new Cleared(mint, serialize.execute({ portal: PROBE })),
+  }),
   /** Is there a relation of that name? Fails in analysis if not. A name of its own keeps the client's unnamed statement. */
   relation: (schema: string | null, name: string): Cleared => {
     const quoted = (part: string): string => `"${part.replaceAll('"', '""')}"`;

@@ -15,7 +15,7 @@ const ENDS: ReadonlySet<string> = new Set(['commit', 'rollback', 'rollback-to'])
 const WEAK_SNAPSHOT = /\b(repeatable\s+read|serializable)\b/i;
 
 /** What a Bind gave. */
-type Given = Pick<Subject, 'values' | 'paramTypes'>;
+export type Given = Pick<Subject, 'values' | 'paramTypes'>;
 const NOTHING_GIVEN: Given = { values: [], paramTypes: [] };
 const TEXT: ReadonlySet<number> = new Set([25, 1043]);
 
@@ -23,7 +23,7 @@ const TEXT: ReadonlySet<number> = new Set([25, 1043]);
  * `set_config('search_path', $1, …)`: a text has the same bytes in either format. Of a parameter without a declared type the server makes
  * what it is first used as, so that it counts only where it is used once.
  */
-function withBinds(sql: string, one: StatementFacts, { values, paramTypes }: Given): StatementFacts {
+export function withBinds(sql: string, one: StatementFacts, { values, paramTypes }: Given): StatementFacts {
   if (values.length === 0 || one.settings.every(({ bind }) => bind === undefined)) return one;
   const settings = one.settings.map((change) => {
     const { bind } = change;

@@ -3,6 +3,7 @@
 import type { Socket } from 'node:net';
 import type { AccessLevel, Identity } from '../identity/types.ts';
 import type { SessionRecording } from '../recordings/types.ts';
+import type { ApplicationName } from './application-name.ts';
 import { LOOKUP_PID, own, type Permit } from './clearance.ts';
 import type { ClientLink } from './client.ts';
 import type { SessionContext } from './context.ts';
@@ -40,6 +41,8 @@ export interface SessionOptions {
   readonly recording: SessionRecording;
   readonly applicationName: string | null;
   readonly holdpointSettings: ReadonlyMap<string, string>;
+  /** null: a trusted target knows the client's own. */
+  readonly name: ApplicationName | null;
   onEnd(): void;
   /** Another backend answered in the place of its own. */
   onBackendLost(): void;
@@ -234,12 +237,13 @@ export class Core {
   }
 
   mustSettleFirst(): boolean {
-    return this.unsettled > 0 || (this.context.stale && this.link.status === 'I');
+    return this.unsettled > 0 || (this.context.stale && this.link.status === 'I') || this.#nameDue();
   }
 
   /** What could change the meaning of the next statement is answered, and names are looked up anew where they may have moved. */
   async settleContext(): Promise<boolean> {
-    if (this.unsettled > 0 && !(await this.settleEarlier())) return false;
+    if ((this.unsettled > 0 || this.#nameDue()) && !(await this.settleEarlier())) return false;
+    await this.putName();
     if (this.context.stale && this.link.status === 'I' && !this.unsynced) {
       if (!(await this.settleEarlier())) return false;
       if (this.link.status !== 'I') return true;
@@ -254,6 +258,23 @@ export class Core {
         this.o.deps.log.warn({ session: this.o.id }, 'names could not be looked up');
     }
     return !this.over;
+  }
+
+  #nameDue(): boolean {
+    return this.o.name?.due === true && !this.unsynced && this.link.status !== 'E';
+  }
+
+  /**
+   * As soon as nothing is under way: in a transaction for as long as the value lasts that the client gave it, so that what its end brings back
+   * gets its own. A later report tells what came of it.
+   */
+  async putName(): Promise<void> {
+    if (!this.#nameDue() || this.link.replies.size > 0 || this.link.skipping || this.over) return;
+    const name = this.o.name?.take() ?? null;
+    if (name === null) return;
+    const { error } = await this.link.ask(own.rename(name, this.link.status === 'T'));
+    if (error !== null)
+      this.o.deps.log.warn({ session: this.o.id }, 'the session could not be given its name at the target');
   }
 
   /** Earlier replies are with the client. false: the server would not look at what comes next. */

@@ -212,7 +212,7 @@ export class ExtendedQuery {
     const it = await this.#planAgain(prepared);
     if (it === null) return;
     // Planning runs functions, so that a Bind of what is held waits as its Execute would (DESIGN.md 3).
-    if (it.verdict.effect === 'allow' && this.#c.gate.blocked(it) === null)
+    if (it.verdict.effect === 'allow' && this.#c.gate.blocked(it, this.#c.subject(it, portal)) === null)
       return this.#sendBind(message, it, allowed(it), portal);
     const decision = await this.#c.gate.decide(this.#c.subject(it, portal));
     if (decision.kind === 'stop') return;
@@ -293,7 +293,7 @@ export class ExtendedQuery {
       return this.#c.link.skipping ? undefined : this.#refuseExtended({ kind: 'no-portal', name });
     const subject = this.#c.subject(it, portal);
     if (approval !== null) {
-      const blocked = this.#c.gate.blocked(it);
+      const blocked = this.#c.gate.blocked(it, subject);
       if (blocked !== null) {
         portal.approval = null;
         this.#c.outcomes.giveUp(approval);

@@ -4,14 +4,23 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { ApprovalRequest, HoldDraft } from '../approvals/types.ts';
 import { joinTerms, owedOf } from '../policy/terms.ts';
+import { type ApplicationName, namedByBind } from './application-name.ts';
 import type { Permit } from './clearance.ts';
-import type { SessionContext } from './context.ts';
+import { type Given, type SessionContext, withBinds } from './context.ts';
 import { type Asking, draft, fingerprint, requesterOf, type Subject } from './draft.ts';
 import { describe, type Failure, toReport } from './errors.ts';
 import { type HoldEnd, hold, type Interruption } from './hold.ts';
 import type { Growth, Seen } from './impact/index.ts';
 import { asksForRequests, type Judging, refusedSetting } from './judging.ts';
-import { classOf, outerStatements, type Plan, relationsOf, taggedColumnsOf, verbOf } from './plan.ts';
+import {
+  classOf,
+  outerStatements,
+  type Plan,
+  relationsOf,
+  statementsOf,
+  taggedColumnsOf,
+  verbOf,
+} from './plan.ts';
 import type { GatewayDeps } from './ports.ts';
 import type { SessionRecord } from './record.ts';
 import { readDuration } from './settings.ts';
@@ -62,6 +71,7 @@ export class Gate {
   readonly #context: SessionContext;
   readonly #trusted: boolean;
   readonly #custom: readonly string[];
+  readonly #name: ApplicationName | null;
   readonly #agent: boolean;
   /** It only asks: nothing of it runs. */
   readonly #ahead: boolean;
@@ -76,6 +86,7 @@ export class Gate {
     readonly context: SessionContext;
     readonly trusted: boolean;
     readonly custom: readonly string[];
+    readonly name: ApplicationName | null;
     readonly agent: boolean;
     readonly ahead: boolean;
   }) {
@@ -87,6 +98,7 @@ export class Gate {
     this.#context = options.context;
     this.#trusted = options.trusted;
     this.#custom = options.custom;
+    this.#name = options.name;
     this.#agent = options.agent;
     this.#ahead = options.ahead;
   }
@@ -99,27 +111,39 @@ export class Gate {
       !this.#ahead &&
       it.verdict.effect === 'allow' &&
       it.probe === 'none' &&
-      refusedSetting(it, this.#trusted, this.#custom) === null &&
+      this.#refusedSetting(it) === null &&
+      !statementsOf(it).some(({ settings }) => settings.some(namedByBind)) &&
       !asksForRequests(it);
     this.#plain.set(it, plain);
     return plain;
   }
 
-  /** Would it be refused whoever asked? */
-  blocked(it: Plan): Failure | null {
-    return this.#ahead ? { kind: 'ahead' } : this.blockedByPolicy(it);
+  /** Would it be refused whoever asked? Without values: at Parse, before there are any. */
+  blocked(it: Plan, given?: Given): Failure | null {
+    return this.#ahead ? { kind: 'ahead' } : this.blockedByPolicy(it, given);
   }
 
-  blockedByPolicy(it: Plan): Failure | null {
-    const setting = refusedSetting(it, this.#trusted, this.#custom);
+  blockedByPolicy(it: Plan, given?: Given): Failure | null {
+    const setting = this.#refusedSetting(it, given);
     if (setting !== null) return { kind: 'setting', ...setting };
     if (it.verdict.effect !== 'deny') return null;
     return { kind: 'blocked', verdict: it.verdict, what: describe(verbOf(it), relationsOf(it)) };
   }
 
+  #refusedSetting(it: Plan, given?: Given): { readonly name: string; readonly why: string } | null {
+    const listed = refusedSetting(it, this.#trusted, this.#custom);
+    if (listed !== null || this.#name === null) return listed;
+    for (const one of statementsOf(it))
+      for (const change of given === undefined ? one.settings : withBinds(it.sql, one, given).settings) {
+        const why = this.#name.refuse(change, given !== undefined);
+        if (why !== null) return { name: change.name, why };
+      }
+    return null;
+  }
+
   async decide(first: Subject): Promise<Decision> {
     let subject = first;
-    const blocked = this.blocked(subject.plan);
+    const blocked = this.blocked(subject.plan, subject);
     if (blocked !== null) return this.refuse(subject, blocked);
     if (subject.plan.verdict.effect === 'allow') return this.#go(subject);
     if (!(await this.#host.settleEarlier())) return { kind: 'stop' };
@@ -161,7 +185,7 @@ export class Gate {
       }
       const before = fingerprint(subject, this.#host.asking());
       subject = { ...subject, plan: again.plan };
-      const now = this.blocked(again.plan);
+      const now = this.blocked(again.plan, subject);
       const same = fingerprint(subject, this.#host.asking()) === before;
       const covered = covers(request, subject, before);
       const stands = this.#host.stands();

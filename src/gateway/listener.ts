@@ -7,6 +7,7 @@ import { createLimiter, type Limiter } from '../identity/limiter.ts';
 import type { AccessLevel, Identity } from '../identity/types.ts';
 import { RecordingFault } from '../recordings/fault.ts';
 import type { SessionRecording } from '../recordings/types.ts';
+import { ApplicationName } from './application-name.ts';
 import { Cancels } from './cancels.ts';
 import { type Ending, line, toEnding } from './errors.ts';
 import { ClientGone, LoginLate } from './exact.ts';
@@ -217,13 +218,12 @@ class Listener implements Gateway {
     const settings = startupSettings(packet.parameters, trusted, target.customSettings);
     if (settings.kind === 'refused') throw new LoginRefused({ kind: 'startup-setting', name: settings.name });
     const id = `ses_${randomBytes(10).toString('hex')}`;
-    const shownName = trusted
-      ? (settings.applicationName ?? '')
-      : nameFor(settings.applicationName ?? '', id);
+    const name = trusted ? null : new ApplicationName(id, settings.applicationName ?? '');
+    const shown = name?.shown ?? settings.applicationName ?? '';
     const upstream = await this.#connect(
       target,
       upstreamLogin,
-      new Map([...settings.settings, ...settings.holdpoint, ['application_name', shownName]]),
+      new Map([...settings.settings, ...settings.holdpoint, ['application_name', shown]]),
     );
     let recording: SessionRecording;
     try {
@@ -273,6 +273,7 @@ class Listener implements Gateway {
       recording,
       applicationName: settings.applicationName,
       holdpointSettings: new Map([...settings.settings, ...settings.holdpoint]),
+      name,
       onBackendLost: () => this.#pooling.forget(poolOf(target, upstreamLogin)),
       onEnd: () => {
         this.#sessions.delete(id);
@@ -378,10 +379,6 @@ function count(counts: Map<string, number>, key: string): () => void {
     else counts.set(key, left);
   };
 }
-
-/** The id leads from pg_stat_activity to the recording. The server takes 63 bytes and makes question marks of what is not ASCII. */
-const nameFor = (applicationName: string, id: string): string =>
-  `${applicationName.replaceAll(/[^ -~]+/g, '?').slice(0, 35)} ${id}`.trim();
 
 /** What the server reported, except that the client sees its own application_name. */
 function reports(upstream: UpstreamLink, applicationName: string | null): Buffer[] {

@@ -33,6 +33,7 @@ import { errorResponse, noticeResponse, parameterStatus } from './wire/build.ts'
 import { MessageFault, WireFault } from './wire/fault.ts';
 import { FRONTEND, type Frame } from './wire/frame.ts';
 import { expectEmpty } from './wire/frontend.ts';
+import type { Fate } from './wire/walk.ts';
 
 type State =
   | { readonly kind: 'ready' }
@@ -105,6 +106,7 @@ export class Session {
       context,
       trusted: this.#trusted,
       custom: options.target.customSettings ?? [],
+      name: options.name,
       agent: identity.agent !== null,
       ahead: asksAhead(options.holdpointSettings),
       host: {
@@ -365,6 +367,8 @@ export class Session {
       for (const portal of this.#core.portals.forget((one) => one.prepared !== null))
         this.#core.outcomes.giveUp(portal.approval);
     }
+    // Last: it is a question of the gateway's own.
+    void this.#core.putName();
   }
 
   #failed(run: Run | null, error: ServerError): void {
@@ -390,15 +394,19 @@ export class Session {
     return protocol === 'trusted' && environment === 'test';
   }
 
-  #parameter(name: string, value: string): boolean {
+  #parameter(name: string, value: string): Fate {
+    if (name === 'application_name' && this.#o.name !== null) {
+      const own = this.#o.name.reported(value);
+      return own === null ? 'drop' : own === value ? 'pass' : parameterStatus(name, own);
+    }
     this.#core.context.reported.set(name, value);
     if (
       (name !== 'client_encoding' || value === 'UTF8') &&
       (name !== 'standard_conforming_strings' || value === 'on' || this.#trusted)
     )
-      return true;
+      return 'pass';
     this.end({ kind: 'encoding' });
-    return false;
+    return 'drop';
   }
 
   #batchEnded(): void {

@@ -39,8 +39,8 @@ export interface LinkEvents {
   ready(status: TransactionStatus): void;
   /** false: the result must not reach the client. */
   fields(run: Run | null, fields: readonly Field[]): boolean;
-  /** false: the session must end. */
-  parameter(name: string, value: string): boolean;
+  /** What the client is told of it; `drop`: nothing, or the session ends. */
+  parameter(name: string, value: string): Fate;
   /** Has the target tagged columns at all? */
   tags(): boolean;
   /** Names of the target's objects. */
@@ -169,12 +169,13 @@ export class ServerLink {
     return this.until(() => this.replies.size === 0);
   }
 
-  /** A question of the gateway's own. The client sees none of it; the caller sees to it that nothing else is owed and no transaction open. */
+  /** A question of the gateway's own. The client sees none of it; the caller sees to it that nothing else is owed. */
   async ask({ parse, bind, execute }: Question): Promise<Answer> {
     const answer: Answer = { rows: [], error: null, told: null };
     this.send(parse, expected('parse', { answer }));
     this.send(bind, expected('bind', { answer }));
     this.send(execute, expected('execute', { answer }));
+    this.control(CLOSE_PORTAL, expected('close', { answer }));
     this.control(CLOSE_PROBE, expected('close', { answer }));
     this.control(SYNC, expected('sync', { answer }));
     this.flush();
@@ -307,11 +308,11 @@ export class ServerLink {
         return 'pass';
       case 'S': {
         const { name, value } = decodeParameterStatus(bytes);
-        if (!this.#events.parameter(name, value)) return 'drop';
-        if (!this.#reported.mayShow(name, value, this.#exposes(head))) return 'drop';
-        if (mine === null) return 'pass';
+        const fate = this.#events.parameter(name, value);
+        if (fate === 'drop' || !this.#reported.mayShow(name, value, this.#exposes(head))) return 'drop';
+        if (mine === null) return fate;
         // A question of the gateway's own may end the transaction, and with it settings of the client's.
-        this.#late.set(name, Buffer.from(bytes));
+        this.#late.set(name, fate === 'pass' ? Buffer.from(bytes) : fate);
         return 'drop';
       }
       case 'N':
@@ -445,6 +446,7 @@ const C = 0x43;
 const COPY_ROW = 0x64;
 const NOTICE = 0x4e;
 const NOTIFICATION = 0x41;
+const CLOSE_PORTAL = serialize.close({ type: 'P', name: PROBE });
 const CLOSE_PROBE = serialize.close({ type: 'S', name: PROBE });
 export const SYNC = Buffer.from([FRONTEND.sync, 0, 0, 0, 4]);
 export const FLUSH = Buffer.from([FRONTEND.flush, 0, 0, 0, 4]);
