@@ -76,13 +76,17 @@ function readStore(file: ConfigFile, env: NodeJS.ProcessEnv, problems: Problem[]
 }
 
 function readLimits({ values }: ConfigFile): Config['gateway']['limits'] {
-  const { connections, per_address, per_owner, login, message } = values.gateway?.limits ?? {};
+  const limits = values.gateway?.limits ?? {};
+  const { connections, per_address, per_owner, login, message } = limits;
   return {
     ...(connections === undefined ? {} : { total: connections }),
     ...(per_address === undefined ? {} : { perAddress: per_address }),
     ...(per_owner === undefined ? {} : { perOwner: per_owner }),
     ...(login === undefined ? {} : { loginMs: login }),
     ...(message === undefined ? {} : { messageBytes: message }),
+    ...(limits.message_time === undefined ? {} : { messageMs: limits.message_time }),
+    ...(limits.memory === undefined ? {} : { totalBytes: limits.memory }),
+    ...(limits.owner_memory === undefined ? {} : { ownerBytes: limits.owner_memory }),
   };
 }
 

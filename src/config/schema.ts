@@ -81,6 +81,11 @@ export const schema = z.strictObject({
             .refine((bytes) => bytes >= 64 * 1024 && bytes <= 1024 ** 3, 'is between 64KB and 1GB')
             .transform((bytes) => Math.min(bytes, 0x3fffffff))
             .optional(),
+          message_time: duration
+            .refine((ms) => ms >= 1000 && ms <= 3_600_000, 'is between 1s and 1h')
+            .optional(),
+          memory: size.refine((bytes) => bytes >= 64 * 1024 * 1024, 'is 64MB or more').optional(),
+          owner_memory: size.refine((bytes) => bytes >= 16 * 1024 * 1024, 'is 16MB or more').optional(),
         })
         .optional(),
     })

@@ -1,5 +1,6 @@
 /** The client's side of a session: reads ahead within bounds, so that its leaving is noticed while a statement waits (I7, WIRE.md "While held"). */
 import type { Socket } from 'node:net';
+import type { Account } from './budget.ts';
 import { BatchWriter } from './upstream/writer.ts';
 import { WireFault } from './wire/fault.ts';
 import { type Frame, FrontendFramer } from './wire/frame.ts';
@@ -25,15 +26,25 @@ export class ClientLink {
   #bytes = 0;
   #paused = false;
   #over = false;
+  readonly #account: Account;
+  readonly #now: () => number;
+  /** Kept for the frame that was shifted last, until the next is asked for. */
+  #held = 0;
+  /** The message that has begun to come, and since when that is waited for. */
+  #begun: { readonly frame: number; readonly since: number } | null = null;
 
   constructor(
     socket: Socket,
     limits: { readonly messageBytes: number; readonly aheadBytes: number },
+    memory: { open(giveWay: () => void): Account },
+    now: () => number,
     events: ClientEvents,
   ) {
     this.socket = socket;
     this.#events = events;
-    this.#framer = new FrontendFramer(limits.messageBytes);
+    this.#now = now;
+    this.#account = memory.open(() => this.#framer.abandon());
+    this.#framer = new FrontendFramer(limits.messageBytes, this.#account);
     this.#writer = new BatchWriter(socket);
     this.#aheadBytes = limits.aheadBytes;
   }
@@ -61,11 +72,18 @@ export class ClientLink {
   get stalled(): boolean {
     return !this.#over && this.socket.writableNeedDrain;
   }
+  /** For how long a message has been coming that has not ended; while nothing is read, its sender is not to blame. */
+  get comingMs(): number {
+    return this.#begun === null || this.#paused ? 0 : this.#now() - this.#begun.since;
+  }
 
   shift(): Frame | null {
+    this.#account.add(-this.#held);
+    this.#held = 0;
     const frame = this.#queue[this.#from] ?? null;
     if (frame === null) return null;
     this.#from += 1;
+    this.#held = frame.kept;
     this.#bytes -= frame.bytes.length + FRAME_COST;
     if (this.#from === this.#queue.length || this.#from > 1024) {
       this.#queue = this.#queue.slice(this.#from);
@@ -73,6 +91,7 @@ export class ClientLink {
     }
     if (this.#paused && this.#bytes <= this.#aheadBytes / 2) {
       this.#paused = false;
+      if (this.#begun !== null) this.#begun = { ...this.#begun, since: this.#now() };
       this.socket.resume();
     }
     return frame;
@@ -98,6 +117,7 @@ export class ClientLink {
   /** Says the last word and closes. */
   end(last: Buffer | null): void {
     this.#over = true;
+    this.#forget();
     if (last !== null) this.#writer.push(last);
     this.#writer.flush();
     const { socket } = this;
@@ -122,16 +142,31 @@ export class ClientLink {
       this.#end(error);
       return;
     }
+    const frame = this.#framer.begun;
+    if (frame === null) this.#begun = null;
+    else if (this.#begun?.frame !== frame) this.#begun = { frame, since: this.#now() };
     this.#events.readable();
+    if (this.#over) return;
     if (this.#bytes > this.#aheadBytes && !this.#paused) {
       this.#paused = true;
       this.socket.pause();
     }
   }
 
+  /** Nothing of it is read any more. */
+  #forget(): void {
+    this.#framer.abandon();
+    this.#begun = null;
+    this.#queue = [];
+    this.#from = 0;
+    this.#bytes = 0;
+    this.#account.close();
+  }
+
   #end(why: 'closed' | WireFault): void {
     if (this.#over) return;
     this.#over = true;
+    this.#forget();
     this.#events.ended(why);
   }
 }

@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import type { AccessLevel, Identity } from '../identity/types.ts';
 import type { SessionRecording } from '../recordings/types.ts';
 import type { ApplicationName } from './application-name.ts';
+import type { Account } from './budget.ts';
 import { LOOKUP_PID, own, type Permit } from './clearance.ts';
 import type { ClientLink } from './client.ts';
 import type { SessionContext } from './context.ts';
@@ -41,6 +42,8 @@ export interface SessionOptions {
   readonly recording: SessionRecording;
   readonly applicationName: string | null;
   readonly holdpointSettings: ReadonlyMap<string, string>;
+  /** Of the owner: for what is on its way, and for what has a name. */
+  readonly memory: { readonly messages: (giveWay: () => void) => Account; readonly named: Account };
   /** null: a trusted target knows the client's own. */
   readonly name: ApplicationName | null;
   onEnd(): void;

@@ -31,6 +31,8 @@ export type Failure =
   | { readonly kind: 'no-statement'; readonly name: string }
   | { readonly kind: 'no-portal'; readonly name: string }
   | { readonly kind: 'too-many-names' }
+  /** For a large message, among those that are on their way. */
+  | { readonly kind: 'no-room' }
   /** What the server would say itself: to a malformed message, or to a name that it does not have. */
   | { readonly kind: 'as-server'; readonly code: string; readonly message: string }
   | { readonly kind: 'internal' };
@@ -43,6 +45,7 @@ export type Ending =
   /** The store, or what else a login needs, failed: says nothing about the credential. */
   | { readonly kind: 'login-unchecked' }
   | { readonly kind: 'login-late' }
+  | { readonly kind: 'message-late' }
   | { readonly kind: 'token-in-clear' }
   | { readonly kind: 'tls-needed' }
   | { readonly kind: 'no-access'; readonly target: string }
@@ -210,7 +213,12 @@ export function toReport(failure: Failure): Report {
     case 'too-many-names':
       return error(
         '54000',
-        'Too many prepared statements or portals in this session. Close some and send it again.',
+        'Too many prepared statements or portals in this session, or of this owner. Close some and send it again.',
+      );
+    case 'no-room':
+      return error(
+        '54000',
+        'Too many large messages at once: there is no room for this one. Not run. Send it again when others are done, or in smaller parts.',
       );
     case 'as-server':
       return error(failure.code, failure.message);
@@ -243,6 +251,11 @@ export function toEnding(ending: Ending): Report {
       );
     case 'login-late':
       return fatal('28000', 'Login took too long. Connect again.');
+    case 'message-late':
+      return fatal(
+        '54000',
+        'A message began and did not end in time. Not run. Connect again and send it whole.',
+      );
     case 'token-in-clear':
       return fatal(
         '28000',

@@ -11,7 +11,7 @@ import { requestRows } from './requests.ts';
 import type { Field } from './wire/backend.ts';
 import { MessageFault } from './wire/fault.ts';
 import { FRONTEND, type Frame } from './wire/frame.ts';
-import { decodeBind, decodeExecute, decodeNamed, decodeParse } from './wire/frontend.ts';
+import { type BindMessage, decodeBind, decodeExecute, decodeNamed, decodeParse } from './wire/frontend.ts';
 
 export class ExtendedQuery {
   readonly #c: Core;
@@ -29,7 +29,7 @@ export class ExtendedQuery {
     const { name, sql, paramTypes } = decodeParse(frame.bytes);
     if (!this.#c.mustSettleFirst()) {
       const it = this.#c.judging.now(sql, paramTypes, this.#c.transaction());
-      if (it !== null && this.#c.gate.plain(it) && !this.#full(name)) {
+      if (it !== null && this.#c.gate.plain(it) && !this.#full(name, sql)) {
         this.#sendParse(frame.bytes, name, { sql, paramTypes, plan: it, fields: null, early: null });
         return null;
       }
@@ -53,7 +53,7 @@ export class ExtendedQuery {
     }
     const it = planned.plan;
     const subject: Subject = { plan: it, values: [], formats: [], paramTypes, protocol: 'extended' };
-    if (this.#full(name)) return this.#refuseExtended({ kind: 'too-many-names' }, name);
+    if (this.#full(name, sql)) return this.#refuseExtended({ kind: 'too-many-names' }, name);
     if (it.probe === 'none') {
       const blocked = this.#c.gate.blocked(it);
       if (blocked !== null) {
@@ -94,14 +94,16 @@ export class ExtendedQuery {
   }
 
   /** No room for another statement of this name. The unnamed one takes the place of the one before. */
-  #full(name: string): boolean {
+  #full(name: string, sql: string): boolean {
     const { statements, o } = this.#c;
+    if (!o.memory.named.has(sql.length * 2)) return true;
     return (
       name !== '' && ((!statements.has(name) && statements.size >= o.limits.statements) || this.#heavy())
     );
   }
-  #fullOfPortals(name: string): boolean {
+  #fullOfPortals({ portal: name, bytes }: BindMessage): boolean {
     const { portals, o } = this.#c;
+    if (!o.memory.named.has(bytes)) return true;
     return name !== '' && ((!portals.has(name) && portals.size >= o.limits.portals) || this.#heavy());
   }
   #heavy(): boolean {
@@ -168,7 +170,7 @@ export class ExtendedQuery {
       prepared.early === null
     ) {
       const it = this.#c.judging.now(prepared.sql, prepared.paramTypes, this.#c.transaction());
-      if (it !== null && this.#c.gate.plain(it) && !this.#fullOfPortals(bind.portal)) {
+      if (it !== null && this.#c.gate.plain(it) && !this.#fullOfPortals(bind)) {
         this.#sendBind(frame.bytes, it, allowed(it), {
           prepared,
           declared: null,
@@ -192,7 +194,7 @@ export class ExtendedQuery {
     if (open && !(await this.#c.settleEarlier())) return;
     const [prepared] = this.#c.statements.candidates(bind.statement);
     if (prepared === undefined) return this.#refuseExtended({ kind: 'no-statement', name: bind.statement });
-    if (this.#fullOfPortals(bind.portal)) return this.#refuseExtended({ kind: 'too-many-names' });
+    if (this.#fullOfPortals(bind)) return this.#refuseExtended({ kind: 'too-many-names' });
     const { early } = prepared;
     const portal: Portal = {
       prepared,

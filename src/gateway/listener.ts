@@ -8,11 +8,13 @@ import type { AccessLevel, Identity } from '../identity/types.ts';
 import { RecordingFault } from '../recordings/fault.ts';
 import type { SessionRecording } from '../recordings/types.ts';
 import { ApplicationName } from './application-name.ts';
+import { MemoryBudget } from './budget.ts';
 import { Cancels } from './cancels.ts';
 import { type Ending, line, toEnding } from './errors.ts';
 import { ClientGone, LoginLate } from './exact.ts';
 import { authenticate, LoginRefused, open, type Startup } from './login.ts';
 import { DEFAULT_LIMITS, type Gateway, type GatewayDeps, type GatewayLimits } from './ports.ts';
+import { createReclaimer } from './reclaim.ts';
 import { Session } from './session.ts';
 import { startupSettings } from './settings.ts';
 import type { Target, UpstreamLogin } from './types.ts';
@@ -59,6 +61,8 @@ class Listener implements Gateway {
   readonly #pooling: Pooling;
   /** Sessions by the backend that is theirs alone. */
   readonly #backends = new Map<string, Session>();
+  readonly #messages: MemoryBudget;
+  readonly #named: MemoryBudget;
   #server: Server | null = null;
   #standing: NodeJS.Timeout | null = null;
   #stopped = false;
@@ -68,6 +72,12 @@ class Listener implements Gateway {
     this.#limits = { ...DEFAULT_LIMITS, ...deps.limits };
     this.#tls = deps.tls === null ? null : createSecureContext({ ...deps.tls, minVersion: 'TLSv1.2' });
     this.#cancels = new Cancels(deps.now);
+    const { ownerBytes, totalBytes, messageBytes, ownerNamedBytes, totalNamedBytes } = this.#limits;
+    // One message that is allowed at all has room at least when it is the only one.
+    const perOwner = Math.max(ownerBytes, messageBytes + 1);
+    const reclaim = createReclaimer();
+    this.#messages = new MemoryBudget({ perOwner, total: Math.max(totalBytes, perOwner) }, reclaim);
+    this.#named = new MemoryBudget({ perOwner: ownerNamedBytes, total: totalNamedBytes });
     this.#failures = createLimiter({ burst: 20, perMinute: 20, now: deps.now });
     this.#pooling = new Pooling(deps.now, deps.log);
   }
@@ -87,6 +97,7 @@ class Listener implements Gateway {
         session.checkStanding();
         session.checkIdle();
         session.checkBackend();
+        session.checkClient();
       }
     }, STANDING_MS);
     this.#standing.unref();
@@ -273,6 +284,10 @@ class Listener implements Gateway {
       recording,
       applicationName: settings.applicationName,
       holdpointSettings: new Map([...settings.settings, ...settings.holdpoint]),
+      memory: {
+        messages: (giveWay) => this.#messages.open(owner, giveWay),
+        named: this.#named.open(owner),
+      },
       name,
       onBackendLost: () => this.#pooling.forget(poolOf(target, upstreamLogin)),
       onEnd: () => {

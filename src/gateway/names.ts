@@ -40,10 +40,13 @@ export type Settle = (end: 'done' | 'failed' | 'skipped') => void;
 export class Names<T> {
   readonly #map = new Map<string, Entry<T>[]>();
   readonly #weigh: (value: T) => number;
+  readonly #changed: (bytes: number) => void;
   #bytes = 0;
 
-  constructor(weigh: (value: T) => number) {
+  /** `changed` is told how much more, or less, is kept. */
+  constructor(weigh: (value: T) => number, changed: (bytes: number) => void = () => {}) {
     this.#weigh = weigh;
+    this.#changed = changed;
   }
 
   get size(): number {
@@ -105,8 +108,11 @@ export class Names<T> {
   #update(name: string, change: (list: Entry<T>[]) => Entry<T>[]): void {
     const before = this.#map.get(name) ?? [];
     const list = change(before);
-    for (const { value } of list) this.#bytes += this.#weigh(value);
-    for (const { value } of before) this.#bytes -= this.#weigh(value);
+    const sum = (all: readonly Entry<T>[]): number =>
+      all.reduce((bytes, { value }) => bytes + this.#weigh(value), 0);
+    const more = sum(list) - sum(before);
+    this.#bytes += more;
+    this.#changed(more);
     if (list.length === 0) this.#map.delete(name);
     else this.#map.set(name, list);
   }

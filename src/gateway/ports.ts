@@ -45,12 +45,20 @@ export interface GatewayLimits {
   /** An address with many failed logins waits so long before each further one. */
   readonly backoffMs: number;
   readonly messageBytes: number;
+  /** For a message, from its first byte to its last. */
+  readonly messageMs: number;
+  /** Unfinished and unhandled large messages of one owner, and of all. */
+  readonly ownerBytes: number;
+  readonly totalBytes: number;
   /** Read ahead while a statement is judged or held. */
   readonly aheadBytes: number;
   readonly statements: number;
   readonly portals: number;
   /** Texts of the prepared statements of a session, and values of its portals. */
   readonly namedBytes: number;
+  /** The same of all sessions of an owner, and of all. */
+  readonly ownerNamedBytes: number;
+  readonly totalNamedBytes: number;
 }
 export const DEFAULT_LIMITS: GatewayLimits = {
   perAddress: 200,
@@ -60,10 +68,15 @@ export const DEFAULT_LIMITS: GatewayLimits = {
   loginMs: 10_000,
   backoffMs: 1000,
   messageBytes: 16 * 1024 * 1024,
+  messageMs: 120_000,
+  ownerBytes: 128 * 1024 * 1024,
+  totalBytes: 512 * 1024 * 1024,
   aheadBytes: 1024 * 1024,
   statements: 5000,
   portals: 1000,
   namedBytes: 64 * 1024 * 1024,
+  ownerNamedBytes: 256 * 1024 * 1024,
+  totalNamedBytes: 768 * 1024 * 1024,
 };
 
 export interface GatewayDeps {

@@ -82,9 +82,11 @@ export class Session {
     this.#idle = identity.agent === null ? null : new IdleWatch(deps.now, idleMs);
     const log = deps.log.child({ session: this.id });
     const context = new SessionContext(upstream.facts, upstream.parameters, options.holdpointSettings);
-    const statements = new Names<Prepared>(({ sql }) => sql.length * 2);
+    const kept = (bytes: number): void => options.memory.named.add(bytes);
+    const statements = new Names<Prepared>(({ sql }) => sql.length * 2, kept);
     const portals = new Names<Portal>(
       ({ bind, declared }) => (bind?.bytes ?? 0) + (declared?.length ?? 0) * 2,
+      kept,
     );
     // The client connects again, and with it comes a new recording.
     const record = new SessionRecord(options.recording, deps.now, () =>
@@ -125,7 +127,8 @@ export class Session {
         cancelled: () => this.#state.kind === 'busy' && this.#state.cancelled,
       },
     });
-    const client = new ClientLink(options.client, options.limits, {
+    const memory = { open: options.memory.messages };
+    const client = new ClientLink(options.client, options.limits, memory, deps.now, {
       readable: () => this.#pump(),
       drained: () => {
         this.#idle?.touch();
@@ -243,6 +246,7 @@ export class Session {
 
   #handle(frame: Frame): Work {
     const { type } = frame;
+    if (frame.piece === 'refused') return this.#refuseLarge(type);
     if (type === FRONTEND.copyData || type === FRONTEND.copyDone || type === FRONTEND.copyFail)
       return this.#copyIn.data(frame);
     if (this.#link.copyIn && type !== FRONTEND.terminate) return this.#copyIn.other(type);
@@ -277,6 +281,12 @@ export class Session {
       default:
         throw new WireFault(`invalid frontend message type ${type}`);
     }
+  }
+
+  /** There was no room for it. In a COPY it is a message that does not belong there, as it would have been. */
+  #refuseLarge(type: number): Work {
+    if (this.#link.copyIn) return this.#copyIn.other(type);
+    return this.#admits() ? this.#core.refuseMessage(type, { kind: 'no-room' }) : null;
   }
 
   /** Does the identity still stand, and would the server look at this message at all? */
@@ -487,6 +497,11 @@ export class Session {
     this.end({ kind: 'backend-lost', target: target.name });
   }
 
+  /** A message that begins and does not end holds memory for as long as its sender likes (I7). */
+  checkClient(): void {
+    if (!this.#over && this.#client.comingMs > this.#o.limits.messageMs) this.end({ kind: 'message-late' });
+  }
+
   async #endIdentity(standing: Extract<Ending, { kind: 'identity' }>['standing']): Promise<void> {
     this.end({ kind: 'identity', standing });
     try {
@@ -547,6 +562,7 @@ export class Session {
     for (const portal of this.#core.portals.forget(() => true)) this.#core.outcomes.giveUp(portal.approval);
     for (const one of this.#core.statements.forget(() => true))
       this.#core.outcomes.giveUp(one.early?.approval ?? null);
+    this.#o.memory.named.close();
     void this.#leaveUpstream();
     this.#o.onEnd();
   }

@@ -8,7 +8,7 @@ import { connectUpstream } from '../../src/gateway/upstream/connect.ts';
 import { parameterStatus } from '../../src/gateway/wire/build.ts';
 import { type TestPostgres, testPostgres } from '../support/postgres.ts';
 import { WireClient } from '../support/wire-client.ts';
-import { AGENT, type Bench, bench, SCHEMA } from './support.ts';
+import { AGENT, type Bench, bench, OTHERS, SCHEMA } from './support.ts';
 
 let server: TestPostgres;
 let it_: Bench;
@@ -103,6 +103,128 @@ describe('a session', () => {
     head.writeInt32BE(4 * 1024 * 1024 + 1, 1);
     client.send(head);
     expect(await client.end()).toEqual(['E:54000']);
+  });
+});
+
+describe('large messages', () => {
+  const MB = 1024 * 1024;
+  let small: Bench;
+  let hasty: Bench;
+  beforeAll(async () => {
+    small = await bench(server, 'shop', {
+      limits: { ownerBytes: 24 * MB, totalBytes: 40 * MB, ownerNamedBytes: 30 * MB },
+    });
+  });
+  afterAll(async () => {
+    await small?.stop();
+    await hasty?.stop();
+  });
+  const login = async (who = AGENT, at = small): Promise<WireClient> => {
+    const client = await WireClient.login(at.port, who);
+    clients.push(client);
+    return client;
+  };
+  const value = (mb: number) => 'x'.repeat(mb * MB - 100);
+  const ask = (mb: number) =>
+    Buffer.concat([
+      parse({ text: 'select length($1::text)' }),
+      bind({ values: [value(mb)] }),
+      execute({}),
+      sync(),
+    ]);
+  /** All but its end: it is read, and waited for. */
+  const begin = (client: WireClient, mb: number): Buffer => {
+    const whole = ask(mb);
+    client.send(whole.subarray(0, whole.length - 100));
+    return whole.subarray(whole.length - 100);
+  };
+  /** Small ones get through at once, behind it too. */
+  const settled = async (): Promise<void> => {
+    const client = await login();
+    client.send(query('select 1'));
+    await client.ready();
+    client.close();
+  };
+
+  it('of one owner have a budget: beyond it a message is refused, with the wire in step and the session kept', async () => {
+    const [first, second] = [await login(), await login()];
+    const end = begin(first, 15);
+    await settled();
+    await expect
+      .poll(async () => {
+        second.send(ask(15));
+        return second.ready();
+      })
+      .toEqual(['1', 'E:54000', 'Z:I']);
+    const text = value(15);
+    second.send(query('begin'), query(`select '${text}'`), query('rollback'));
+    expect(await second.ready(3)).toEqual(['C:BEGIN', 'Z:T', 'E:54000', 'Z:E', 'C:ROLLBACK', 'Z:I']);
+    second.send(query('insert into orders values (9100, 1, 1)'));
+    expect(await second.ready()).toEqual(['C:INSERT 0 1', 'Z:I']);
+    first.send(end);
+    expect((await first.ready()).at(-2)).toBe('C:SELECT 1');
+    second.send(ask(15));
+    expect((await second.ready()).at(-2)).toBe('C:SELECT 1');
+    expect(small.recorder.statements().some(({ sql }) => sql === '-- Bind message')).toBe(true);
+  });
+
+  it('of others are not in their way; whoever has most gives way', async () => {
+    const mine = await Promise.all(Array.from({ length: 2 }, () => login()));
+    const end = mine.map((client) => begin(client, 11));
+    await settled();
+    const [theirs] = [await login(OTHERS)];
+    theirs.send(ask(15));
+    expect((await theirs.ready()).at(-2)).toBe('C:SELECT 1');
+    for (const [i, client] of mine.entries()) client.send(end[i] ?? Buffer.alloc(0));
+    const traces = await Promise.all(mine.map((client) => client.ready()));
+    for (const trace of traces) expect(['C:SELECT 1', 'E:54000']).toContain(trace.at(-2));
+  });
+
+  it('that begin and do not end, end their session; data of a COPY that comes slowly does not', async () => {
+    hasty = await bench(server, 'shop', { limits: { messageMs: 500 } });
+    const [late, header, copying, held] = [
+      await login(AGENT, hasty),
+      await login(AGENT, hasty),
+      await login(AGENT, hasty),
+      await login(AGENT, hasty),
+    ];
+    begin(late, 1);
+    header.send(Buffer.from([0x51, 0]));
+    copying.send(query('copy orders from stdin'));
+    await copying.until('G');
+    const row = Buffer.from('9101\t1\t1\n');
+    const data = serialize.copyData(Buffer.concat([row, Buffer.alloc(100_000, '9102\t1\t1\n'.repeat(10))]));
+    copying.send(data.subarray(0, 20));
+    held.send(query('delete from orders where id = 9100'));
+    const request = await hasty.desk.waiting();
+    expect(await late.end()).toEqual(['E:54000']);
+    expect(await header.end()).toEqual(['E:54000']);
+    hasty.desk.approve(request.id);
+    expect(await held.ready()).toEqual(['C:DELETE 1', 'Z:I']);
+    copying.send(data.subarray(20), serialize.copyDone());
+    expect((await copying.ready()).at(-1)).toBe('Z:I');
+  });
+
+  it('are kept for portals of one owner within a bound, in all sessions together', async () => {
+    const sessions = await Promise.all(Array.from({ length: 3 }, () => login()));
+    const traces: string[] = [];
+    for (const client of sessions) {
+      client.send(query('begin'), ask(11));
+      traces.push((await client.ready(2)).join(' '));
+    }
+    expect(traces.map((trace) => trace.slice(-30))).toEqual([
+      expect.stringMatching(/C:SELECT 1 Z:T$/),
+      expect.stringMatching(/C:SELECT 1 Z:T$/),
+      expect.stringMatching(/E:54000 Z:E$/),
+    ]);
+    for (const client of sessions.slice(0, 2)) client.close();
+    const again = await login();
+    await expect
+      .poll(async () => {
+        again.send(ask(11));
+        return (await again.ready()).at(-2);
+      })
+      .toBe('C:SELECT 1');
   });
 });
 

@@ -84,6 +84,7 @@ const failures = (text: string): Failure[] => [
   { kind: 'no-statement', name: text },
   { kind: 'no-portal', name: text },
   { kind: 'too-many-names' },
+  { kind: 'no-room' },
   { kind: 'internal' },
 ];
 
@@ -94,6 +95,7 @@ const endings: Ending[] = [
   { kind: 'login-failed' },
   { kind: 'login-unchecked' },
   { kind: 'login-late' },
+  { kind: 'message-late' },
   { kind: 'token-in-clear' },
   { kind: 'tls-needed' },
   { kind: 'no-access', target: 't' },

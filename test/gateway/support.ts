@@ -23,6 +23,8 @@ import type { TestPostgres } from '../support/postgres.ts';
 
 export const AGENT = { user: 'cred_agent', password: 'agent-secret' };
 export const PERSON = { user: 'cred_person', password: 'person-secret' };
+/** Of another owner than those two. */
+export const OTHERS = { user: 'cred_others', password: 'others-secret' };
 
 export interface Finish {
   readonly id: string;
@@ -306,7 +308,13 @@ export async function bench(
   const desk = new FakeDesk();
   const recorder = new FakeRecorder();
   const credentials = new Map<string, StoredCredential>();
-  for (const one of [await stored(AGENT, 'Cursor'), await stored(PERSON, null)]) credentials.set(one.id, one);
+  const bob = { id: 'bob@example.com', name: 'Bob', email: 'bob@example.com' };
+  for (const one of [
+    await stored(AGENT, 'Cursor'),
+    await stored(PERSON, null),
+    { ...(await stored(OTHERS, 'Cursor')), owner: bob },
+  ])
+    credentials.set(one.id, one);
   const revoked = new Set<string>();
   const { policyText: _text, target: _target, ...deps } = more;
   const gateway = createGateway({

@@ -13,11 +13,18 @@ export class Assembly {
     return this.#have;
   }
 
-  /** `want`: what the whole will be, and so the most that is ever allocated. */
+  /** What there will be to keep for the next part. `want`: what the whole will be, and so the most that is ever allocated. */
+  room(part: Buffer, want: number): number {
+    const need = this.#have + part.length;
+    return need <= this.#bytes.length
+      ? this.#bytes.length
+      : Math.max(need, Math.min(want, Math.max(FIRST, need * 4)));
+  }
+
   add(part: Buffer, want: number): void {
     const need = this.#have + part.length;
     if (need > this.#bytes.length) {
-      const larger = Buffer.allocUnsafeSlow(Math.max(need, Math.min(want, Math.max(FIRST, need * 4))));
+      const larger = Buffer.allocUnsafeSlow(this.room(part, want));
       this.#bytes.copy(larger, 0, 0, this.#have);
       this.#bytes = larger;
     }

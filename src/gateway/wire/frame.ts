@@ -45,9 +45,25 @@ const KNOWN_TYPES: ReadonlySet<number> = new Set(Object.values(FRONTEND));
 export interface Frame {
   readonly type: number;
   readonly bytes: Buffer;
-  /** A CopyData that is larger than one read is handed on in pieces: only the first has the header. */
-  readonly piece: 'whole' | 'first' | 'rest';
+  /**
+   * A CopyData that is larger than one read is handed on in pieces: only the first has the header. `refused`: there was no room for it, so that
+   * it went by unread and there is nothing but its header.
+   */
+  readonly piece: 'whole' | 'first' | 'rest' | 'refused';
+  /** What was taken of `Memory` for it: whoever is done with the frame gives it back. */
+  readonly kept: number;
 }
+
+/** Where room for large messages is had. */
+export interface Memory {
+  /** false: there is none. */
+  take(bytes: number): boolean;
+  /** Of something taken: more, or (less than nothing) given back. */
+  add(bytes: number): void;
+}
+const BOUNDLESS: Memory = { take: () => true, add: () => {} };
+/** Smaller ones are bounded by the number of connections. */
+const FREE = 64 * 1024;
 
 /**
  * Incremental framer of what a client sends. Pure: bytes in, frames out; views of the input wherever a message lies within one chunk.
@@ -55,20 +71,39 @@ export interface Frame {
  */
 export class FrontendFramer {
   readonly #maxBytes: number;
+  readonly #memory: Memory;
   readonly #parts = new Assembly();
   /** Total size of the message being assembled, 0 while its header is incomplete. */
   #want = 0;
   #type = 0;
+  #kept = 0;
+  /** Bytes of a refused message that went by; null: it is not refused. */
+  #passed: number | null = null;
   /** Bytes of a streamed CopyData still to come. */
   #streaming = 0;
+  #frames = 0;
 
-  constructor(maxBytes: number) {
+  constructor(maxBytes: number, memory: Memory = BOUNDLESS) {
     this.#maxBytes = maxBytes;
+    this.#memory = memory;
   }
 
   /** Bytes kept for an incomplete message. */
   get buffered(): number {
     return this.#parts.length;
+  }
+
+  /** The number of the message that has begun and not ended; null: there is none, or it is a COPY's data. */
+  get begun(): number | null {
+    return this.#parts.length > 0 || this.#passed !== null ? this.#frames : null;
+  }
+
+  /** Lets go of what is kept of an incomplete message: it will be refused. */
+  abandon(): void {
+    if (this.#kept === 0) return;
+    this.#passed = this.#parts.take().length;
+    this.#memory.add(-this.#kept);
+    this.#kept = 0;
   }
 
   push(chunk: Buffer, out: (frame: Frame) => void): void {
@@ -77,29 +112,55 @@ export class FrontendFramer {
       if (this.#streaming > 0) {
         const end = Math.min(chunk.length, at + this.#streaming);
         this.#streaming -= end - at;
-        out({ type: FRONTEND.copyData, bytes: chunk.subarray(at, end), piece: 'rest' });
+        out({ type: FRONTEND.copyData, bytes: chunk.subarray(at, end), piece: 'rest', kept: 0 });
         at = end;
         continue;
       }
-      if (this.#parts.length === 0 && chunk.length - at >= HEADER) {
+      if (this.#got === 0 && chunk.length - at >= HEADER) {
         const total = this.#size(chunk, at);
         const end = at + total;
         if (end <= chunk.length) {
-          out({ type: chunk.readUInt8(at), bytes: chunk.subarray(at, end), piece: 'whole' });
+          this.#frames += 1;
+          out({ type: chunk.readUInt8(at), bytes: chunk.subarray(at, end), piece: 'whole', kept: 0 });
           at = end;
           continue;
         }
         if (this.#type === FRONTEND.copyData) {
           this.#streaming = end - chunk.length;
-          out({ type: this.#type, bytes: chunk.subarray(at), piece: 'first' });
+          this.#frames += 1;
+          out({ type: this.#type, bytes: chunk.subarray(at), piece: 'first', kept: 0 });
           return;
         }
         this.#want = total;
-        this.#parts.add(chunk.subarray(at), total);
+        this.#keep(chunk.subarray(at));
         return;
       }
       at = this.#assemble(chunk, at, out);
     }
+  }
+
+  /** Of the message being assembled. */
+  get #got(): number {
+    return this.#passed ?? this.#parts.length;
+  }
+
+  #keep(part: Buffer): void {
+    if (this.#passed !== null) {
+      this.#passed += part.length;
+      return;
+    }
+    if (this.#want > FREE) {
+      const more = this.#parts.room(part, this.#want) - this.#kept;
+      if (more > 0 && !this.#memory.take(more)) {
+        const had = this.#parts.length;
+        this.abandon();
+        this.#parts.take();
+        this.#passed = had + part.length;
+        return;
+      }
+      this.#kept += Math.max(0, more);
+    }
+    this.#parts.add(part, this.#want);
   }
 
   #assemble(chunk: Buffer, from: number, out: (frame: Frame) => void): number {
@@ -114,19 +175,27 @@ export class FrontendFramer {
       if (this.#type === FRONTEND.copyData && this.#want > HEADER) {
         this.#streaming = this.#want - HEADER;
         this.#want = 0;
-        out({ type: FRONTEND.copyData, bytes: header, piece: 'first' });
+        this.#frames += 1;
+        out({ type: FRONTEND.copyData, bytes: header, piece: 'first', kept: 0 });
         return at;
       }
-      this.#parts.add(header, this.#want);
+      this.#keep(header);
     }
-    const part = chunk.subarray(at, at + this.#want - this.#parts.length);
-    this.#parts.add(part, this.#want);
+    const part = chunk.subarray(at, at + this.#want - this.#got);
+    this.#keep(part);
     at += part.length;
-    if (this.#parts.length === this.#want) {
-      this.#want = 0;
-      out({ type: this.#type, bytes: this.#parts.take(), piece: 'whole' });
-    }
+    if (this.#got === this.#want) this.#finish(out);
     return at;
+  }
+
+  #finish(out: (frame: Frame) => void): void {
+    const [type, refused, kept] = [this.#type, this.#passed !== null, this.#kept];
+    const bytes = refused ? headerOf(type, this.#want) : this.#parts.take();
+    this.#want = 0;
+    this.#kept = 0;
+    this.#passed = null;
+    this.#frames += 1;
+    out({ type, bytes, piece: refused ? 'refused' : 'whole', kept });
   }
 
   #size(bytes: Buffer, at: number): number {
@@ -147,4 +216,11 @@ export class FrontendFramer {
     this.#type = type;
     return length + 1;
   }
+}
+
+function headerOf(type: number, total: number): Buffer {
+  const header = Buffer.alloc(HEADER);
+  header.writeUInt8(type);
+  header.writeInt32BE(total - 1, 1);
+  return header;
 }

@@ -87,6 +87,68 @@ describe('the frontend framer', () => {
     expect(whole.equals(Buffer.alloc(1_000_000, 'x'))).toBe(true);
   });
 
+  it('lets a large message go by for which there is no room, wherever the input is split, and stays in step', () => {
+    const large = serialize.query('x'.repeat(200_000));
+    const input = Buffer.concat([serialize.sync(), large, serialize.flush(), large, serialize.sync()]);
+    const ends = [5, 5 + large.length, 10 + large.length, 10 + 2 * large.length];
+    fc.assert(
+      fc.property(
+        fc.array(fc.integer({ min: 500, max: 90_000 }), { minLength: 1, maxLength: 20 }),
+        fc.integer({ min: 0, max: 450_000 }),
+        (sizes, room) => {
+          let [used, most] = [0, 0];
+          const framer = new FrontendFramer(1_000_000, {
+            take: (bytes) => {
+              if (used + bytes > room) return false;
+              used += bytes;
+              most = Math.max(most, used);
+              return true;
+            },
+            add: (bytes) => {
+              used += bytes;
+            },
+          });
+          const out: Frame[] = [];
+          for (let at = 0, i = 0; at < input.length; i++) {
+            const size = sizes[i % sizes.length] ?? 1;
+            framer.push(input.subarray(at, at + size), (frame) => out.push(frame));
+            at += size;
+            expect(framer.begun === null).toBe(at >= input.length || ends.includes(at));
+          }
+          expect(out.map(({ type }) => String.fromCharCode(type)).join('')).toBe('SQHQS');
+          for (const { piece, bytes, kept } of out) {
+            if (piece === 'refused') expect([bytes.equals(large.subarray(0, 5)), kept]).toEqual([true, 0]);
+            else if (bytes.length > 5) expect(bytes.equals(large)).toBe(true);
+            else expect(kept).toBe(0);
+          }
+          expect(most).toBeLessThanOrEqual(room);
+          expect(used).toBe(out.reduce((sum, { kept }) => sum + kept, 0));
+        },
+      ),
+    );
+  });
+
+  it('lets go of what it keeps of an unfinished one when it is told to', () => {
+    let used = 0;
+    const framer = new FrontendFramer(1_000_000, {
+      take: (bytes) => {
+        used += bytes;
+        return true;
+      },
+      add: (bytes) => {
+        used += bytes;
+      },
+    });
+    const large = serialize.query('x'.repeat(200_000));
+    const out: Frame[] = [];
+    framer.push(large.subarray(0, 100_000), (frame) => out.push(frame));
+    expect(used).toBeGreaterThanOrEqual(100_000);
+    framer.abandon();
+    expect([used, framer.buffered]).toEqual([0, 0]);
+    framer.push(Buffer.concat([large.subarray(100_000), serialize.sync()]), (frame) => out.push(frame));
+    expect(out.map(({ piece }) => piece)).toEqual(['refused', 'whole']);
+  });
+
   it('refuses bad lengths and unknown types on the header, before anything is kept', () => {
     for (const hex of [
       '5100000000',
