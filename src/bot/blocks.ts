@@ -92,17 +92,22 @@ export function labelled(label: string, text: string, blockId: string): Block {
   };
 }
 
-/** Each line a bold label of ours and foreign text, inert. */
-export interface Line {
-  readonly label: string;
-  readonly text: string;
-  readonly mention?: Mention | null;
+/** A bold label of ours and foreign text, inert. */
+export type Line = readonly [
+  label: { readonly text: string; readonly [key: string]: unknown },
+  ...rest: object[],
+];
+export function line(label: string, text: string, mention: Mention | null = null): Line {
+  return [
+    { ...textOf(`${label} `), style: { bold: true } },
+    textOf(cut(text, 1000) || ' '),
+    ...(mention === null ? [] : call(mention)),
+  ];
 }
 export function lines(all: readonly Line[], blockId: string): Block {
-  const elements = all.flatMap(({ label, text, mention }, index) => [
-    { type: 'text', text: `${index === 0 ? '' : '\n'}${label} `, style: { bold: true } },
-    { type: 'text', text: cut(text, 1000) || ' ' },
-    ...(mention ? call(mention) : []),
+  const elements = all.flatMap(([label, ...rest], index) => [
+    index === 0 ? label : { ...label, text: `\n${label.text}` },
+    ...rest,
   ]);
   return { type: 'rich_text', block_id: blockId, elements: [{ type: 'rich_text_section', elements }] };
 }
@@ -116,6 +121,7 @@ export function mentionOf(id: string): Mention | null {
   if (/^S[A-Z0-9]{2,30}$/.test(id)) return { kind: 'usergroup', id };
   return /^[UW][A-Z0-9]{2,30}$/.test(id) ? { kind: 'user', id } : null;
 }
+const textOf = (text: string) => ({ type: 'text', text }) as const;
 const call = ({ kind, id }: Mention): readonly object[] => [
   { type: 'text', text: ' ' },
   kind === 'user' ? { type: 'user', user_id: id } : { type: 'usergroup', usergroup_id: id },
@@ -124,19 +130,4 @@ const call = ({ kind, id }: Mention): readonly object[] => [
 export function mentioned(words: string, who: readonly Mention[], blockId: string): Block {
   const elements = [{ type: 'text', text: cut(words, 1000) }, ...who.flatMap(call)];
   return { type: 'rich_text', block_id: blockId, elements: [{ type: 'rich_text_section', elements }] };
-}
-
-/** Characters a reader is shown: what Slack's undocumented total counts, as far as is known. */
-export function weight(blocks: readonly unknown[]): number {
-  let sum = 0;
-  const walk = (value: unknown): void => {
-    if (Array.isArray(value)) for (const each of value) walk(each);
-    else if (typeof value === 'object' && value !== null)
-      for (const [key, each] of Object.entries(value)) {
-        if (key === 'text' && typeof each === 'string') sum += each.length;
-        else walk(each);
-      }
-  };
-  walk(blocks);
-  return sum;
 }

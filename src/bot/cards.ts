@@ -1,7 +1,7 @@
 /** The one renderer of a request for Slack: state in, message out, pure (DESIGN.md 13; SLACK.md "Card life"). */
 
 import { decidedBy, STATE_NAMES } from '../approvals/about.ts';
-import type { ApprovalRequest } from '../approvals/types.ts';
+import type { ApprovalRequest, RequestStatement } from '../approvals/types.ts';
 import { clientSays, confirmSentence, headline, isCountable, needsConfirm } from '../approvals/words.ts';
 import {
   type Block,
@@ -18,11 +18,12 @@ import {
   preformatted,
   section,
 } from './blocks.ts';
+import { createBudget } from './budget.ts';
 import { consoleButton, denyMenu } from './buttons.ts';
-import { factsBlock } from './facts.ts';
+import { factsOf } from './facts.ts';
 import { ACTION, encodeValue } from './ids.ts';
 import { type SqlView, sqlView } from './sql-view.ts';
-import { ICON, statusBlocks } from './status.ts';
+import { decisionBlocks, endedBlock, ICON, statusBlock } from './status.ts';
 import { counted, escaped, hasUnseen, oneLine, thousands } from './text.ts';
 
 export interface RenderOptions {
@@ -42,26 +43,43 @@ const GRAVE: readonly string[] = ['ddl', 'dcl', 'admin', 'truncate', 'do', 'unkn
 const SERIOUS: readonly string[] = ['delete', 'update', 'merge', 'call', 'copy', 'lock'];
 
 export function renderCard(request: ApprovalRequest, options: RenderOptions): Message {
-  const { statement } = request;
+  const { id, state, statement, version } = request;
+  const name = (part: string): string => `${id}:${version}:${part}`;
+  const pending = state === 'pending';
+  const asks = pending && options.quiet !== true;
   const view = sqlView(statement);
-  const name = (part: string): string => `${request.id}:${request.version}:${part}`;
-  const blocks: Block[] = [
-    header(`${badge(request)} ${oneLine(statement.verb, 60)} · ${request.id}`, name('head')),
-    ...statusBlocks(request, name),
-    factsBlock(request, name('facts'), options.owner),
-    ...sqlBlocks(request, view, name),
-  ];
-  const says = clientSays(request);
-  if (says !== null) blocks.push(labelled('The client says:', oneLine(says, 500), name('says')));
-  blocks.push(context([plain(ruleLine(request, options.now), 900)], name('rules')));
-  if (request.state === 'pending') {
-    blocks.push(context([mrkdwn(own`Expires ${date(request.expiresAt)}`)], name('expiry')));
-    if (options.quiet !== true) {
-      if (options.mention) blocks.push(mentioned('On call:', [options.mention], name('call')));
-      blocks.push(actions(request, view, options, name('act')));
-    }
-  }
-  return { text: pushText(request), blocks };
+  const tidied = tidiedBlock(statement, view, name('tidy'));
+  const budget = createBudget();
+
+  // Spent in this order: what is decided on and with; where, who and what; by whom; what is said and known of it.
+  const leftOut = budget.must(
+    section(`Not all of it fits here: see the console or "holdpoint show ${id}".`, name('left-out')),
+  );
+  const head = budget.must(header(`${badge(request)} ${oneLine(statement.verb, 60)} · ${id}`, name('head')));
+  const status = budget.must(statusBlock(request, name('state')));
+  const buttons = budget.must(asks ? actions(request, view, options, name('act')) : null);
+  const sql = budget.must(sqlBlocks(statement, view, tidied !== null, name));
+  const time = budget.must(
+    pending ? expiryBlock(request, name('expiry')) : endedBlock(request, name('ended')),
+  );
+  const { mention } = options;
+  const called = budget.must(asks && mention ? mentioned('On call:', [mention], name('call')) : null);
+  const facts = factsOf(request, name('facts'), budget, options.owner);
+  const rules = budget.upTo(900, (room) =>
+    context([plain(ruleLine(request, options.now), room)], name('rules')),
+  );
+  const decisions = decisionBlocks(request, name, budget);
+  const words = clientSays(request);
+  const says =
+    words === null
+      ? null
+      : budget.upTo(500, (room) => labelled('The client says:', oneLine(words, room), name('says')));
+  const factsBlock = facts.withEffect();
+  const beside = tidied === null ? null : budget.whole(tidied);
+
+  const shown = [head, status, ...decisions, pending ? null : time, factsBlock, beside, ...sql, says, rules];
+  const last = [budget.short() ? leftOut : null, pending ? time : null, called, buttons];
+  return { text: pushText(request), blocks: [...shown, ...last].filter((block) => block !== null) };
 }
 
 /** Said when Slack refuses the full card: nothing to approve on, since nothing is shown. */
@@ -101,14 +119,15 @@ export function risk(request: ApprovalRequest): string {
   return '🟡 Held';
 }
 
-function sqlBlocks(request: ApprovalRequest, view: SqlView, name: (part: string) => string): Block[] {
-  const { statement } = request;
+function sqlBlocks(
+  statement: RequestStatement,
+  view: SqlView,
+  beside: boolean,
+  name: (part: string) => string,
+): readonly Block[] {
   const blocks: Block[] = [];
-  if (view.kind === 'whole') {
-    const tidied = tidiedIfRoom(request, view.sql);
-    if (tidied !== null) blocks.push(preformatted('Tidied for reading', tidied, name('tidy')));
-    blocks.push(preformatted(tidied === null ? null : 'Exact text', view.sql, name('sql')));
-  } else {
+  if (view.kind === 'whole') blocks.push(preformatted(beside ? 'Exact text' : null, view.sql, name('sql')));
+  else {
     const cutNote = `Too long to show: ${thousands(statement.bytes)} bytes, ${counted(statement.statementCount, 'statement')}, SHA-256 ${statement.sha256}. The full text is in the thread; approve from "View full SQL".`;
     blocks.push(preformatted('Beginning', view.head, name('sql')));
     if (view.tail !== '') blocks.push(preformatted('End', view.tail, name('tail')));
@@ -117,10 +136,17 @@ function sqlBlocks(request: ApprovalRequest, view: SqlView, name: (part: string)
   if (view.binds !== null) blocks.push(preformatted('Bind values', view.binds, name('binds')));
   return blocks;
 }
-function tidiedIfRoom({ statement }: ApprovalRequest, exact: string): string | null {
-  if (statement.tidied === null || hasUnseen(statement.tidied)) return null;
-  const same = statement.tidied.trim() === exact.trim();
-  return same || exact.length + statement.tidied.length > 3000 ? null : statement.tidied;
+/** A form to read, beside the exact one where both are short enough to be read. */
+function tidiedBlock({ tidied }: RequestStatement, view: SqlView, blockId: string): Block | null {
+  if (view.kind !== 'whole' || tidied === null || hasUnseen(tidied)) return null;
+  const same = tidied.trim() === view.sql.trim();
+  return same || view.sql.length + tidied.length > 3000
+    ? null
+    : preformatted('Tidied for reading', tidied, blockId);
+}
+
+function expiryBlock({ expiresAt }: ApprovalRequest, blockId: string): Block {
+  return context([mrkdwn(own`Expires ${date(expiresAt)}`)], blockId);
 }
 
 function ruleLine(request: ApprovalRequest, now: number): string {

@@ -2,40 +2,51 @@
 import { cautions, waiterWords } from '../approvals/about.ts';
 import type { ApprovalRequest } from '../approvals/types.ts';
 import { impactLines, who } from '../approvals/words.ts';
-import { type Block, type Line, lines, type Mention } from './blocks.ts';
+import { type Block, type Line, line, lines, type Mention } from './blocks.ts';
+import type { Budget } from './budget.ts';
 import { counted, oneLine } from './text.ts';
 
-export function factsBlock(request: ApprovalRequest, blockId: string, owner: Mention | null = null): Block {
-  const all: Line[] = [
-    { label: 'Who', text: oneLine(requesterLine(request), 300), mention: owner },
-    { label: 'Where', text: oneLine(targetLine(request), 300) },
-    { label: 'What', text: whatLine(request) },
-  ];
-  for (const [i, text] of effect(request).entries()) all.push({ label: i === 0 ? 'Effect' : '·', text });
-  for (const note of notes(request)) all.push({ label: '⚠️', text: note });
-  return lines(all, blockId);
+/** With the effect, which comes last and takes what others leave: the weightiest lines of it, and how many are left out. */
+export interface Facts {
+  withEffect(): Block;
 }
 
-/** Of the card's 8000 characters; names of characters that JSON doubles are nobody's, and count four times. */
-const EFFECT_BUDGET = 1000;
+export function factsOf(
+  request: ApprovalRequest,
+  blockId: string,
+  budget: Budget,
+  owner: Mention | null = null,
+): Facts {
+  budget.must(lines([], blockId));
+  const warnings = [
+    ...cautions(request).map(({ words }) => budget.must(line('⚠️', words))),
+    personalData(request, budget),
+    waiterLine(request, budget),
+  ];
+  const facts = [
+    budget.upTo(300, (room) => line('Who', oneLine(requesterLine(request), room), owner)),
+    budget.upTo(300, (room) => line('Where', oneLine(targetLine(request), room))),
+    budget.upTo(450, (room) => line('What', oneLine(whatLine(request), room))),
+  ];
+  return {
+    withEffect: () =>
+      lines(
+        [...facts, ...effect(request, budget), ...warnings].filter((each) => each !== null),
+        blockId,
+      ),
+  };
+}
+
 /** The weightiest come first: what does not fit is in the console and in `holdpoint show`. */
-function effect(request: ApprovalRequest): readonly string[] {
-  const all = impactLines(request).map((line) => oneLine(line, 300));
-  let left = EFFECT_BUDGET;
-  const fits = all.findIndex((line) => {
-    left -= 4 * JSON.stringify(line).length - 3 * line.length - 8;
-    return left < 0;
-  });
-  if (fits < 0) return all;
-  return [...all.slice(0, fits), `and ${counted(all.length - fits, 'more line')} in the console`];
+function effect(request: ApprovalRequest, budget: Budget): readonly Line[] {
+  const all = impactLines(request).map((text, i) => line(i === 0 ? 'Effect' : '·', oneLine(text, 300)));
+  return budget.first(all, (out) => line('·', `and ${counted(out, 'more line')} in the console`));
 }
 
 /** `DELETE on public.orders`. */
 function whatLine({ statement }: ApprovalRequest): string {
-  const shown = statement.relations.slice(0, 6).map((each) => oneLine(each, 60));
-  const more = statement.relations.length - shown.length;
-  const names = shown.length === 0 ? '' : ` on ${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
-  return `${oneLine(statement.verb, 60)}${names}`;
+  const names = listed(statement.relations, 6);
+  return `${oneLine(statement.verb, 60)}${names === '' ? '' : ` on ${names}`}`;
 }
 
 function requesterLine(request: ApprovalRequest): string {
@@ -46,16 +57,18 @@ function targetLine({ target }: ApprovalRequest): string {
   return `${target.environment} · ${target.name} · database ${target.database} as ${target.role}`;
 }
 
-function notes(request: ApprovalRequest): readonly string[] {
-  const { statement, waiterLive, state } = request;
-  const { taggedColumns } = statement;
-  const shown = taggedColumns.slice(0, 5).map((each) => oneLine(each, 60));
-  const more = taggedColumns.length - shown.length;
-  return [
-    ...cautions(request).map(({ words }) => words),
-    ...(shown.length === 0
-      ? []
-      : [`Personal data: ${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''}`]),
-    ...(state === 'pending' && !waiterLive ? [waiterWords(request)] : []),
-  ];
+function personalData({ statement }: ApprovalRequest, budget: Budget): Line | null {
+  const names = listed(statement.taggedColumns, 5);
+  if (names === '') return null;
+  return budget.upTo(350, (room) => line('⚠️', oneLine(`Personal data: ${names}`, room)));
+}
+function waiterLine(request: ApprovalRequest, budget: Budget): Line | null {
+  const { state, waiterLive } = request;
+  return state === 'pending' && !waiterLive ? budget.must(line('⚠️', waiterWords(request))) : null;
+}
+
+function listed(names: readonly string[], max: number): string {
+  const shown = names.slice(0, max).map((each) => oneLine(each, 60));
+  const more = names.length - shown.length;
+  return `${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }

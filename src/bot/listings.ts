@@ -12,6 +12,7 @@ import {
   preformatted,
   section,
 } from './blocks.ts';
+import { createBudget } from './budget.ts';
 import { ACTION } from './ids.ts';
 import { modalTexts } from './sql-view.ts';
 import { counted, escaped, oneLine } from './text.ts';
@@ -30,14 +31,26 @@ export function sessionsMessage(
     return { text: escaped(none, 400), blocks: [section(none, 'sessions')] };
   }
   const title = `Sessions of ${oneLine(owner, 200)}${which}${rows.length > SHOWN ? `, the latest ${SHOWN}` : ''}`;
-  const blocks: Block[] = [section(title, 'sessions')];
-  rows.slice(0, SHOWN).forEach((row, index) => {
-    blocks.push(sessionBlock(row, publicUrl, index));
-    blocks.push(
+  const entries = rows
+    .slice(0, SHOWN)
+    .map((row, index) => [
+      sessionBlock(row, publicUrl, index),
       context([mrkdwn(own`${date(row.startedAt)}`), plain(sessionCounts(row), 300)], `counts${index}`),
-    );
-  });
-  return { text: escaped(title, 400), blocks };
+    ]);
+  const more = (out: number): string => `and ${out} more: ask for a shorter time`;
+  return { text: escaped(title, 400), blocks: listed([section(title, 'sessions')], entries, more) };
+}
+
+/** A title, as many entries as a message may have, and how many are left out. */
+function listed(
+  title: readonly Block[],
+  entries: readonly (readonly Block[])[],
+  more: (out: number) => string,
+  all?: number,
+): readonly Block[] {
+  const budget = createBudget();
+  const head = budget.must(title);
+  return [...head, ...budget.first(entries, (out) => [section(more(out), 'more')], all).flat()];
 }
 
 function sessionBlock(row: SessionRow, publicUrl: string | null, index: number): Block {
@@ -90,27 +103,27 @@ const EFFECTS = [
 ] as const;
 
 export function policyMessage(policies: readonly PolicySummary[]): Message {
-  const blocks: Block[] = [];
-  for (const one of policies.slice(0, 8)) {
-    const preset = `preset ${oneLine(one.preset, 40)}${one.observed ? ', observed only' : ''}`;
-    const title = `${oneLine(one.target, 60)} · ${preset} · version ${oneLine(one.version, 20)}`;
-    blocks.push(section(title, `policy:${one.target}`));
-    for (const [effect, label] of EFFECTS) {
-      const rules = one.rules
-        .filter((rule) => rule.effect === effect)
-        .map((rule) => `${oneLine(rule.name, 60)}${rule.observed ? ' (observed)' : ''}`);
-      const classes = one.defaults.filter((each) => each.effect === effect).map((each) => each.name);
-      const parts = [
-        ...(classes.length === 0 ? [] : [`by default ${classes.slice(0, 30).join(', ')}`]),
-        ...(rules.length === 0 ? [] : [`rules ${firstOf(rules, 12)}`]),
-      ];
-      if (parts.length > 0)
-        blocks.push(section(oneLine(`${label}: ${parts.join('; ')}`, 900), `policy:${one.target}:${effect}`));
-    }
-    blocks.push(changeBlock(one));
+  const entries = policies.slice(0, 8).map(policyBlocks);
+  const more = (out: number): string => `and ${out} more: name one`;
+  return { text: 'The policy in force', blocks: listed([], entries, more, policies.length) };
+}
+function policyBlocks(one: PolicySummary): readonly Block[] {
+  const preset = `preset ${oneLine(one.preset, 40)}${one.observed ? ', observed only' : ''}`;
+  const title = `${oneLine(one.target, 60)} · ${preset} · version ${oneLine(one.version, 20)}`;
+  const blocks: Block[] = [section(title, `policy:${one.target}`)];
+  for (const [effect, label] of EFFECTS) {
+    const rules = one.rules
+      .filter((rule) => rule.effect === effect)
+      .map((rule) => `${oneLine(rule.name, 60)}${rule.observed ? ' (observed)' : ''}`);
+    const classes = one.defaults.filter((each) => each.effect === effect).map((each) => each.name);
+    const parts = [
+      ...(classes.length === 0 ? [] : [`by default ${classes.slice(0, 30).join(', ')}`]),
+      ...(rules.length === 0 ? [] : [`rules ${firstOf(rules, 12)}`]),
+    ];
+    if (parts.length > 0)
+      blocks.push(section(oneLine(`${label}: ${parts.join('; ')}`, 900), `policy:${one.target}:${effect}`));
   }
-  if (policies.length > 8) blocks.push(section(`and ${policies.length - 8} more: name one`, 'policy:more'));
-  return { text: 'The policy in force', blocks };
+  return [...blocks, changeBlock(one)];
 }
 function changeBlock({ target, change }: PolicySummary): Block {
   const id = `policy:${target}:change`;
@@ -126,14 +139,17 @@ export function pendingMessage(requests: readonly ApprovalRequest[]): Message {
   if (requests.length === 0)
     return { text: 'Nothing waits.', blocks: [section('Nothing waits for a decision.', 'pending')] };
   const title = `${counted(requests.length, 'request')} waiting`;
-  const blocks: Block[] = [section(title, 'pending')];
-  for (const request of requests.slice(0, SHOWN)) {
-    blocks.push(section(oneLine(headline(request), 400), `pending:${request.id}`));
-    blocks.push(context([mrkdwn(own`Expires ${date(request.expiresAt)}`)], `expiry:${request.id}`));
-  }
-  if (requests.length > SHOWN)
-    blocks.push(section(`and ${requests.length - SHOWN} more: holdpoint pending`, 'more'));
-  return { text: escaped(title, 200), blocks };
+  const entries = requests
+    .slice(0, SHOWN)
+    .map((request) => [
+      section(oneLine(headline(request), 400), `pending:${request.id}`),
+      context([mrkdwn(own`Expires ${date(request.expiresAt)}`)], `expiry:${request.id}`),
+    ]);
+  const more = (out: number): string => `and ${out} more: holdpoint pending`;
+  return {
+    text: escaped(title, 200),
+    blocks: listed([section(title, 'pending')], entries, more, requests.length),
+  };
 }
 
 /** Ephemeral: for one approver whom policy lets look. */
@@ -141,13 +157,13 @@ export function revealedMessage(id: string, statement: RequestStatement): Messag
   const parts = modalTexts(statement);
   const title = `What ${id} hides, for you alone: it is recorded that you were shown it.`;
   const long = `What ${id} hides is too long for Slack: see it in the console, or with "holdpoint reveal ${id}".`;
-  if (parts === null) return { text: long, blocks: [section(long, 'revealed')] };
-  return {
-    text: title,
-    blocks: [
-      section(title, 'revealed'),
-      ...parts.sql.map((part, i) => preformatted(null, part, `sql${i}`)),
-      ...parts.binds.map((part, i) => preformatted(i === 0 ? 'Bind values' : null, part, `binds${i}`)),
-    ],
-  };
+  const blocks =
+    parts === null
+      ? null
+      : createBudget().whole([
+          section(title, 'revealed'),
+          ...parts.sql.map((part, i) => preformatted(null, part, `sql${i}`)),
+          ...parts.binds.map((part, i) => preformatted(i === 0 ? 'Bind values' : null, part, `binds${i}`)),
+        ]);
+  return blocks === null ? { text: long, blocks: [section(long, 'revealed')] } : { text: title, blocks };
 }

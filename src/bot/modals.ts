@@ -2,7 +2,8 @@
 import type { ApprovalRequest } from '../approvals/types.ts';
 import { stateSentence } from '../approvals/words.ts';
 import { type Block, plain, preformatted, section } from './blocks.ts';
-import { factsBlock } from './facts.ts';
+import { createBudget } from './budget.ts';
+import { factsOf } from './facts.ts';
 import {
   CALLBACK,
   clientMessageId,
@@ -32,7 +33,7 @@ export function fullSqlModal(
   const parts = modalTexts(statement);
   const blocks: Block[] = [
     section(oneLine(stateSentence(request, now), 400), name('state')),
-    factsBlock(request, name('about')),
+    factsOf(request, name('about'), createBudget()).withEffect(),
     section(
       `${thousands(statement.bytes)} bytes · ${thousands(statement.statementCount)} in number · SHA-256 ${statement.sha256}`,
       name('digest'),

@@ -3,6 +3,7 @@ import { isLead } from '../approvals/bundle.ts';
 import type { ApprovalRequest, Decision, Outcome, RequestState, Surface } from '../approvals/types.ts';
 import { progress } from '../approvals/words.ts';
 import { type Block, context, date, mrkdwn, own, plain, section, wordsSection } from './blocks.ts';
+import type { Budget } from './budget.ts';
 import { counted, oneLine, thousands } from './text.ts';
 
 const SURFACE: Readonly<Record<Surface, string>> = {
@@ -12,20 +13,26 @@ const SURFACE: Readonly<Record<Surface, string>> = {
   api: 'the API',
 };
 
-export function statusBlocks(request: ApprovalRequest, name: (part: string) => string): readonly Block[] {
-  const blocks: Block[] = [statusLine(request, name('state'))];
-  request.decisions.slice(-4).forEach((decision, index) => {
-    blocks.push(
-      context(
-        [plain(decisionLine(decision), 400), mrkdwn(own`${date(decision.at)}`)],
-        name(`decision${index}`),
-      ),
-    );
+/** The latest decisions, as many as there is room for. */
+export function decisionBlocks(
+  { decisions }: ApprovalRequest,
+  name: (part: string) => string,
+  budget: Budget,
+): readonly Block[] {
+  const latest = decisions.slice(-4).map((decision, index) => {
+    const when = mrkdwn(own`${date(decision.at)}`);
+    return context([plain(decisionLine(decision), 400), when], name(`decision${index}`));
   });
-  // Of a denial the line above says when.
-  if (request.endedAt !== null && request.state !== 'denied')
-    blocks.push(context([mrkdwn(own`Ended ${date(request.endedAt)}`)], name('ended')));
-  return blocks;
+  const earlier = (out: number): Block =>
+    context([plain(`and ${counted(out, 'earlier decision')} in the console`, 100)], name('earlier'));
+  return budget.first(latest.toReversed(), earlier, decisions.length).toReversed();
+}
+
+/** Of a denial its decision says when. */
+export function endedBlock({ endedAt, state }: ApprovalRequest, blockId: string): Block | null {
+  return endedAt === null || state === 'denied'
+    ? null
+    : context([mrkdwn(own`Ended ${date(endedAt)}`)], blockId);
 }
 
 export const ICON: Readonly<Record<RequestState, string>> = {
@@ -41,7 +48,7 @@ export const ICON: Readonly<Record<RequestState, string>> = {
   lapsed: '⌛',
 };
 
-function statusLine(request: ApprovalRequest, blockId: string): Block {
+export function statusBlock(request: ApprovalRequest, blockId: string): Block {
   const { state, outcome, note } = request;
   const because = note === null ? '' : `: ${oneLine(note, 300)}`;
   const say = (words: string): Block => section(`${ICON[state]} ${words}`, blockId);

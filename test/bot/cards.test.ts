@@ -2,19 +2,21 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { cautions } from '../../src/approvals/about.ts';
 import { NOTHING_KNOWN } from '../../src/approvals/impact.ts';
-import { type ApprovalRequest, REQUEST_STATES } from '../../src/approvals/types.ts';
+import { type ApprovalRequest, REQUEST_STATES, type RequestState } from '../../src/approvals/types.ts';
 import { needsConfirm } from '../../src/approvals/words.ts';
 import { renderAlert } from '../../src/bot/alerts.ts';
 import { renderCard, renderStub } from '../../src/bot/cards.ts';
 import { directMessage } from '../../src/bot/direct.ts';
 import { homeBlocks } from '../../src/bot/home.ts';
-import { pendingMessage, policyMessage } from '../../src/bot/listings.ts';
+import { pendingMessage, policyMessage, revealedMessage, sessionsMessage } from '../../src/bot/listings.ts';
 import { denyModal, fullSqlModal } from '../../src/bot/modals.ts';
 import { sqlView } from '../../src/bot/sql-view.ts';
 import { hasUnseen, visible } from '../../src/bot/text.ts';
 import { escalationNote, outcomeNote, reminderNote, sessionNote } from '../../src/bot/thread.ts';
-import type { Alert, PolicySummary } from '../../src/bot/types.ts';
+import type { Alert, PolicySummary, SessionRow } from '../../src/bot/types.ts';
+import { holds } from '../support/property.ts';
 import { checkMessage, checkView, total } from '../support/slack/limits.mjs';
 import { makeRequest, NOW } from './support.ts';
 
@@ -59,6 +61,16 @@ const policyOf = ({ reason, rules }: ApprovalRequest): PolicySummary => ({
   defaults: [{ name: 'ddl', effect: 'hold' }],
   rules: rules.map((name) => ({ name, effect: 'hold', observed: true })),
   change: { at: NOW, author: reason },
+});
+
+const sessionOf = ({ id, requester, reason }: ApprovalRequest, index: number): SessionRow => ({
+  ...requester,
+  id: `${id}-${index}`,
+  environment: reason,
+  target: reason,
+  startedAt: NOW,
+  endedAt: null,
+  ...{ statements: 1e6, held: 1e6, denied: 1e6, errors: 1e6 },
 });
 
 /** Every string that Slack reads as mrkdwn: the fallback text and mrkdwn objects. */
@@ -318,11 +330,45 @@ describe('hostile text', () => {
       }),
     );
 
-  it('never breaks a limit, is never interpreted, never hides', () => {
-    fc.assert(
+  const cardFits = (each: ApprovalRequest): void => {
+    const message = card(each);
+    expect(checkMessage({ ...message })).toBeNull();
+    expect(total(message.blocks)).toBeLessThanOrEqual(8000);
+    harmless(message);
+    // What is decided on and with is there, whatever else there was to say.
+    const names = message.blocks.map(({ block_id }) => block_id?.split(':')[2]);
+    expect(names).toEqual(expect.arrayContaining(['head', 'state', 'facts', 'sql']));
+    expect(names.includes('act')).toBe(each.state === 'pending');
+    for (const { words } of cautions(each)) expect(JSON.stringify(message.blocks)).toContain(words);
+    // Approve is there only with the whole text beside it.
+    const buttons = JSON.stringify(message.blocks);
+    if (buttons.includes('hp_approve'))
+      expect(buttons).toContain(JSON.stringify(visible(each.statement.sql) || ' ').slice(1, -1));
+    if (sqlView(each.statement).kind === 'cut') expect(buttons).not.toContain('hp_approve');
+  };
+  /** In mrkdwn objects there are words of ours and dates, nothing else; and nothing is unseen. */
+  function harmless(shown: unknown): void {
+    const all = JSON.parse(JSON.stringify(shown));
+    for (const words of mrkdwnOf(all))
+      expect(words).toMatch(
+        /^[A-Za-z ✅,]*<!date\^\d+\^\{date_short_pretty\} \{time\}\|[\d :-]+ UTC>$|^[A-Za-z ✅,]*$/,
+      );
+    for (const one of strings(all))
+      expect(hasUnseen(one.replaceAll(/[\p{L}\p{N}\p{M}\p{P}\p{S}]/gu, ''))).toBe(false);
+  }
+
+  it('never breaks a limit of a card, is never interpreted, never hides', () => {
+    holds(fc.property(request, cardFits), { numRuns: 250, large: true });
+  });
+  it.each([438238752, 1910923514, -1916822672])('nor did what was drawn with seed %i', (seed) => {
+    for (const each of fc.sample(request, { seed, numRuns: 250 })) cardFits(each);
+  });
+
+  it('never breaks a limit of other messages and windows, and is never interpreted in them', () => {
+    holds(
       fc.property(request, (each) => {
-        const message = card(each);
-        const others = [
+        const many = Array.from({ length: 40 }, (_, index) => ({ ...each, id: `HP-M${index}` }));
+        const messages = [
           renderStub(each),
           outcomeNote(each, NOW),
           sessionNote(each, null, NOW),
@@ -333,41 +379,103 @@ describe('hostile text', () => {
           escalationNote({ ...each, terms: { ...each.terms, escalation: ESCALATION(each) } }, CALLED),
           renderAlert(alertOf(each), null),
           renderAlert({ ...alertOf(each), suspendedBy: each.reason }, CALLED[0] ?? null),
-          pendingMessage([each]),
-          policyMessage([policyOf(each)]),
+          pendingMessage(many),
+          policyMessage(many.map((one, index) => ({ ...policyOf(one), target: `shop${index}` }))),
+          sessionsMessage(each.reason, many.map(sessionOf), { publicUrl: null, held: true }),
+          revealedMessage(each.id, each.statement),
         ];
-        for (const one of [message, ...others]) expect(checkMessage({ ...one })).toBeNull();
-        expect(total(message.blocks)).toBeLessThanOrEqual(8000);
+        for (const one of messages) expect(checkMessage({ ...one })).toBeNull();
         const memory = { value: each, channel: 'C0DB000001', ts: '1.2' };
-        const modals = [
+        const lists = { notice: each.reason, waiting: many, mine: many, recent: many };
+        const views = [
           fullSqlModal(each, memory, { ...OPTIONS, publicUrl: null }),
           fullSqlModal(each, memory, OPTIONS),
           denyModal(each, memory),
+          ...[PERSON, null].map((me) => ({ type: 'home', blocks: homeBlocks(lists, { now: NOW, me }) })),
         ];
-        for (const modal of modals) expect(checkView(modal)).toBeNull();
-        const many = Array.from({ length: 40 }, (_, index) => ({ ...each, id: `HP-M${index}` }));
-        const lists = { notice: each.reason, waiting: many, mine: many, recent: many };
-        const homes = [PERSON, null].map((me) => ({
-          type: 'home',
-          blocks: homeBlocks(lists, { now: NOW, me }),
-        }));
-        for (const home of homes) expect(checkView(home)).toBeNull();
-        // In mrkdwn objects there are words of ours and dates, nothing else.
-        const all = [message, modals, others, homes].map((one) => JSON.parse(JSON.stringify(one)));
-        for (const words of mrkdwnOf(all))
-          expect(words).toMatch(
-            /^[A-Za-z ✅,]*<!date\^\d+\^\{date_short_pretty\} \{time\}\|[\d :-]+ UTC>$|^[A-Za-z ✅,]*$/,
-          );
-        for (const one of strings(all))
-          expect(hasUnseen(one.replaceAll(/[\p{L}\p{N}\p{M}\p{P}\p{S}]/gu, ''))).toBe(false);
-        // Approve is there only with the whole text beside it.
-        const view = sqlView(each.statement);
-        const buttons = JSON.stringify(message.blocks);
-        if (buttons.includes('hp_approve'))
-          expect(buttons).toContain(JSON.stringify(visible(each.statement.sql) || ' ').slice(1, -1));
-        if (view.kind === 'cut') expect(buttons).not.toContain('hp_approve');
+        for (const view of views) expect(checkView(view)).toBeNull();
+        harmless([messages, views]);
       }),
-      { numRuns: 250 },
+      { numRuns: 60, large: true },
     );
+  });
+});
+
+describe('the budget of a card', () => {
+  const long = (letter: string): string => `${letter}${'"\\'.repeat(2000)}`;
+  const everything = (state: RequestState): ApprovalRequest =>
+    makeRequest({
+      state,
+      reason: long('r'),
+      note: long('n'),
+      rules: Array(9).fill(long('u')),
+      waiterLive: false,
+      grantExpiresAt: NOW,
+      endedAt: state === 'pending' ? null : NOW,
+      outcome: { code: null, rows: null, tag: long('t'), ms: 1, transactionOpen: true },
+      requester: {
+        ...makeRequest().requester,
+        agent: long('a'),
+        ownerName: long('o'),
+        ownerEmail: long('e'),
+      },
+      target: { name: long('n'), environment: long('e'), database: long('d'), role: long('r') },
+      terms: { ...makeRequest().terms, quorum: 3, approverGroups: Array(9).fill(long('g')) },
+      decisions: Array(9).fill({ ...dana('approve', long('w')), approverName: long('D') }),
+      impact: {
+        ...NOTHING_KNOWN,
+        tables: Array(9).fill({ name: long('t'), rows: 1e9, bytes: 1e12 }),
+        cascades: Array(9).fill(long('c')),
+        triggers: Array(9).fill(long('f')),
+        dependents: Array(9).fill(long('v')),
+      },
+      statement: {
+        sql: `DELETE FROM t -- ${'x'.repeat(3700)}\u202e<pii>`,
+        binds: [`"${'y'.repeat(800)}`],
+        relations: Array(9).fill(long('t')),
+        taggedColumns: Array(9).fill(long('s')),
+        clientSays: long('c'),
+        ...{ verb: long('v'), missingWhere: true, transaction: 'open', snapshotPredates: true },
+        ...{ statementCount: 12, bytes: 262_144 },
+      },
+    });
+  it.each(REQUEST_STATES)(
+    'holds all that matters of a %s request at its largest, and says what does not fit',
+    (state) => {
+      const message = card(everything(state));
+      expect(checkMessage({ ...message })).toBeNull();
+      const text = JSON.stringify(message.blocks);
+      for (const { words } of cautions(everything(state))) expect(text).toContain(words);
+      for (const part of ['Who ', 'Where ', 'x'.repeat(3700), `$1 = \\"${'y'.repeat(800)}`])
+        expect(text).toContain(part);
+      expect(text).toMatch(/more lines in the console|Not all of it fits here/);
+      if (state === 'pending') expect(text).toContain('hp_approve');
+    },
+  );
+
+  it('leaves out what is nice to have first, whole lines of it', () => {
+    const lines = Array.from({ length: 4 }, (_, i) => ({
+      name: `table_${i}_${'x'.repeat(60)}`,
+      rows: 1,
+      bytes: 1e6,
+    }));
+    const impact = { ...NOTHING_KNOWN, tables: lines, cascades: ['orders'], rewrites: true as const };
+    const small = shown(makeRequest({ impact }));
+    expect(small).toContain('Goes on to orders');
+    expect(small).not.toContain('in the console"');
+    const full = shown(everything('pending'));
+    expect(full).toContain('Personal data: s');
+    expect(full).not.toContain('Goes on to');
+  });
+
+  it('goes to the latest decisions, and counts the earlier ones', () => {
+    const decisions = Array.from({ length: 7 }, (_, i) => ({
+      ...dana('approve'),
+      approverName: `Approver ${i}`,
+    }));
+    const text = shown(makeRequest({ decisions, terms: { ...makeRequest().terms, quorum: 9 } }));
+    expect(text).toContain('and 3 earlier decisions in the console');
+    expect(text).toContain('Approver 6');
+    expect(text).not.toContain('Approved by Approver 2');
   });
 });
