@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    reporters: ['default', './test/support/test-log.mjs'],
     testTimeout: 60_000,
     hookTimeout: 120_000,
     maxWorkers: 2,

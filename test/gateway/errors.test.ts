@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { ApprovalRequest } from '../../src/approvals/types.ts';
 import { type Ending, type Failure, line, toEnding, toReport } from '../../src/gateway/errors.ts';
 import type { HoldTerms } from '../../src/policy/types.ts';
+import { holds } from '../support/property.ts';
 
 const terms: HoldTerms = {
   approverGroups: [],
@@ -126,7 +127,7 @@ describe('errors', () => {
   });
 
   it('are one line under 300 characters with a code that no driver retries, whatever the names', () => {
-    fc.assert(
+    holds(
       fc.property(fc.string({ maxLength: 400 }), (text) => {
         for (const failure of failures(text)) {
           const { code, message } = toReport(failure);

@@ -7,6 +7,7 @@ import fc from 'fast-check';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { ApprovalRequest } from '../../src/approvals/types.ts';
+import { holdsAsync } from '../support/property.ts';
 import { serialize, type WireClient } from '../support/wire-client.ts';
 import { type Caller, type Ground, ground } from './held-ground.ts';
 import { reproduction, SERVERS_OWN, TABLES } from './model.ts';
@@ -190,7 +191,7 @@ it(
     await Promise.all(
       LANES.map(async (as, lane) => {
         const side = await opened();
-        await fc.assert(
+        await holdsAsync(
           fc.asyncProperty(heldSequences, async (sequence) => {
             const run = runs++;
             const first = (run + 1) * 100;
@@ -230,6 +231,7 @@ it(
             examples: SEEN,
             seed: SEED * LANES.length + lane,
             timeout: 60_000,
+            seconds: 300 + RUNS,
           },
         );
         await side.end();

@@ -11,6 +11,7 @@ import {
 import { covers } from '../../src/policy/rules/lint.ts';
 import { compileMatch } from '../../src/policy/rules/match.ts';
 import type { StatementFacts } from '../../src/policy/types.ts';
+import { holds } from '../support/property.ts';
 import { column, context, relation, statement } from './facts-of.ts';
 
 function said(text: string): string[] {
@@ -174,7 +175,7 @@ describe('policy check', () => {
       .map(({ rows, ...rest }) =>
         statement({ ...rest, ...(rows === undefined ? {} : { rows }) } as Partial<StatementFacts>),
       );
-    fc.assert(
+    holds(
       fc.property(
         match,
         match,

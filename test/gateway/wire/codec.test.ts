@@ -21,6 +21,7 @@ import {
 } from '../../../src/gateway/wire/frontend.ts';
 import { parseStartup, startupLength } from '../../../src/gateway/wire/startup.ts';
 import { BackendWalker, type Fate } from '../../../src/gateway/wire/walk.ts';
+import { holds } from '../../support/property.ts';
 
 const conversation = Buffer.concat([
   serialize.query('select 1'),
@@ -59,7 +60,7 @@ describe('the frontend framer', () => {
 
   it('passes CopyData of any size in pieces that add up, and keeps none of it', () => {
     const data = serialize.copyData(Buffer.alloc(100_000, 'x'));
-    fc.assert(
+    holds(
       fc.property(fc.array(fc.integer({ min: 1, max: 30_000 }), { maxLength: 12 }), (sizes) => {
         const framer = new FrontendFramer(1000);
         const out: Frame[] = [];
@@ -184,7 +185,7 @@ describe('the frontend decoders', () => {
 
   it('throw nothing but a WireFault, whatever the bytes', () => {
     const decoders = [decodeQuery, decodeParse, decodeBind, decodeExecute, decodeNamed];
-    fc.assert(
+    holds(
       fc.property(fc.uint8Array({ maxLength: 200 }), fc.nat(4), (bytes, which) => {
         const message = Buffer.concat([Buffer.alloc(5), bytes]);
         try {
@@ -231,7 +232,7 @@ describe('startup packets', () => {
   });
 
   it('throw nothing but a WireFault, whatever the bytes', () => {
-    fc.assert(
+    holds(
       fc.property(fc.uint8Array({ minLength: 8, maxLength: 100 }), fc.boolean(), (bytes, real) => {
         const packet = Buffer.from(bytes);
         if (real) packet.writeInt32BE(196608, 4);
@@ -284,7 +285,7 @@ describe('the backend walker', () => {
   }
 
   it('passes every byte as it came, wherever it is split', () => {
-    fc.assert(
+    holds(
       fc.property(fc.array(fc.integer({ min: 1, max: 9000 }), { maxLength: 30 }), (sizes) => {
         const chunks: Buffer[] = [];
         let at = 0;
