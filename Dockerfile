@@ -22,7 +22,8 @@ VOLUME /data
 # Gateway and console. Both listen on loopback unless configured otherwise (TLS, login): see compose.yaml.
 EXPOSE 7432 7480
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \
-  CMD ["node", "-e", "const fs=require('node:fs');const url=JSON.parse(fs.readFileSync('/data/run.json','utf8')).console;fetch(url+'/healthz').then(r=>process.exit(r.ok?0:1),()=>process.exit(1))"]
+# Asks /readyz of what was started with HOLDPOINT_DATA (or `data:` of HOLDPOINT_CONFIG): store, recorder, targets.
+HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=3 \
+  CMD ["node", "/app/bin/holdpoint.mjs", "health"]
 ENTRYPOINT ["node", "/app/bin/holdpoint.mjs"]
 CMD ["start"]

@@ -7,6 +7,7 @@ import { type Logger, pino } from 'pino';
 import { createDesk } from './approvals/desk.ts';
 import { sharedClock } from './clock.ts';
 import type { Config, TargetSettings } from './config.ts';
+import { createHealth } from './console/health.ts';
 import { createConsole } from './console/server.ts';
 import { DEMO_APPROVER, demoAgent, endDemoAgent, startShop } from './demo.ts';
 import { keepPostgres } from './embedded/keep.ts';
@@ -36,6 +37,7 @@ import { parsePolicy } from './policy/rules/parse.ts';
 import { createTagLookup } from './policy/rules/tags.ts';
 import { suggestAll } from './policy/suggest.ts';
 import { checkListen, listenFrom } from './ports.ts';
+import { readinessChecks } from './readiness.ts';
 import { loadSigningKey } from './recordings/keys.ts';
 import { createRecorder } from './recordings/recorder.ts';
 import { keptSecret, makeDirectory, readPrivate, secretText, writePrivate } from './secrets.ts';
@@ -289,6 +291,7 @@ async function compose(
     await bot.start();
   }
 
+  const checks = readinessChecks({ store, recordings: file('recordings'), targets });
   const console = createConsole({
     access,
     signIn,
@@ -343,6 +346,7 @@ async function compose(
       if (done) gateway.endIdentity(id, 'revoked');
       return done;
     },
+    health: createHealth(checks, { log, now }),
     listen: { ...config.console, publicUrl: config.publicUrl, allowedHosts: [] },
     log,
     now,

@@ -20,6 +20,15 @@ export function environment(): NodeJS.ProcessEnv {
   return process.env;
 }
 
+/** Where it is, for those who need nothing else of the configuration: its mistakes and missing secrets are not theirs. */
+export function findDataDir(flags: Flags, env: NodeJS.ProcessEnv, cwd: string): string {
+  return dataDirOf(configFile(flags.config, env, cwd, []), flags, env, cwd);
+}
+function dataDirOf({ values, path }: ConfigFile, flags: Flags, env: NodeJS.ProcessEnv, cwd: string): string {
+  const inFile = values.data === undefined ? '.holdpoint' : path(values.data);
+  return resolve(cwd, flags.data || env['HOLDPOINT_DATA'] || inFile);
+}
+
 /** Reads everything there is to read; throws ConfigError with every problem at once. */
 export function loadConfig(flags: Flags, env: NodeJS.ProcessEnv, cwd: string): Config {
   const problems: Problem[] = [];
@@ -27,9 +36,8 @@ export function loadConfig(flags: Flags, env: NodeJS.ProcessEnv, cwd: string): C
   const { values } = file;
   const targets = readTargets(file, flags.target ?? [], problems);
   const approvers = readApprovers(file, env, problems);
-  const fileData = values.data === undefined ? '.holdpoint' : file.path(values.data);
   const config: Config = {
-    dataDir: resolve(cwd, flags.data || env['HOLDPOINT_DATA'] || fileData),
+    dataDir: dataDirOf(file, flags, env, cwd),
     gateway: {
       ...readListen(values.gateway?.listen, env['HOLDPOINT_LISTEN'], 7432, 'HOLDPOINT_LISTEN', problems),
       tls: readTls(file, problems),

@@ -26,6 +26,15 @@ function build(cli: Cli, version: string, done: (code: number) => void): Command
       await (await import('./start.ts')).start(options);
     });
   program
+    .command('health')
+    .description('is what was started with this data directory ready: its store, recorder and targets')
+    .option('--alive', 'ask only whether it lives')
+    .option('--config <file>', 'configuration file (default: holdpoint.yaml, where it exists)')
+    .option('--data <dir>', 'data directory of `holdpoint start`')
+    .action(async (options: { alive?: boolean; config?: string; data?: string }) => {
+      if (!(await (await import('./health.ts')).health(cli, options))) done(1);
+    });
+  program
     .command('sql <sql>')
     .description('run SQL through the gateway as the demo agent (or --url)')
     .option('--url <url>', 'connection URL of the gateway')

@@ -8,6 +8,7 @@ import type { Context, MiddlewareHandler } from 'hono';
 import { getCookie } from 'hono/cookie';
 import type { Access } from '../identity/access.ts';
 import type { Person } from '../identity/roles.ts';
+import { HEALTH_PATHS } from './health.ts';
 
 /** Who asks, and through what. */
 export interface Caller {
@@ -83,8 +84,8 @@ const READS = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 export function placeGuard(places: () => Places): MiddlewareHandler<Env> {
   return async (c, next) => {
-    // Probes of an orchestrator address the pod by its own name; the answer tells nothing.
-    if (c.req.path === '/healthz') return next();
+    // Probes of an orchestrator address the pod by its own name.
+    if (HEALTH_PATHS.has(c.req.path)) return next();
     const { hosts, origins } = places();
     if (!hosts.has((c.req.header('host') ?? '').toLowerCase())) {
       return c.text(

@@ -18,6 +18,7 @@ import {
   placesOf,
   securityHeaders,
 } from './guard.ts';
+import { healthRoutes } from './health.ts';
 import { noticePage } from './html/layout.ts';
 import { createPages } from './pages.ts';
 import type { Console, ConsoleOptions } from './types.ts';
@@ -75,7 +76,7 @@ export function createConsole(options: ConsoleOptions): Console {
   const app = new Hono<Env>();
   app.use(securityHeaders);
   app.use(placeGuard(() => places));
-  app.get('/healthz', (c) => c.json({ ok: true }));
+  app.route('/', healthRoutes(options.health));
   for (const [name, type] of Object.entries(ASSETS)) {
     const bytes = readFileSync(new URL(`./assets/${name}`, import.meta.url));
     app.get(`/assets/${name}`, (c) =>

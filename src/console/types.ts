@@ -9,6 +9,7 @@ import type { Mistake } from '../policy/rules/types.ts';
 import type { Suggestions } from '../policy/suggest.ts';
 import type { ReplayReport } from '../recordings/replay.ts';
 import type { Recorder, SessionIndex } from '../recordings/types.ts';
+import type { Health } from './health.ts';
 
 /** What is used of the logger (pino fits). */
 export interface ConsoleLog {
@@ -91,6 +92,7 @@ export interface ConsoleOptions {
     readonly since: number;
     readonly policy: string | null;
   }) => Promise<ReplayReport | { readonly mistakes: readonly Mistake[] } | null>;
+  readonly health: Health;
   readonly listen: ConsoleListen;
   readonly log: ConsoleLog;
   readonly now: () => number;

@@ -87,5 +87,7 @@ test.skipIf(files.length === 0)('no private key, token or environment file is tr
 test('the container runs as a user without rights and says whether it is well', () => {
   const dockerfile = read('Dockerfile');
   expect(dockerfile).toMatch(/^USER (?!root|0\b)/m);
-  expect(dockerfile).toMatch(/^HEALTHCHECK /m);
+  expect(dockerfile).toMatch(
+    /^HEALTHCHECK [^\n]*\\\n +CMD \["node", "\/app\/bin\/holdpoint.mjs", "health"\]$/m,
+  );
 });

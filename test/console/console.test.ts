@@ -39,6 +39,7 @@ describe('who gets in', () => {
     }
     for (const path of [
       '/healthz',
+      '/readyz',
       '/login/hpl_x',
       '/assets/console.css',
       '/assets/console.js',
@@ -234,7 +235,8 @@ describe('other sites', () => {
   test('a foreign Host is refused, except for the health probe', async () => {
     expect(await raw(h.port, '/', { host: `evil.example:${h.port}` })).toBe(421);
     expect(await raw(h.port, '/assets/console.js', { host: 'evil.example' })).toBe(421);
-    expect(await raw(h.port, '/healthz', { host: '10.1.2.3:9999' })).toBe(200);
+    for (const path of ['/healthz', '/readyz'])
+      expect(await raw(h.port, path, { host: '10.1.2.3:9999' })).toBe(200);
     expect(await raw(h.port, '/login/x', { host: `LOCALHOST:${h.port}` })).toBe(200);
   });
 
@@ -609,6 +611,7 @@ describe('listening', () => {
     explain: async () => null,
     suggest: async () => null,
     replay: async () => null,
+    health: { parts: async () => [] },
     listen: { host: '127.0.0.1', port: 0, publicUrl: null, allowedHosts: [], ...listen },
     log: quiet,
     now: () => T0,

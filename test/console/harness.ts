@@ -65,6 +65,7 @@ export async function startConsole(
         : null,
     suggest: async () => null,
     replay: async () => null,
+    health: { parts: async () => [] },
     listen: { host: '127.0.0.1', port: 0, publicUrl: null, allowedHosts: [], ...listen },
     log: quiet,
     now: () => clock.now,

@@ -4,7 +4,7 @@
 //
 // Prints how far each one is and the seeds of failures; ends with 1 when there was one. One of them again:
 //   HP_PROPERTY_SEED=SEED npx vitest run PATH -t 'NAME'
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -27,6 +27,10 @@ const files = readdirSync(join(root, 'test'), { recursive: true })
   .filter((path) => positionals.length === 0 || positionals.includes(path))
   .sort();
 console.log(`${files.length} files, ${values.times} times each property`);
+
+// Threads of the judge run what is built.
+if (spawnSync(process.execPath, [join(root, 'bin/build.mjs')], { stdio: 'inherit' }).status !== 0)
+  process.exit(1);
 
 const folder = mkdtempSync(join(tmpdir(), 'holdpoint-properties-'));
 const log = join(folder, 'log');

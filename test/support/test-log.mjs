@@ -43,18 +43,22 @@ export function unfinished(all, until = Number.POSITIVE_INFINITY) {
 }
 
 export default class TestLog {
-  #own = null;
-  #timer = null;
+  constructor() {
+    // As soon as there is a reporter: the processes that run tests get the environment of this one.
+    if (!process.env['HP_TEST_LOG']) {
+      const own = join(tmpdir(), `holdpoint-tests-${process.pid}.log`);
+      process.env['HP_TEST_LOG'] = own;
+      process.once('exit', () => rmSync(own, { force: true }));
+    }
+    writeFileSync(process.env['HP_TEST_LOG'], '');
+  }
   onInit() {
-    const path = process.env['HP_TEST_LOG'] || join(tmpdir(), `holdpoint-tests-${process.pid}.log`);
-    if (path !== process.env['HP_TEST_LOG']) this.#own = path;
-    process.env['HP_TEST_LOG'] = path;
-    writeFileSync(path, '');
-    this.#timer = setInterval(() => {
+    const path = process.env['HP_TEST_LOG'];
+    const timer = setInterval(() => {
       const long = unfinished(entries(readFileSync(path, 'utf8')), Date.now() - LONG_MS);
       if (long.length > 0) console.error(`still running after minutes:\n${long.join('\n')}`);
     }, 60_000);
-    this.#timer.unref();
+    timer.unref();
   }
   onTestModuleQueued(module) {
     note({ kind: 'begin', what: 'file', name: fileOf(module) });
@@ -67,10 +71,6 @@ export default class TestLog {
   }
   onTestCaseResult(test) {
     note({ kind: 'end', what: 'test', name: test.fullName, failed: test.result().state === 'failed' });
-  }
-  onTestRunEnd() {
-    clearInterval(this.#timer);
-    if (this.#own !== null) rmSync(this.#own, { force: true });
   }
 }
 const fileOf = ({ moduleId }) => relative(process.cwd(), moduleId);

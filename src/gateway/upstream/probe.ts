@@ -1,4 +1,4 @@
-/** A target tried before anybody needs it: a typing mistake in its address or logins is told at start. */
+/** A target tried before anybody needs it: a typing mistake in its address or logins is told at start, and what fails later when asked for. */
 import { serialize } from 'pg-protocol';
 import type { Target } from '../types.ts';
 import { connectUpstream } from './connect.ts';
@@ -10,6 +10,7 @@ const TIMEOUT_MS = 3_000;
 /** What its sessions would be told, once for each cause; `pooled`: it is behind a pooler that keeps sessions apart. */
 export async function probeTarget(
   target: Target,
+  name = 'holdpoint start',
 ): Promise<{ readonly faults: readonly string[]; readonly pooled: boolean }> {
   const logins = new Map(Object.values(target.logins).map((one) => [one.user, one]));
   const pooling = new Pooling(() => performance.now(), null);
@@ -20,7 +21,7 @@ export async function probeTarget(
         const link = await connectUpstream({
           target,
           login,
-          settings: new Map([['application_name', 'holdpoint start']]),
+          settings: new Map([['application_name', name]]),
           timeoutMs: TIMEOUT_MS,
           pooling,
         });
