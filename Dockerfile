@@ -1,11 +1,12 @@
-# Debian, not Alpine: the embedded PostgreSQL needs glibc.
-FROM node:22-bookworm-slim AS build
+# Debian, not Alpine: the embedded PostgreSQL needs glibc. A tag moves: name a digest with --build-arg (docs/deployment.md).
+ARG NODE_IMAGE=node:22-bookworm-slim
+FROM ${NODE_IMAGE} AS build
 WORKDIR /app
 COPY . .
 RUN npm ci
 RUN npm prune --omit=dev --ignore-scripts
 
-FROM node:22-bookworm-slim
+FROM ${NODE_IMAGE}
 ENV NODE_ENV=production \
     HOLDPOINT_DATA=/data
 WORKDIR /app
@@ -14,6 +15,7 @@ COPY --from=build --chown=root:root /app/bin ./bin
 COPY --from=build --chown=root:root /app/prisma ./prisma
 COPY --from=build --chown=root:root /app/docs ./docs
 COPY --from=build --chown=root:root /app/node_modules ./node_modules
+# With sbom.cdx.json and THIRD-PARTY-NOTICES.txt.
 COPY --from=build --chown=root:root /app/dist ./dist
 RUN ln -s /app/bin/holdpoint.mjs /usr/local/bin/holdpoint \
  && install -d -o node -g node -m 0700 /data /data/recordings

@@ -6,6 +6,7 @@ import { cpSync, existsSync, mkdirSync, renameSync, rmSync, statSync, symlinkSyn
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { writeThirdParty } from './third-party.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const require = createRequire(import.meta.url);
@@ -61,5 +62,6 @@ process.on('exit', () => rmSync(fresh, { recursive: true, force: true }));
 run('the TypeScript build', tsc, ['-p', 'tsconfig.build.json', '--outDir', fresh]);
 if (existsSync(join(root, 'src/console/assets')))
   cpSync(join(root, 'src/console/assets'), join(fresh, 'console/assets'), { recursive: true });
+writeThirdParty(fresh);
 rmSync(dist, { recursive: true, force: true });
 renameSync(fresh, dist);

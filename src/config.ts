@@ -1,11 +1,11 @@
 /**
  * Environment + holdpoint.yaml + command line → one frozen Config, or every problem found, each with its place. The command line wins
- * over the environment, that over the file. The only file that reads process.env. Secrets may be written as `${NAME}` or `*_file`.
+ * over the environment, that over the file. The only file that reads process.env. Secrets may be written as `${NAME}` or `*_file`, and NAME may lie in the file that NAME_FILE names.
  */
 import { resolve } from 'node:path';
 import { readApprovers, readPolicyAdmins } from './config/approvers.ts';
 import { readConsole, readPublicUrl } from './config/console.ts';
-import { type ConfigFile, configFile, readText } from './config/file.ts';
+import { type ConfigFile, configFile, readText, variable } from './config/file.ts';
 import { readListen } from './config/listen.ts';
 import { readSlack } from './config/slack.ts';
 import { readTargets } from './config/targets.ts';
@@ -76,7 +76,7 @@ export function loadConfig(flags: Flags, env: NodeJS.ProcessEnv, cwd: string): C
 
 function readStore(file: ConfigFile, env: NodeJS.ProcessEnv, problems: Problem[]): string | null {
   const name = 'HOLDPOINT_STORE_URL';
-  const text = env[name];
+  const text = variable(env, name, problems);
   if (!text) return file.values.store?.url ?? null;
   const problem = urlProblem(text);
   if (problem !== null) problems.push({ place: name, message: problem });

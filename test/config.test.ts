@@ -192,3 +192,43 @@ test('the command line wins over the environment, that over the file; an empty v
   });
   expect(load(yaml, env, { data: '/f' }).dataDir).toBe('/f');
 });
+
+describe('a secret in a file that NAME_FILE names', () => {
+  const file = (name: string, text: string): string => {
+    writeFileSync(join(dir, name), text);
+    return join(dir, name);
+  };
+  const yaml = `
+store: { url: "postgres://holdpoint:\${STORE_PASSWORD}@store/holdpoint" }
+targets: { app: { url: "postgres://db/app", logins: { read-only: { user: ro, password: "\${APP_PASSWORD}" } } } }
+identity: { approvers: [{ name: Dana, email: dana@example.com }] }
+`;
+  test('is taken as the variable would be, without the line end after it', () => {
+    const config = load(yaml, {
+      STORE_PASSWORD_FILE: file('store', 'sesame\n'),
+      APP_PASSWORD_FILE: file('app', ' open \r\n'),
+      SLACK_BOT_TOKEN_FILE: file('bot', 'xoxb-1\n'),
+      SLACK_APP_TOKEN_FILE: file('app-level', 'xapp-1\n'),
+      SLACK_BOT_TOKEN: '',
+      SLACK_CHANNEL: '#db',
+    });
+    expect(config.storeUrl).toBe('postgres://holdpoint:sesame@store/holdpoint');
+    expect(config.targets[0]?.logins['read-only']?.password).toBe(' open ');
+    expect(config.slack).toMatchObject({ botToken: 'xoxb-1', appToken: 'xapp-1' });
+    const store = { HOLDPOINT_STORE_URL_FILE: file('url', 'postgres://u:p@store/hp\n'), STORE_PASSWORD: '-' };
+    expect(load(yaml, { ...store, APP_PASSWORD: '-' }).storeUrl).toBe('postgres://u:p@store/hp');
+  });
+
+  test('that is not there, or is written twice, is told once and not shown', () => {
+    const twice = yaml.replace('user: ro', `user: "\${STORE_PASSWORD}"`);
+    const told = mistakes(twice, { STORE_PASSWORD_FILE: join(dir, 'none'), APP_PASSWORD: '-' });
+    expect(told.filter((one) => one.startsWith('STORE_PASSWORD'))).toEqual([
+      `STORE_PASSWORD_FILE STORE_PASSWORD: the file ${dir}/none cannot be read`,
+    ]);
+    expect(told.join()).not.toContain('is not set');
+    const both = { STORE_PASSWORD: 'sesame', STORE_PASSWORD_FILE: file('store', 'open') };
+    expect(mistakes(yaml, { ...both, APP_PASSWORD: '-' })).toEqual([
+      'STORE_PASSWORD_FILE is set, and so is STORE_PASSWORD: keep one of them',
+    ]);
+  });
+});

@@ -76,9 +76,12 @@ function check(
     });
   }
   if (document.errors.length > 0) return {};
-  const raw = expand(document.toJS({ maxAliasCount: 20 }) ?? {}, env, (name, keys) =>
-    problems.push({ place: place(...keys), message: `the environment variable ${name} is not set` }),
-  );
+  const raw = expand(document.toJS({ maxAliasCount: 20 }) ?? {}, (name, keys) => {
+    const value = variable(env, name, problems);
+    if (value === undefined && !env[`${name}_FILE`])
+      problems.push({ place: place(...keys), message: `the environment variable ${name} is not set` });
+    return value ?? '';
+  });
   const parsed = schema.safeParse(raw);
   if (parsed.success) return parsed.data;
   const wrong: PropertyKey[][] = [];
@@ -156,23 +159,16 @@ function where(document: Document, lines: LineCounter, keys: readonly PropertyKe
 
 function expand(
   value: unknown,
-  env: NodeJS.ProcessEnv,
-  missing: (name: string, keys: PropertyKey[]) => void,
+  variable: (name: string, keys: PropertyKey[]) => string,
   keys: PropertyKey[] = [],
 ): unknown {
-  if (typeof value === 'string') {
-    return value.replace(/\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g, (_, name: string) => {
-      const found = env[name];
-      if (found === undefined) missing(name, keys);
-      return found ?? '';
-    });
-  }
-  if (Array.isArray(value)) return value.map((item, i) => expand(item, env, missing, [...keys, i]));
-  if (value !== null && typeof value === 'object') {
+  if (typeof value === 'string')
+    return value.replace(/\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g, (_, name: string) => variable(name, keys));
+  if (Array.isArray(value)) return value.map((item, i) => expand(item, variable, [...keys, i]));
+  if (value !== null && typeof value === 'object')
     return Object.fromEntries(
-      Object.entries(value).map(([k, v]) => [k, expand(v, env, missing, [...keys, k])]),
+      Object.entries(value).map(([key, one]) => [key, expand(one, variable, [...keys, key])]),
     );
-  }
   return value;
 }
 
@@ -184,4 +180,18 @@ export function readText(path: string, place: string, what: string, problems: Pr
     problems.push({ place, message: `${what}: the file ${path} cannot be read` });
     return null;
   }
+}
+
+/** Of the environment, where what is secret need not be: NAME_FILE names a file that holds it, as containers are given secrets. */
+export function variable(env: NodeJS.ProcessEnv, name: string, problems: Problem[]): string | undefined {
+  const [value, path] = [env[name], env[`${name}_FILE`]];
+  if (path === undefined || path === '') return value;
+  const place = `${name}_FILE`;
+  // One mistake, however often it is looked up.
+  const mistakes = problems.some((known) => known.place === place) ? [] : problems;
+  if (value !== undefined && value !== '') {
+    mistakes.push({ place, message: `is set, and so is ${name}: keep one of them` });
+    return value;
+  }
+  return readText(path, place, name, mistakes)?.replace(/\r?\n$/, '');
 }

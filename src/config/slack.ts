@@ -1,5 +1,5 @@
 /** Slack's tokens and channel; the environment wins over holdpoint.yaml. */
-import type { ConfigFile } from './file.ts';
+import { type ConfigFile, variable } from './file.ts';
 import { readListen } from './listen.ts';
 import type { Problem, SlackSettings } from './types.ts';
 
@@ -10,7 +10,7 @@ export function readSlack(
 ): SlackSettings | null {
   const file = config.values;
   const pick = (fromFile: string | undefined, name: string) => {
-    const value = env[name] ?? fromFile;
+    const value = variable(env, name, problems) ?? fromFile;
     return value === undefined || value === '' ? null : value;
   };
   const botToken = pick(file.slack?.bot_token, 'SLACK_BOT_TOKEN');

@@ -80,6 +80,19 @@ export function placesOf(
   return { hosts, origins, secureHost: open !== null && open.protocol === 'https:' ? open.host : null };
 }
 
+const YEAR_S = 31_536_000;
+
+/** Where people reach it by https, they never do otherwise again. On this machine's own addresses nothing is said: there is no TLS. */
+export function strictTransport(places: () => Places): MiddlewareHandler<Env> {
+  return async (c, next) => {
+    await next();
+    if (isSecure(c, places())) c.res.headers.set('strict-transport-security', `max-age=${YEAR_S}`);
+  };
+}
+function isSecure(c: Context<Env>, { secureHost }: Places): boolean {
+  return secureHost !== null && c.req.header('host')?.toLowerCase() === secureHost;
+}
+
 const READS = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 export function placeGuard(places: () => Places): MiddlewareHandler<Env> {
@@ -116,8 +129,7 @@ export function csrfMatches(caller: Caller, given: unknown): boolean {
 }
 
 export function cookieName(c: Context<Env>, places: Places): string {
-  const secure = places.secureHost !== null && c.req.header('host')?.toLowerCase() === places.secureHost;
-  return secure ? '__Host-holdpoint' : 'holdpoint';
+  return isSecure(c, places) ? '__Host-holdpoint' : 'holdpoint';
 }
 
 export function sourceOf(c: Context<Env>): string {

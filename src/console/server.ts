@@ -17,6 +17,7 @@ import {
   placeGuard,
   placesOf,
   securityHeaders,
+  strictTransport,
 } from './guard.ts';
 import { healthRoutes } from './health.ts';
 import { noticePage } from './html/layout.ts';
@@ -75,6 +76,7 @@ export function createConsole(options: ConsoleOptions): Console {
 
   const app = new Hono<Env>();
   app.use(securityHeaders);
+  app.use(strictTransport(() => places));
   app.use(placeGuard(() => places));
   app.route('/', healthRoutes(options.health));
   for (const [name, type] of Object.entries(ASSETS)) {

@@ -231,6 +231,26 @@ describe('who gets in', () => {
   });
 });
 
+test('browsers are told to come by https only, where that is how they come', async () => {
+  const told = (port: number, host: string, path = '/') =>
+    new Promise<string | undefined>((resolve, reject) => {
+      httpRequest({ host: '127.0.0.1', port, path, headers: { host } }, (answer) => {
+        answer.resume();
+        resolve(answer.headers['strict-transport-security']);
+      })
+        .on('error', reject)
+        .end();
+    });
+  const secure = await startConsole({}, { publicUrl: 'https://hold.example.com' });
+  for (const path of ['/', '/login/x', '/assets/console.css', '/api/me', '/healthz', '/none'])
+    expect(await told(secure.port, 'HOLD.example.com', path), path).toBe('max-age=31536000');
+  expect(await told(secure.port, `127.0.0.1:${secure.port}`)).toBeUndefined();
+  await secure.server.close();
+  const plain = await startConsole({}, { publicUrl: 'http://hold.example.com' });
+  expect(await told(plain.port, 'hold.example.com')).toBeUndefined();
+  await plain.server.close();
+});
+
 describe('other sites', () => {
   test('a foreign Host is refused, except for the health probe', async () => {
     expect(await raw(h.port, '/', { host: `evil.example:${h.port}` })).toBe(421);
