@@ -38,7 +38,7 @@ const vitest = join(root, 'node_modules/vitest/vitest.mjs');
 const child = spawn(process.execPath, [vitest, 'run', ...files, '--testTimeout', String(2 ** 31 - 1)], {
   cwd: root,
   stdio: 'inherit',
-  env: { ...process.env, HP_TEST_LOG: log, HP_PROPERTY_TIMES: values.times },
+  env: { ...process.env, HP_RUN_LOG: log, HP_PROPERTY_TIMES: values.times },
 });
 
 /** By property: how often it was checked, how long that took, and what failed. */

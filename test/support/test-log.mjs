@@ -1,6 +1,6 @@
 /**
  * What runs now, for whoever waits for a run that hangs or stops it: a vitest reporter that notes files and tests as they begin and end, in
- * the file that HP_TEST_LOG names, and says what takes minutes. `node test/support/test-log.mjs FILE` says what of it never ended.
+ * the file that HP_RUN_LOG names, and says what takes minutes. `node test/support/test-log.mjs FILE` says what of it never ended.
  */
 import { appendFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,7 +11,7 @@ const LONG_MS = 4 * 60_000;
 
 /** Written at once: a process that spins gets to nothing else. */
 export function note(entry) {
-  const path = process.env['HP_TEST_LOG'];
+  const path = process.env['HP_RUN_LOG'];
   if (path) appendFileSync(path, `${JSON.stringify({ ...entry, at: Date.now() })}\n`);
 }
 
@@ -45,15 +45,15 @@ export function unfinished(all, until = Number.POSITIVE_INFINITY) {
 export default class TestLog {
   constructor() {
     // As soon as there is a reporter: the processes that run tests get the environment of this one.
-    if (!process.env['HP_TEST_LOG']) {
+    if (!process.env['HP_RUN_LOG']) {
       const own = join(tmpdir(), `holdpoint-tests-${process.pid}.log`);
-      process.env['HP_TEST_LOG'] = own;
+      process.env['HP_RUN_LOG'] = own;
       process.once('exit', () => rmSync(own, { force: true }));
     }
-    writeFileSync(process.env['HP_TEST_LOG'], '');
+    writeFileSync(process.env['HP_RUN_LOG'], '');
   }
   onInit() {
-    const path = process.env['HP_TEST_LOG'];
+    const path = process.env['HP_RUN_LOG'];
     const timer = setInterval(() => {
       const long = unfinished(entries(readFileSync(path, 'utf8')), Date.now() - LONG_MS);
       if (long.length > 0) console.error(`still running after minutes:\n${long.join('\n')}`);
