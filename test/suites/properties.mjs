@@ -41,6 +41,8 @@ const child = spawn(process.execPath, [vitest, 'run', ...files, '--testTimeout',
   env: { ...process.env, HP_RUN_LOG: log, HP_PROPERTY_TIMES: values.times },
 });
 
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal));
+
 /** By property: how often it was checked, how long that took, and what failed. */
 function standing() {
   const all = new Map();
@@ -74,7 +76,8 @@ child.on('exit', (code) => {
   console.log('');
   for (const [name, { times, ms, failed }] of all) {
     console.log(`${times} times in ${Math.round(ms / 1000)} s, ${failed.length} failed: ${name}`);
-    for (const { seed, why } of failed) console.log(`    seed ${seed}: ${why.split('\n')[0]}`);
+    for (const { seed, why } of failed)
+      console.log(`    seed ${seed}: ${why.slice(0, 2000).replaceAll('\n', '\n        ')}`);
   }
   const failures = all.reduce((sum, [, { failed }]) => sum + failed.length, 0);
   console.log(`${all.length} properties, ${failures} failures`);

@@ -24,6 +24,8 @@ export interface Limits<T> {
 const SECONDS = 50;
 const LONGEST_TIMER = 2 ** 31 - 1;
 const TIMES = Number(process.env['HP_PROPERTY_TIMES'] ?? 0);
+/** Many at once take longer, and what hangs is none of them. */
+const PATIENCE = TIMES > 0 ? 6 : 1;
 
 /** For `timeout` of a test that has one of its own. */
 export const testTimeout = (seconds: number): number => (TIMES > 0 ? LONGEST_TIMER : seconds * 1000);
@@ -44,7 +46,7 @@ function checked<T>(property: fc.IRawProperty<T>, limits: Limits<T>): Promise<vo
       ...rest,
       seed,
       endOnFailure: large,
-      interruptAfterTimeLimit: Math.min(seconds * 1000, LONGEST_TIMER),
+      interruptAfterTimeLimit: Math.min(seconds * PATIENCE * 1000, LONGEST_TIMER),
       markInterruptAsFailure: true,
     });
   };
@@ -70,7 +72,7 @@ function again(
         note({ kind: 'checked', name, seed, ms: Date.now() - began, why });
         if (why !== null) failed.push(`seed ${seed}: ${why}`);
       };
-      const refuse = (error: unknown): void => tell(error instanceof Error ? error.message : String(error));
+      const refuse = (error: unknown): void => tell(wordsOf(error));
       try {
         const running = check(seed);
         if (running !== undefined) return running.then(() => tell(null), refuse).then(() => from(i + 1));
@@ -82,4 +84,10 @@ function again(
     if (failed.length > 0) throw new Error(`${failed.length} of ${times} failed\n${failed.join('\n\n')}`);
   };
   return from(0);
+}
+
+/** With what the property itself said, which is the cause. */
+function wordsOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause === undefined ? error.message : `${wordsOf(error.cause)}\n${error.message}`;
 }
