@@ -7,7 +7,7 @@ import { Collector } from './facts/collector.ts';
 import { onlyComputes } from './facts/extensions.ts';
 import type { Context } from './lineage/context.ts';
 import { ANYWHERE, functionSummary, triggerSummary } from './lineage/definitions.ts';
-import { lookup, whole } from './lineage/deps.ts';
+import { isTagged, lookup, whole } from './lineage/deps.ts';
 import type { Env } from './lineage/env.ts';
 import { shapeOf } from './lineage/relation.ts';
 import { isRevealing, REVEALING_FUNCTIONS } from './lineage/system.ts';
@@ -60,11 +60,11 @@ function reachesTagged(
 ): boolean {
   if (unknowns.length > 0) return true;
   return (
-    relations.some((use) => isTagged(use, context)) || functions.some((full) => hides(full, context, seen))
+    relations.some((use) => ofTagged(use, context)) || functions.some((full) => hides(full, context, seen))
   );
 }
 
-function isTagged({ schema, name }: RelationUse, context: Context): boolean {
+function ofTagged({ schema, name }: RelationUse, context: Context): boolean {
   const { relations, system } = context.env.resolve({ schema, name }, context.resolution);
   if (system !== null && (system.schema === 'pg_toast' || isRevealing(system.name))) return true;
   return relations.some((relation) => holdsTagged(relation, context));
@@ -80,11 +80,11 @@ function holdsTagged(relation: CatalogRelation, context: Context): boolean {
   }
   const before = found.get(relation.oid);
   if (before !== undefined) return before;
-  // What a row policy reads is not among the relations, nor what another server does for a foreign table.
+  // What another server does for a foreign table is not among the relations.
   const holds =
-    relation.rowSecurity ||
+    (relation.rowSecurity && relation.policies === undefined) ||
     relation.relkind === 'f' ||
-    whole(shapeOf(relation, context)).size > 0 ||
+    isTagged(whole(shapeOf(relation, context))) ||
     tiedByTagged(relation, context);
   found.set(relation.oid, holds);
   return holds;
@@ -99,7 +99,7 @@ function tiedByTagged({ oid }: CatalogRelation, context: Context): boolean {
     const relation = env.relationByOid(other);
     if (relation === null) return true;
     const shape = shapeOf(relation, context);
-    return names.some((name) => (lookup(shape, name)?.size ?? 1) > 0);
+    return names.some((name) => isTagged(lookup(shape, name) ?? whole(shape)));
   });
 }
 

@@ -97,7 +97,11 @@ it('its tree hangs together: every dependency of ours is in it, and everything i
   const on = new Map(bom.dependencies.map(({ ref, dependsOn }) => [ref, dependsOn]));
   const us = bom.metadata.component['bom-ref'];
   const direct = bom.components.filter((one) => on.get(us)?.includes(one.purl)).map(({ name }) => name);
-  expect(direct).toEqual(expect.arrayContaining(Object.keys(own.dependencies)));
+  // What an alias stands for is in it by its own name.
+  const named = Object.entries<string>(own.dependencies).map(
+    ([name, version]) => /^npm:(.+)@/.exec(version)?.[1] ?? name,
+  );
+  expect(direct).toEqual(expect.arrayContaining(named));
   const reached = new Set<string>();
   const queue = [us];
   for (let ref = queue.pop(); ref !== undefined; ref = queue.pop()) {

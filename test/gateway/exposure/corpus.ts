@@ -106,8 +106,6 @@ export const SAYING: readonly (string | readonly string[])[] = [
   `select dynamic()`,
   `select dynamic_syntax()`,
   `select sets_name()`,
-  `select 1 where set_config('application_name', first_name(), false) <> ''`,
-  [`begin`, `select 1 where set_config('application_name', first_name(), true) <> ''`, `commit`],
   `do $$ begin perform set_config('application_name', (select name from customers where id = 1), false); end $$`,
   ['listen news', 'select notifies()'],
   ['listen news', `select pg_notify('news', ${NAME})`],

@@ -92,7 +92,7 @@ describe('the frontend framer', () => {
     const large = serialize.query('x'.repeat(200_000));
     const input = Buffer.concat([serialize.sync(), large, serialize.flush(), large, serialize.sync()]);
     const ends = [5, 5 + large.length, 10 + large.length, 10 + 2 * large.length];
-    fc.assert(
+    holds(
       fc.property(
         fc.array(fc.integer({ min: 500, max: 90_000 }), { minLength: 1, maxLength: 20 }),
         fc.integer({ min: 0, max: 450_000 }),
