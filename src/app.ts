@@ -4,12 +4,14 @@
  */
 import { join } from 'node:path';
 import { type Logger, pino } from 'pino';
+import { isSuspendable } from './approvals/about.ts';
 import { createDesk } from './approvals/desk.ts';
 import { sharedClock } from './clock.ts';
 import type { Config, TargetSettings } from './config.ts';
 import { createHealth } from './console/health.ts';
 import { createConsole } from './console/server.ts';
 import { DEMO_APPROVER, demoAgent, endDemoAgent, startShop } from './demo.ts';
+import { networksOf } from './edge/address.ts';
 import { keepPostgres } from './embedded/keep.ts';
 import { lock } from './embedded/lock.ts';
 import { backTest } from './gateway/back-test.ts';
@@ -22,7 +24,10 @@ import { createGateway } from './gateway/listener.ts';
 import { createPolicyEditor } from './gateway/policy-editor.ts';
 import { createRevealer } from './gateway/reveal.ts';
 import type { Judge } from './gateway/types.ts';
+import { alertOf, BURST, createFailedLogins } from './identity/failed-logins.ts';
 import { createAccess, createIdentity } from './identity/index.ts';
+import { follow } from './identity/known.ts';
+import { createBudget } from './identity/limiter.ts';
 import { createDirectory, loginKey } from './identity/roles.ts';
 import { createSignIn } from './identity/sign-in.ts';
 import { createSlackLinking } from './identity/slack-link.ts';
@@ -149,7 +154,17 @@ async function compose(
   const sweeper = setInterval(() => void desk.sweep(), 1000);
   stops.push(() => clearInterval(sweeper));
 
-  const identity = createIdentity({ issuers: config.issuers, credentials: store.credentials, now, log });
+  const failedLogins = createFailedLogins({
+    store: store.failedLogins,
+    log,
+    now,
+    onBurst: (burst) =>
+      store.alerts.raise(alertOf(burst, config.slack?.alerts?.channel ?? null), BURST.withinMs),
+  });
+  stops.push(() => failedLogins.close());
+  const mayAsk = createBudget({ burst: 20, perSecond: 5, now });
+  const { credentials } = store;
+  const identity = createIdentity({ issuers: config.issuers, credentials, now, log, mayAsk });
   stops.push(() => identity.close());
   const { oidc, roles } = config.console;
   const directory = createDirectory({
@@ -158,7 +173,11 @@ async function compose(
     policyAdmins: config.policyAdmins,
     login: oidc === null ? null : loginKey(oidc.issuer, oidc.clientId),
   });
-  const access = createAccess({ credentials: store.credentials, directory, now });
+  const access = createAccess({ credentials, directory, now, mayAsk, onFailed: failedLogins.note });
+  // Before anybody can knock: after a restart, too, whoever holds what stands is known.
+  stops.push(
+    await sure(() => follow(store.elsewhere, { access: access.issued, credential: identity.issued })),
+  );
   const signIn =
     oidc === null
       ? null
@@ -259,6 +278,8 @@ async function compose(
     fingerprintKey: await secret('fingerprint-key'),
     levelFor: (groups) => highest(groups, levels),
     onBlocked: (blocked) => bot?.denied(blocked),
+    onLoginFailed: failedLogins.note,
+    proxies: networksOf(config.gateway.trustedProxies),
     log,
     now,
   });
@@ -305,7 +326,8 @@ async function compose(
       recent: () => store.alerts.recent(shared.now() - DAY_MS),
       async suspend(id, by) {
         const alert = await store.alerts.get(id);
-        if (alert !== null) await suspendFor(alert, by);
+        if (alert === null || !isSuspendable(alert)) return null;
+        await suspendFor(alert, by);
         return alert;
       },
     },
@@ -347,7 +369,13 @@ async function compose(
       return done;
     },
     health: createHealth(checks, { log, now }),
-    listen: { ...config.console, publicUrl: config.publicUrl, allowedHosts: [] },
+    failedLogins: { note: failedLogins.note, summary: (since) => store.failedLogins.summary(since) },
+    listen: {
+      ...config.console,
+      publicUrl: config.publicUrl,
+      allowedHosts: [],
+      proxies: networksOf(config.console.trustedProxies),
+    },
     log,
     now,
   });

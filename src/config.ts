@@ -42,6 +42,7 @@ export function loadConfig(flags: Flags, env: NodeJS.ProcessEnv, cwd: string): C
       ...readListen(values.gateway?.listen, env['HOLDPOINT_LISTEN'], 7432, 'HOLDPOINT_LISTEN', problems),
       tls: readTls(file, problems),
       limits: readLimits(file),
+      trustedProxies: values.gateway?.trusted_proxies ?? [],
     },
     console: readConsole(file, env, problems),
     publicUrl: readPublicUrl(file, env, problems),

@@ -87,18 +87,41 @@ function listed(groups: readonly string[]): string {
   return `${shown.join(' or ')}${groups.length > 5 ? ` or ${groups.length - 5} more groups` : ''}`;
 }
 
-/** `Cursor for Alice: 5 destructive statements in 3 minutes`. */
-export function burstTitle(
-  alert: Pick<ApprovalRequest, 'requester'> & {
-    readonly count: number;
-    readonly since: number;
-    readonly at: number;
-  },
-): string {
+/** What an alert is about: destructive statements, logins that fail, or something revoked that was tried. */
+interface Alerted extends Pick<ApprovalRequest, 'requester'> {
+  readonly about?: 'statements' | 'logins' | 'revoked';
+  readonly count: number;
+  readonly since: number;
+  readonly at: number;
+}
+
+/** `Cursor for Alice: 5 destructive statements in 3 minutes`, `203.0.113.7: 12 logins failed in a minute`. */
+export function burstTitle(alert: Alerted): string {
   const minutes = Math.max(1, Math.round((alert.at - alert.since) / 60_000));
   const over = minutes === 1 ? 'in a minute' : `in ${minutes} minutes`;
-  return `${plain(who(alert), 80)}: ${alert.count} destructive statements ${over}`;
+  const { about = 'statements', count, requester } = alert;
+  const whom = plain(
+    about !== 'statements' && requester.ownerId === null ? requester.subject : who(alert),
+    80,
+  );
+  switch (about) {
+    case 'statements':
+      return `${whom}: ${count} destructive statements ${over}`;
+    case 'logins':
+      return `${whom}: ${count} logins failed ${over}`;
+    case 'revoked':
+      return `${whom}: something revoked was tried`;
+  }
 }
+/** Below its title. */
+export function alertNote({ about = 'statements' }: Pick<Alerted, 'about'>): string {
+  return about === 'statements'
+    ? 'Held or denied, none ran unapproved.'
+    : 'Nobody was let in by any of them.';
+}
+/** Whoever fails to log in need not be the owner of what they try: there is nobody to suspend. */
+export const isSuspendable = ({ about = 'statements' }: Pick<Alerted, 'about'>): boolean =>
+  about === 'statements';
 /** What Suspend does, said before it is done. */
 export function suspendSentence({ requester }: Pick<ApprovalRequest, 'requester'>): string {
   const whom = requester.ownerId === null ? 'this credential' : 'this person and their agents';

@@ -1,6 +1,6 @@
 /** An agent that keeps sending destructive statements: one message a burst, with a button that suspends its owner (DESIGN.md 17). */
 import { randomBytes } from 'node:crypto';
-import { burstTitle, suspendSentence } from '../approvals/about.ts';
+import { alertNote, burstTitle, isSuspendable, suspendSentence } from '../approvals/about.ts';
 import type { ApprovalRequest } from '../approvals/types.ts';
 import { who } from '../approvals/words.ts';
 import { type Answer, type Listener, text } from './answers.ts';
@@ -162,7 +162,8 @@ export function createAlerts(
       const caller = await tapper.approver(to.userId, to.teamId, policies.deciders());
       if (caller.kind === 'refused') return await answer(to, caller.sentence);
       const alert = value !== null && ID.test(value) ? await store.get(value) : null;
-      if (alert === null) return await answer(to, 'There is no such alert any more. Nothing was done.');
+      if (alert === null || !isSuspendable(alert))
+        return await answer(to, 'There is no such alert any more. Nothing was done.');
       const { approver } = caller;
       const whom = oneLine(who(alert), 80);
       if (alert.suspendedBy === null) {
@@ -187,10 +188,7 @@ export function renderAlert(alert: Alert, call: Parameters<typeof mentioned>[1][
     header(`${alert.suspendedBy === null ? '🚨' : '🔒'} ${title}`, name('head')),
     section(alert.lines.map((line) => `• ${oneLine(line, 220)}`).join('\n') || ' ', name('lines')),
     context(
-      [
-        plain('The latest of them; held or denied, none ran unapproved.', 100),
-        mrkdwn(own`${date(alert.at)}`),
-      ],
+      [plain(`The latest of them. ${alertNote(alert)}`, 100), mrkdwn(own`${date(alert.at)}`)],
       name('note'),
     ),
   ];
@@ -200,7 +198,8 @@ export function renderAlert(alert: Alert, call: Parameters<typeof mentioned>[1][
     );
   else {
     if (call !== null) blocks.push(mentioned('On call:', [call], name('call')));
-    blocks.push({ type: 'actions', block_id: name('act'), elements: [suspendButton(alert, whom)] });
+    if (isSuspendable(alert))
+      blocks.push({ type: 'actions', block_id: name('act'), elements: [suspendButton(alert, whom)] });
   }
   return { text: escaped(title, 300), blocks };
 }

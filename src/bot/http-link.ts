@@ -1,6 +1,7 @@
 /** HTTP mode: Bolt's receiver behind a listener of our own, which closes what the receiver leaves open (SLACK.md traps 3–5). */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { HTTPReceiver } from '@slack/bolt';
+import { HTTP_TIMES, httpDoor } from '../edge/http-door.ts';
 import { slackLogger } from './slack-api.ts';
 import { isRecord } from './tapper.ts';
 import type { BotConfig, BotLog } from './types.ts';
@@ -29,11 +30,11 @@ export function createHttpLink(
     endpoints: [PATH],
     logger: slackLogger(log),
   });
-  const limits = { headersTimeout: 10_000, requestTimeout: 15_000, connectionsCheckingInterval: 2_000 };
-  const server = createServer(limits, (request, response) => {
+  const server = createServer({ ...HTTP_TIMES, requestTimeout: 15_000 }, (request, response) => {
     front(receiver, request, response, now()).catch(() => refuse(response, 400));
   });
-  server.maxConnections = 200;
+  // Slack comes through a proxy, as a rule: of one address there may be as many as in all.
+  httpDoor(server, { total: 200, waiting: 200, perOwner: 200, reserved: 0 });
   const { port = 3000 } = config;
   const listen = typeof port === 'number' ? { host: '127.0.0.1', port } : port;
   return {

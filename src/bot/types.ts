@@ -105,6 +105,7 @@ export interface PolicySummary {
   readonly change: { readonly at: number; readonly author: string | null } | null;
 }
 
+export type AlertAbout = 'statements' | 'logins' | 'revoked';
 /** A statement that somebody tried, as far as alerts need it. */
 export interface Attempt {
   readonly requester: Requester;
@@ -113,8 +114,10 @@ export interface Attempt {
   readonly verb: string;
   readonly relations: readonly string[];
 }
-/** Somebody kept sending destructive statements. */
+/** Somebody kept sending destructive statements, or kept failing to log in, or tried what was revoked. */
 export interface Alert {
+  /** Default: statements. */
+  readonly about?: AlertAbout;
   /** `AL-…` */
   readonly id: string;
   /** Owner and agent. */

@@ -148,8 +148,13 @@ function build(cli: Cli, version: string, done: (code: number) => void): Command
 
   program
     .command('alerts')
-    .description('list who keeps sending destructive statements')
+    .description('list who keeps sending destructive statements, or failing to log in')
     .action(async () => (await import('./people.ts')).alerts(cli));
+  program
+    .command('logins')
+    .description('list logins that failed, counted by owner and address; for auditors and administrators')
+    .option('--since <time>', 'a duration such as 7d, or a date', '24h')
+    .action(async (options: { since: string }) => (await import('./logins.ts')).logins(cli, options));
   program
     .command('suspend <owner>')
     .description(

@@ -26,7 +26,8 @@ export function readConsole(
       message: `the console listens on ${listen.host} only behind https: name the address that people open in console.public_url, such as https://holdpoint.example.com`,
     });
   }
-  return { ...listen, oidc: readOidc(file, problems), roles: readRoles(file) };
+  const trustedProxies = file.values.console?.trusted_proxies ?? [];
+  return { ...listen, oidc: readOidc(file, problems), roles: readRoles(file), trustedProxies };
 }
 
 export function readPublicUrl(file: ConfigFile, env: NodeJS.ProcessEnv, problems: Problem[]): string | null {

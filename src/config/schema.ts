@@ -1,5 +1,6 @@
 /** The shape of holdpoint.yaml. */
 import { z } from 'zod';
+import { networkProblem } from '../edge/address.ts';
 import { targetUrlProblem, urlProblem } from './url.ts';
 
 const duration = z
@@ -25,6 +26,15 @@ export const address = z
   .string()
   .regex(/^(\[[0-9a-f:]+\]|[^:\s]+):\d{1,5}$/i, 'write host:port, such as 127.0.0.1:7432')
   .refine((text) => Number(/\d+$/.exec(text)?.[0]) <= 65_535, 'ports end at 65535');
+/** Proxies, as addresses or networks. */
+const proxies = z
+  .array(
+    z.string().superRefine((text, context) => {
+      const problem = networkProblem(text);
+      if (problem !== null) context.addIssue({ code: 'custom', message: problem });
+    }),
+  )
+  .max(200);
 const level = z.enum(['none', 'read-only', 'read-write', 'admin']);
 export const login = z.strictObject({
   user: z.string().min(1).max(63),
@@ -69,6 +79,7 @@ export const schema = z.strictObject({
   gateway: z
     .strictObject({
       listen: address.optional(),
+      trusted_proxies: proxies.optional(),
       tls: z.strictObject({ cert_file: z.string(), key_file: z.string() }).optional(),
       limits: z
         .strictObject({
@@ -93,6 +104,7 @@ export const schema = z.strictObject({
   console: z
     .strictObject({
       listen: address.optional(),
+      trusted_proxies: proxies.optional(),
       public_url: z.url().optional(),
       oidc: z
         .strictObject({

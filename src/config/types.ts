@@ -44,11 +44,15 @@ export interface Config {
     readonly tls: { readonly cert: string; readonly key: string } | null;
     /** What the file says; the gateway has a default for the rest. */
     readonly limits: Partial<GatewayLimits>;
+    /** Networks of those whose word on a connection's address counts (PROXY protocol). */
+    readonly trustedProxies: readonly string[];
   };
   readonly console: Listen & {
     /** null: people sign in by one-time links alone. */
     readonly oidc: SignInConfig | null;
     readonly roles: RoleGroups;
+    /** Networks of those whose `X-Forwarded-For` counts. */
+    readonly trustedProxies: readonly string[];
   };
   readonly publicUrl: string | null;
   /** null: the embedded PostgreSQL. */

@@ -23,6 +23,8 @@ import { requestFor, requestsFor, seesSession, sessionsFor } from './scope.ts';
 import type { ConsoleOptions } from './types.ts';
 
 const MAX_EVENTS = 20_000;
+const DAY_MS = 86_400_000;
+const NO_TIME = 'since is epoch milliseconds or an ISO date.';
 const NO_REQUEST = 'There is no such request; `holdpoint pending` lists them.';
 const SESSION_ID = /^[A-Za-z0-9_-]{1,64}$/;
 const CREDENTIAL_ID = /^(cred_[0-9a-f]{24}|jwt:[A-Za-z0-9_-]{22})$/;
@@ -166,10 +168,16 @@ export function createApi(
     return status === 200 ? c.json({ sentence }) : fail(c, status, sentence);
   });
 
+  on('GET /api/logins/failed', async (c) => {
+    const { since } = c.req.query();
+    const from = since === undefined ? now() - DAY_MS : timeOf(since);
+    return from === null ? fail(c, 400, NO_TIME) : c.json(await options.failedLogins.summary(from));
+  });
+
   on('GET /api/sessions', async (c) => {
     const { owner, target, since } = c.req.query();
     const from = since === undefined ? undefined : timeOf(since);
-    if (from === null) return fail(c, 400, 'since is epoch milliseconds or an ISO date.');
+    if (from === null) return fail(c, 400, NO_TIME);
     const rows = await sessionsFor(sessions, callerOf(c).person, {
       ...(owner ? { owner: owner.slice(0, 200) } : {}),
       ...(target ? { target: target.slice(0, 100) } : {}),

@@ -84,11 +84,19 @@ export function registerEntrance(
     deleteCookie(c, name, { path: '/', secure: isSecure(name) });
     const end = await signIn.finish(new URL(c.req.url).searchParams, sealed, callback());
     const to = returnPath(end.returnTo);
-    if (end.kind === 'refused')
+    if (end.kind === 'refused') {
+      options.failedLogins.note({
+        via: 'sign-in',
+        address: sourceOf(c),
+        reason: 'sign-in-refused',
+        claimed: null,
+        owner: null,
+        detail: end.sentence,
+      });
       return c.html(noticePage('Not signed in', end.sentence, again(to), null), 403);
-    const grant = await access.login(end.login);
+    }
+    const grant = await access.login(end.login, sourceOf(c));
     if (grant === null) {
-      log.warn({ subject: end.login.subject }, 'a suspended person tried to sign in');
       const sentence = 'Your access to Holdpoint is suspended.';
       return c.html(noticePage('Not signed in', sentence, 'Ask an administrator of Holdpoint.', null), 403);
     }

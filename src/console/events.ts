@@ -3,7 +3,7 @@ import type { Context } from 'hono';
 import { streamSSE } from 'hono/streaming';
 import type { Desk } from '../approvals/types.ts';
 import type { Access } from '../identity/access.ts';
-import { type Caller, type Env, sourceOf } from './guard.ts';
+import type { Caller, Env } from './guard.ts';
 import { seesRequest } from './scope.ts';
 
 const MAX_STREAMS = 256;
@@ -24,7 +24,6 @@ export function createLive(desk: Desk, access: Access): Live {
       if (streams.size >= MAX_STREAMS || own >= MAX_OWN) {
         return c.json({ error: 'Too many live views are open; close one and reload.' }, 503);
       }
-      const source = sourceOf(c);
       return streamSSE(c, async (stream) => {
         // A slow reader costs one entry a request, however often it changes.
         const dirty = new Map<
@@ -59,7 +58,7 @@ export function createLive(desk: Desk, access: Access): Live {
               });
               if (!open) break;
               // Logged out, expired or suspended: the stream ends with it.
-              const still = await access.authenticate(caller.secret, source);
+              const still = await access.still(caller.secret);
               if (still === null) break;
               person = still;
               if (!changed) await stream.write(': beat\n\n');

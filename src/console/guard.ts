@@ -3,9 +3,12 @@
  * headers, and who it is. Cookie sessions additionally need the CSRF token on everything that changes something.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { getConnInfo } from '@hono/node-server/conninfo';
+import type { HttpBindings } from '@hono/node-server';
 import type { Context, MiddlewareHandler } from 'hono';
 import { getCookie } from 'hono/cookie';
+import type { Networks } from '../edge/address.ts';
+import { clientAddress } from '../edge/forwarded.ts';
+import type { HttpDoor } from '../edge/http-door.ts';
 import type { Access } from '../identity/access.ts';
 import type { Person } from '../identity/roles.ts';
 import { HEALTH_PATHS } from './health.ts';
@@ -18,7 +21,8 @@ export interface Caller {
   readonly csrf: string;
 }
 export interface Env {
-  Variables: { caller: Caller | null };
+  Bindings: HttpBindings;
+  Variables: { caller: Caller | null; address: string };
 }
 
 const CONTENT_SECURITY_POLICY = [
@@ -132,14 +136,24 @@ export function cookieName(c: Context<Env>, places: Places): string {
   return isSecure(c, places) ? '__Host-holdpoint' : 'holdpoint';
 }
 
-export function sourceOf(c: Context<Env>): string {
-  return getConnInfo(c).remote.address ?? '';
+/** The address that a request is from, behind trusted proxies as well. */
+export const sourceOf = (c: Context<Env>): string => c.get('address');
+
+/** Whose the request is, and whether its connection has a place for it. */
+export function placed(door: () => HttpDoor, proxies: Networks): MiddlewareHandler<Env> {
+  return async (c, next) => {
+    const { socket } = c.env.incoming;
+    c.set('address', clientAddress(socket.remoteAddress ?? '', c.req.header('x-forwarded-for'), proxies));
+    if (!door().isReserved(socket) || HEALTH_PATHS.has(c.req.path)) return next();
+    c.header('connection', 'close');
+    return c.text('The console has as many connections as it takes; try again shortly.', 503);
+  };
 }
 
 const BEARER = /^Bearer +(\S+)$/i;
 
 /** Never both: a bearer token that is wrong is not rescued by a cookie. */
-export function identify(access: Access, places: () => Places): MiddlewareHandler<Env> {
+export function identify(access: Access, places: () => Places, door: () => HttpDoor): MiddlewareHandler<Env> {
   return async (c, next) => {
     c.set('caller', null);
     const authorization = c.req.header('authorization');
@@ -147,9 +161,12 @@ export function identify(access: Access, places: () => Places): MiddlewareHandle
     const via = bearer === undefined ? 'session' : 'token';
     const secret = bearer ?? getCookie(c, cookieName(c, places()));
     // A session is for cookies, a token for the header: neither does for the other.
-    if (secret?.startsWith(via === 'token' ? 'hpa_' : 'hps_') === true) {
-      const person = await access.authenticate(secret, sourceOf(c));
-      if (person !== null) c.set('caller', { person, via, secret, csrf: csrfOf(secret) });
+    if (secret !== undefined && secret !== '') {
+      const person = await access.authenticate(secret, sourceOf(c), via);
+      if (person !== null) {
+        c.set('caller', { person, via, secret, csrf: csrfOf(secret) });
+        door().prove(c.env.incoming.socket, c.env.outgoing, person.id);
+      }
     }
     return next();
   };

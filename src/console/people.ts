@@ -13,7 +13,7 @@ const person = z.strictObject({ person: z.string().trim().min(1).max(600) });
 const VERBS = ['logout', 'suspend', 'restore'] as const;
 type Verb = (typeof VERBS)[number];
 
-async function viewOf({ access, people }: ConsoleOptions): Promise<PeopleView> {
+async function viewOf({ access, people }: ConsoleOptions): Promise<Omit<PeopleView, 'failed'>> {
   const [active, suspended] = await Promise.all([access.active(), people.suspensions()]);
   return { active, suspended };
 }
@@ -51,6 +51,7 @@ async function act(
   }
 }
 
+const DAY_MS = 86_400_000;
 const OWN = 'You cannot suspend yourself; another administrator can.';
 
 export function registerPeopleApi(
@@ -78,7 +79,11 @@ export function registerPeoplePages(
   show: (c: Context<Env>, body: Html) => Response | Promise<Response>,
   flash: (c: Context<Env>, done: boolean, text: string) => void,
 ): void {
-  on('GET /people', async (c) => show(c, peoplePage(await viewOf(options), callerOf(c), options.now())));
+  on('GET /people', async (c) => {
+    const now = options.now();
+    const [view, failed] = await Promise.all([viewOf(options), options.failedLogins.summary(now - DAY_MS)]);
+    return show(c, peoplePage({ ...view, failed }, callerOf(c), now));
+  });
   for (const verb of VERBS) {
     on(`POST /people/${verb}`, async (c) => {
       const { id } = callerOf(c).person;

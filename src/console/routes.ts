@@ -54,6 +54,7 @@ export const ROUTES = {
   'POST /api/requests/:id/reveal': ['approver'],
   'GET /api/alerts': ['approver'],
   'POST /api/alerts/:id/suspend': ['approver'],
+  'GET /api/logins/failed': ['auditor', 'admin'],
   'GET /api/sessions': EVERYONE,
   'GET /api/sessions/:id': EVERYONE,
   'GET /api/sessions/:id/verify': EVERYONE,

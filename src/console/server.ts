@@ -6,7 +6,10 @@ import { createAdaptorServer } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { html } from 'hono/html';
+import { NO_NETWORKS } from '../edge/address.ts';
+import { HTTP_TIMES, type HttpDoor, httpDoor } from '../edge/http-door.ts';
 import { TooManyFailures } from '../identity/access.ts';
+import { Unchecked } from '../identity/known.ts';
 import { createApi } from './api.ts';
 import { createLive } from './events.ts';
 import {
@@ -14,6 +17,7 @@ import {
   type Env,
   identify,
   type Places,
+  placed,
   placeGuard,
   placesOf,
   securityHeaders,
@@ -31,6 +35,8 @@ const MAX_BODY_BYTES = 64 * 1024;
 const MAX_TEXT_BYTES = 1024 * 1024;
 const TEXT_PATHS = new Set(['/api/policy', '/api/policy/explain', '/api/policy/replay']);
 const PORTS_TRIED = 20;
+/** Connections at once; of one address without a credential; of one person; and beyond all of them for health. */
+const DOOR = { total: 512, waiting: 64, perOwner: 64, reserved: 16 };
 
 const ASSETS = {
   'console.css': 'text/css; charset=utf-8',
@@ -73,10 +79,13 @@ export function createConsole(options: ConsoleOptions): Console {
   let base = '';
   const url = (path: string): string => `${base}${path}`;
   const live = createLive(options.desk, access);
+  const doorOf = (): HttpDoor => door;
 
   const app = new Hono<Env>();
+  const proxies = listen.proxies ?? NO_NETWORKS;
   app.use(securityHeaders);
   app.use(strictTransport(() => places));
+  app.use(placed(doorOf, proxies));
   app.use(placeGuard(() => places));
   app.route('/', healthRoutes(options.health));
   for (const [name, type] of Object.entries(ASSETS)) {
@@ -89,7 +98,7 @@ export function createConsole(options: ConsoleOptions): Console {
   const small = bodyLimit({ maxSize: MAX_BODY_BYTES, onError: tooLarge });
   const large = bodyLimit({ maxSize: MAX_TEXT_BYTES, onError: tooLarge });
   app.use((c, next) => (TEXT_PATHS.has(c.req.path) ? large : small)(c, next));
-  app.use(identify(access, () => places));
+  app.use(identify(access, () => places, doorOf));
   app.route('/api', createApi(options, live, callerOf, url));
   app.route(
     '/',
@@ -99,26 +108,22 @@ export function createConsole(options: ConsoleOptions): Console {
   app.onError((error, c) => {
     const limited = error instanceof TooManyFailures;
     // The name only: messages of drivers may hold values.
-    if (!limited) log.error({ error: error.name, path: c.req.routePath }, 'the console could not answer');
+    if (!limited && !(error instanceof Unchecked))
+      log.error({ error: error.name, path: c.req.routePath }, 'the console could not answer');
     const sentence = limited
       ? error.message
       : 'The console could not answer and nothing was confirmed; the store may be unreachable. Try again shortly.';
     const status = limited ? 429 : 503;
+    if (limited) c.header('retry-after', '60');
     if (c.req.path.startsWith('/api/')) return c.json({ error: sentence }, status);
     return c.html(noticePage('Not available', sentence, html`<a href="/">Try again</a>`, null), status);
   });
 
   const server = createAdaptorServer({
     fetch: app.fetch,
-    serverOptions: {
-      requestTimeout: 30_000,
-      headersTimeout: 10_000,
-      // Looked at so often: else whoever says nothing keeps a place for half a minute more.
-      connectionsCheckingInterval: 2_000,
-      maxHeaderSize: 16 * 1024,
-    },
+    serverOptions: { ...HTTP_TIMES, maxHeaderSize: 16 * 1024 },
   }) as Server;
-  server.maxConnections = 512;
+  const door = httpDoor(server, DOOR, proxies);
 
   function bind(port: number): Promise<number> {
     return new Promise((resolve, reject) => {

@@ -1,6 +1,8 @@
 /** What the console is given by app (DESIGN.md 13). */
 import type { Counter, Desk, Requester, Revealer } from '../approvals/types.ts';
+import type { Networks } from '../edge/address.ts';
 import type { Access } from '../identity/access.ts';
+import type { FailedLogin, FailedLoginSummary } from '../identity/failed-logins.ts';
 import type { SignIn } from '../identity/sign-in.ts';
 import type { SlackLinking } from '../identity/slack-link.ts';
 import type { Owner, Suspension } from '../identity/types.ts';
@@ -28,6 +30,8 @@ export interface ConsoleListen {
   readonly publicUrl: string | null;
   /** Further values of the Host header, such as `holdpoint.internal:7480`. */
   readonly allowedHosts: readonly string[];
+  /** Whose `X-Forwarded-For` counts; default: nobody's. */
+  readonly proxies?: Networks;
 }
 
 export interface MintRequest {
@@ -47,10 +51,11 @@ export interface People {
   restore(personId: string): Promise<boolean>;
 }
 
-/** Somebody kept sending destructive statements (DESIGN.md 17); told of in Slack as well. */
+/** Somebody kept sending destructive statements, or failing to log in (DESIGN.md 17); told of in Slack as well. */
 export interface Burst {
   /** `AL-…` */
   readonly id: string;
+  readonly about?: 'statements' | 'logins' | 'revoked';
   readonly requester: Requester;
   readonly count: number;
   readonly since: number;
@@ -70,6 +75,10 @@ export interface ConsoleOptions {
   readonly signIn: SignIn | null;
   readonly people: People;
   readonly bursts: Bursts;
+  readonly failedLogins: {
+    note(failure: FailedLogin): void;
+    summary(since: number): Promise<FailedLoginSummary>;
+  };
   /** null: there is no Slack. */
   readonly slackLinking: SlackLinking | null;
   readonly desk: Desk;

@@ -1,6 +1,7 @@
 /**
- * Cancel keys: the secret is ours, the server's is never shown (WIRE.md). Compared in constant time; who guesses is stopped, and nobody else. The
- * process number is the backend's own (DESIGN.md 14): clients look for it in notifications, pg_locks and pg_stat_activity.
+ * Cancel keys: the secret is ours, the server's is never shown (WIRE.md). Compared in constant time; who guesses at a process is stopped there, and nobody
+ * else is, nor they elsewhere: behind their address may be others. The process number is the backend's own (DESIGN.md 14): clients look for it in
+ * notifications, pg_locks and pg_stat_activity.
  */
 import { randomBytes, randomInt, timingSafeEqual } from 'node:crypto';
 import { createLimiter, type Limiter } from '../identity/limiter.ts';
@@ -38,11 +39,11 @@ export class Cancels<T> {
 
   /** `from`: who asks. */
   find(pid: number, secret: Buffer, from: string): T | null {
-    if (this.#guesses.limited(from)) return null;
-    const found = this.#map
-      .get(pid)
-      ?.find((one) => secret.length === SECRET && timingSafeEqual(secret, one.secret));
-    if (found === undefined) this.#guesses.failed(from);
+    const key = `${from} ${pid}`;
+    const backends = this.#map.get(pid);
+    if (backends === undefined || this.#guesses.limited(key)) return null;
+    const found = backends.find((one) => secret.length === SECRET && timingSafeEqual(secret, one.secret));
+    if (found === undefined) this.#guesses.failed(key);
     return found?.value ?? null;
   }
 }

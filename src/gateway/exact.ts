@@ -43,26 +43,6 @@ export class ExactReader {
     }
   }
 
-  /** Takes nothing for a while. */
-  idle(ms: number): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(done, ms);
-      const deadline = this.#deadline;
-      const socket = this.#socket;
-      function done(): void {
-        clearTimeout(timer);
-        deadline.removeEventListener('abort', done);
-        socket.off('close', done);
-        if (deadline.aborted) reject(new LoginLate());
-        else if (socket.destroyed) reject(new ClientGone());
-        else resolve();
-      }
-      deadline.addEventListener('abort', done);
-      socket.on('close', done);
-      if (deadline.aborted || socket.destroyed) done();
-    });
-  }
-
   /** One message of the login; its size is checked before it is waited for. */
   async message(type: number, max: number): Promise<Buffer> {
     const head = await this.take(HEADER);

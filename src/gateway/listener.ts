@@ -1,8 +1,10 @@
 /** Accepts clients, logs them in, connects them to their target and keeps the list of sessions. */
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer, isIP, type Server, type Socket } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { createSecureContext, type SecureContext } from 'node:tls';
+import { NO_NETWORKS, sourceOf } from '../edge/address.ts';
+import { Doorkeeper } from '../edge/doorkeeper.ts';
 import { createLimiter, type Limiter } from '../identity/limiter.ts';
 import type { AccessLevel, Identity } from '../identity/types.ts';
 import { RecordingFault } from '../recordings/fault.ts';
@@ -13,6 +15,8 @@ import { Cancels } from './cancels.ts';
 import { type Ending, line, toEnding } from './errors.ts';
 import { ClientGone, LoginLate } from './exact.ts';
 import { authenticate, LoginRefused, open, type Startup } from './login.ts';
+import { type Attempt, failureOf } from './login-failure.ts';
+import { peerOf, remoteOf } from './peer.ts';
 import { DEFAULT_LIMITS, type Gateway, type GatewayDeps, type GatewayLimits } from './ports.ts';
 import { createReclaimer } from './reclaim.ts';
 import { Session } from './session.ts';
@@ -50,11 +54,8 @@ class Listener implements Gateway {
   readonly #cancels: Cancels<Session>;
   /** Sessions whose link to the target is still open. */
   readonly #closing = new Set<Promise<void>>();
-  /** Connections, by source, from accept to close. */
-  readonly #addresses = new Map<string, number>();
   readonly #sockets = new Set<Socket>();
-  /** Those that have not proven who they are, oldest first. */
-  readonly #loggingIn = new Map<Socket, string>();
+  readonly #door: Doorkeeper<Socket>;
   /** Logged in or about to be, by owner. */
   readonly #owners = new Map<string, number>();
   readonly #failures: Limiter;
@@ -78,6 +79,11 @@ class Listener implements Gateway {
     const reclaim = createReclaimer();
     this.#messages = new MemoryBudget({ perOwner, total: Math.max(totalBytes, perOwner) }, reclaim);
     this.#named = new MemoryBudget({ perOwner: ownerNamedBytes, total: totalNamedBytes });
+    this.#door = new Doorkeeper(
+      { total: this.#limits.total, waiting: this.#limits.loggingIn },
+      deps.now,
+      (tcp) => tcp.destroy(),
+    );
     this.#failures = createLimiter({ burst: 20, perMinute: 20, now: deps.now });
     this.#pooling = new Pooling(deps.now, deps.log);
   }
@@ -135,57 +141,42 @@ class Listener implements Gateway {
   readonly #owned = new WeakSet<Socket>();
 
   async #accept(tcp: Socket): Promise<void> {
-    const address = tcp.remoteAddress ?? 'unknown';
-    const source = sourceOf(address);
-    if (this.#stopped || !this.#hasRoom(source)) {
+    const { proxies = NO_NETWORKS } = this.#deps;
+    const remote = remoteOf(tcp);
+    if (this.#stopped || !this.#door.admit(tcp, sourceOf(remote), proxies.has(remote))) {
       tcp.destroy();
       return;
     }
     this.#sockets.add(tcp);
-    this.#loggingIn.set(tcp, source);
-    const leave = count(this.#addresses, source);
     tcp.on('error', () => {});
     tcp.once('close', () => {
       this.#sockets.delete(tcp);
-      this.#loggingIn.delete(tcp);
-      leave();
+      this.#door.leave(tcp);
     });
     const deadline = new AbortController();
     const timer = setTimeout(() => deadline.abort(), this.#limits.loginMs);
-    let socket = tcp;
+    const attempt: Attempt = { socket: tcp, peer: null, packet: null, identity: null };
     try {
-      await this.#serve(tcp, address, {
-        source,
-        deadline: deadline.signal,
-        onSocket: (secure) => {
-          socket = secure;
-        },
-        onProven: () => {
-          clearTimeout(timer);
-          this.#loggingIn.delete(tcp);
-        },
-      });
+      await this.#serve(tcp, attempt, { deadline: deadline.signal, onProven: () => clearTimeout(timer) });
     } catch (error) {
-      const ending = this.#endingOf(error);
-      if (ending?.kind === 'login-failed') this.#failures.failed(source);
-      refuse(socket, ending);
+      await this.#refuse(error, attempt);
     } finally {
       clearTimeout(timer);
     }
   }
 
-  /** Whoever holds connections without logging in shuts nobody out: the oldest of them gives way (I7). */
-  #hasRoom(source: string): boolean {
-    const { loggingIn, perAddress, total } = this.#limits;
-    const rivals = [...this.#loggingIn].filter(([, from]) => from === source).map(([socket]) => socket);
-    const crowded = rivals.length >= loggingIn || (this.#addresses.get(source) ?? 0) >= perAddress;
-    const full = this.#sockets.size >= total;
-    if (!crowded && !full) return true;
-    const oldest = crowded ? rivals[0] : [...this.#loggingIn.keys()][0];
-    if (oldest === undefined) return false;
-    oldest.destroy();
-    this.#loggingIn.delete(oldest);
-    return true;
+  /** Only what is wrong counts, and only what is wrong is answered late. */
+  async #refuse(error: unknown, attempt: Attempt): Promise<void> {
+    const ending = attempt.peer === null ? null : this.#endingOf(error);
+    const failure = failureOf(error, ending, attempt);
+    if (failure !== null) this.#deps.onLoginFailed?.(failure);
+    if (ending?.kind === 'login-failed' && attempt.peer !== null) {
+      const { source } = attempt.peer;
+      const late = this.#failures.limited(source);
+      this.#failures.failed(source);
+      if (late) await closing(attempt.socket, this.#limits.backoffMs);
+    }
+    refuse(attempt.socket, ending);
   }
 
   #endingOf(error: unknown): Ending | null {
@@ -197,33 +188,37 @@ class Listener implements Gateway {
     return { kind: 'login-unchecked' };
   }
 
-  /** The story of a connection up to its session: startup, identity, target, recording. */
+  /** The story of a connection up to its session: whose it is, startup, identity, target, recording. */
   async #serve(
     tcp: Socket,
-    address: string,
-    login: {
-      readonly source: string;
-      readonly deadline: AbortSignal;
-      readonly onSocket: (socket: Socket) => void;
-      readonly onProven: () => void;
-    },
+    attempt: Attempt,
+    login: { readonly deadline: AbortSignal; readonly onProven: () => void },
   ): Promise<void> {
-    const opened = await open(tcp, this.#tls, login.deadline, login.onSocket);
+    const peer = await peerOf(tcp, this.#deps.proxies ?? NO_NETWORKS, login.deadline);
+    attempt.peer = peer;
+    this.#door.move(tcp, peer.source);
+    const opened = await open(tcp, this.#tls, login.deadline, (secure) => {
+      attempt.socket = secure;
+    });
     const { packet, socket } = opened;
     if (packet.kind === 'cancel') {
-      this.#cancels.find(packet.pid, packet.secret, login.source)?.cancel();
+      this.#cancels.find(packet.pid, packet.secret, peer.source)?.cancel();
       socket.destroy();
       return;
     }
-    // Before any work, and for every name alike: it neither locks anybody out nor tells which names exist.
-    if (this.#failures.limited(login.source)) await opened.reader.idle(this.#limits.backoffMs);
-    const { identity, tail } = await authenticate(opened, packet, this.#deps);
+    attempt.packet = packet;
+    const { identity, tail } = await authenticate(opened, packet, peer, this.#deps);
+    attempt.identity = identity;
     login.onProven();
     const { target, upstreamLogin, level } = this.#route(packet, identity);
     const owner = identity.owner?.id ?? identity.credentialId;
-    if ((this.#owners.get(owner) ?? 0) >= this.#limits.perOwner)
+    if (
+      (this.#owners.get(owner) ?? 0) >= this.#limits.perOwner ||
+      this.#door.provenBy(peer.source).length >= this.#limits.perAddress
+    )
       throw new LoginRefused({ kind: 'too-many-connections' });
     if (tcp.destroyed) throw new ClientGone();
+    this.#door.prove(tcp, peer.source);
     tcp.once('close', count(this.#owners, owner));
     const trusted = target.protocol === 'trusted' && target.environment === 'test';
     const settings = startupSettings(packet.parameters, trusted, target.customSettings);
@@ -250,7 +245,7 @@ class Listener implements Gateway {
         environment: target.environment,
         database: target.database,
         role: upstream.facts.role,
-        clientAddress: address,
+        clientAddress: peer.address,
         applicationName: settings.applicationName === null ? null : line(settings.applicationName, 300),
         groups: identity.groups,
         level,
@@ -278,7 +273,7 @@ class Listener implements Gateway {
       target,
       judge,
       client: socket,
-      address,
+      address: peer.address,
       upstream,
       login: upstreamLogin,
       recording,
@@ -369,22 +364,6 @@ class Listener implements Gateway {
 const backendOf = ({ host, port }: Target, { facts }: UpstreamLink): string =>
   `${host}:${port} ${facts.backend}`;
 
-/** Whose connections count together: one address, of IPv6 the network of 64 bits that one host may have to itself. */
-export function sourceOf(address: string): string {
-  const v4 = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
-  if (v4 !== undefined || isIP(address) !== 6) return v4 ?? address;
-  const [head = '', tail] = address.replace(/%.*$/, '').split('::');
-  const left = head.split(':').filter((part) => part !== '');
-  const right = (tail ?? '').split(':').filter((part) => part !== '');
-  // `::` stands for as many zeros as are missing to eight.
-  const all =
-    tail === undefined ? left : [...left, ...Array(8 - left.length - right.length).fill('0'), ...right];
-  return `${all
-    .slice(0, 4)
-    .map((part) => Number.parseInt(part, 16).toString(16))
-    .join(':')}::/64`;
-}
-
 /** Counts one in; the answer counts it out. */
 function count(counts: Map<string, number>, key: string): () => void {
   counts.set(key, (counts.get(key) ?? 0) + 1);
@@ -400,6 +379,20 @@ function reports(upstream: UpstreamLink, applicationName: string | null): Buffer
   const parameters = new Map(upstream.parameters);
   parameters.set('application_name', applicationName ?? '');
   return [...parameters].map(([name, value]) => parameterStatus(name, value));
+}
+
+/** Resolves when it has closed, after so long at the latest. */
+function closing(socket: Socket, ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      socket.off('close', done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    socket.once('close', done);
+    if (socket.destroyed) done();
+  });
 }
 
 function refuse(socket: Socket, ending: Ending | null): void {

@@ -2,10 +2,12 @@
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { type SecureContext, TLSSocket } from 'node:tls';
-import type { Identity, StoredCredential } from '../identity/types.ts';
+import type { FailedLogin, FailedOwner } from '../identity/failed-logins.ts';
+import type { Identity } from '../identity/types.ts';
 import type { Ending } from './errors.ts';
 import { ExactReader } from './exact.ts';
-import type { GatewayDeps } from './ports.ts';
+import type { Peer } from './peer.ts';
+import type { GatewayDeps, Standing } from './ports.ts';
 import {
   authenticationCleartext,
   authenticationSasl,
@@ -18,12 +20,17 @@ import { decodePassword, decodeSaslInitial, decodeSaslResponse } from './wire/fr
 import { MECHANISM, mockVerifier, ScramServer } from './wire/scram.ts';
 import { parseStartup, type StartupPacket, startupLength } from './wire/startup.ts';
 
+/** What is not told to the client. */
+export type Refusal = Pick<FailedLogin, 'reason' | 'detail'> & { readonly owner?: FailedOwner | null };
+
 /** The login ends here, with this answer. */
 export class LoginRefused extends Error {
   readonly ending: Ending | null;
-  constructor(ending: Ending | null) {
+  readonly refusal: Refusal | null;
+  constructor(ending: Ending | null, refusal: Refusal | null = null) {
     super(ending?.kind ?? 'closed');
     this.ending = ending;
+    this.refusal = refusal;
   }
 }
 
@@ -122,17 +129,15 @@ function handshake(socket: Socket, secureContext: SecureContext, deadline: Abort
   });
 }
 
-const LOOPBACK = /^(127\.|::1$|::ffff:127\.)/;
-
 /** Proves who it is; rejects with LoginRefused. What is sent last (`tail`) belongs in front of AuthenticationOk. */
 export async function authenticate(
   opened: Opened,
   packet: Startup,
+  peer: Pick<Peer, 'local'>,
   deps: GatewayDeps,
 ): Promise<{ readonly identity: Identity; readonly tail: Buffer }> {
   const { socket, encrypted } = opened;
-  if (!encrypted && !LOOPBACK.test(socket.remoteAddress ?? ''))
-    throw new LoginRefused({ kind: 'tls-needed' });
+  if (!encrypted && !peer.local) throw new LoginRefused({ kind: 'tls-needed' });
   const replication = packet.parameters.get('replication');
   if (replication !== undefined && !/^(false|off|no|0)$/i.test(replication))
     throw new LoginRefused({ kind: 'replication' });
@@ -155,15 +160,23 @@ async function token({ socket, reader }: Opened, deps: GatewayDeps): Promise<Ide
   const password = decodePassword(await reader.message(FRONTEND.password, MAX_AUTH));
   const verified = await deps.identity.verifyToken(password);
   if ('refused' in verified) {
-    deps.log.info({ refused: verified.refused }, 'a token was refused');
-    throw new LoginRefused({ kind: 'login-failed' });
+    const { ended, refused } = verified;
+    throw new LoginRefused(
+      { kind: 'login-failed' },
+      ended === undefined
+        ? { reason: 'token-refused', detail: refused }
+        : { reason: ended.standing, owner: ownerOf(ended.identity) },
+    );
   }
   const standing = deps.identity.standing(verified);
-  if (standing !== 'live') throw new LoginRefused({ kind: 'identity', standing });
+  if (standing !== 'live') throw ended(standing, verified);
   return verified;
 }
 
-/** The same messages and the same work for a user who does not exist (WIRE.md). */
+const ended = (standing: Exclude<Standing, 'live'>, identity: Identity): LoginRefused =>
+  new LoginRefused({ kind: 'identity', standing }, { reason: standing, owner: ownerOf(identity) });
+
+/** The same messages and the same work for a user who does not exist (WIRE.md). The store is asked once the secret is proven. */
 async function scram(
   { socket, reader }: Opened,
   user: string,
@@ -172,31 +185,26 @@ async function scram(
   const credential = await deps.identity.findCredential(user);
   const mock = mockVerifier(deps.fingerprintKey, user, deps.scramIterations ?? 4096);
   const verifier = credential?.scram ?? mock;
+  const wrong = new LoginRefused(
+    { kind: 'login-failed' },
+    credential === null
+      ? { reason: 'unknown' }
+      : { reason: 'wrong-secret', owner: ownerOf(deps.identity.identityOf(credential)) },
+  );
   const exchange = new ScramServer(verifier, credential !== null, randomBytes(18).toString('base64'));
   socket.write(authenticationSasl([MECHANISM]));
   const initial = decodeSaslInitial(await reader.message(FRONTEND.password, MAX_AUTH));
   const first = initial.mechanism === MECHANISM ? exchange.first(initial.data) : null;
-  if (first === null) throw new LoginRefused({ kind: 'login-failed' });
+  if (first === null) throw wrong;
   socket.write(authenticationSaslContinue(first));
   const final = exchange.final(decodeSaslResponse(await reader.message(FRONTEND.password, MAX_AUTH)));
-  if (final === null || credential === null) throw new LoginRefused({ kind: 'login-failed' });
-  const identity = identityOf(credential);
+  if (final === null || credential === null) throw wrong;
+  const identity = deps.identity.identityOf(credential);
   // Only who holds the secret learns why it is of no use any more.
-  const standing = credential.revokedAt === null ? deps.identity.standing(identity) : 'revoked';
-  if (standing !== 'live') throw new LoginRefused({ kind: 'identity', standing });
+  const standing = await deps.identity.confirm(credential);
+  if (standing !== 'live') throw ended(standing, identity);
   return { identity, tail: authenticationSaslFinal(final) };
 }
 
-function identityOf(credential: StoredCredential): Identity {
-  const { id, owner, agent, groups, expiresAt } = credential;
-  return {
-    credentialId: id,
-    subject: id,
-    owner,
-    agent,
-    groups,
-    expiresAt,
-    via: 'credential',
-    mintedBy: credential.mintedBy ?? null,
-  };
-}
+export const ownerOf = ({ owner, agent }: Identity): FailedOwner | null =>
+  owner === null ? null : { ...owner, agent };

@@ -1,6 +1,9 @@
 /** What the gateway needs from its surroundings, and what it offers (composed by app). */
 import type { Logger } from 'pino';
 import type { Desk, Requester } from '../approvals/types.ts';
+import type { Networks } from '../edge/address.ts';
+import type { FailedLogin } from '../identity/failed-logins.ts';
+import type { TokenResult } from '../identity/token.ts';
 import type { AccessLevel, Identity, StoredCredential } from '../identity/types.ts';
 import type { StatementClass } from '../policy/types.ts';
 import type { Recorder } from '../recordings/types.ts';
@@ -9,8 +12,12 @@ import type { Judge, Target } from './types.ts';
 
 /** Implemented by src/identity. */
 export interface IdentityPort {
+  /** From memory, as a rule: it may have been revoked meanwhile. */
   findCredential(id: string): Promise<StoredCredential | null>;
-  verifyToken(token: string): Promise<Identity | { readonly refused: string }>;
+  identityOf(credential: StoredCredential): Identity;
+  /** Asked of the store, for whoever has proven the secret. Rejects when it cannot be asked. */
+  confirm(credential: StoredCredential): Promise<Standing>;
+  verifyToken(token: string): Promise<TokenResult>;
   /** Asked before every statement: must not block. */
   standing(identity: Identity): Standing;
   /** Who suspended it; null: nobody, or that is not known. */
@@ -38,11 +45,11 @@ export interface GatewayLimits {
   readonly perAddress: number;
   readonly perOwner: number;
   readonly total: number;
-  /** Connections of one address that have not logged in yet; beyond, the oldest of them gives way. */
+  /** Connections of one address that have not logged in yet; beyond, those of them that have had their time give way. */
   readonly loggingIn: number;
   /** For the client's part of the login. */
   readonly loginMs: number;
-  /** An address with many failed logins waits so long before each further one. */
+  /** How late an address with many failed logins is told of each further one that fails. */
   readonly backoffMs: number;
   readonly messageBytes: number;
   /** For a message, from its first byte to its last. */
@@ -95,10 +102,13 @@ export interface GatewayDeps {
   readonly log: Logger;
   readonly now: () => number;
   readonly limits?: Partial<GatewayLimits>;
+  /** Proxies in front, which say whose a connection is (PROXY protocol, version 2); default: none. */
+  readonly proxies?: Networks;
   /** SCRAM iterations shown for unknown users: those that minted credentials have. */
   readonly scramIterations?: number;
   /** Policy refused a statement: recorded already; for those who are to be told. */
   onBlocked?(blocked: BlockedStatement): void;
+  onLoginFailed?(failure: FailedLogin): void;
 }
 
 export interface BlockedStatement {

@@ -1,12 +1,15 @@
 /** Who is there, and whether they still may be (DESIGN.md 17). */
 import { randomBytes } from 'node:crypto';
+import { REMEMBERED_MS } from './access.ts';
 import { createIssuer, type IssuerConfig, IssuerConfigError } from './issuer.ts';
+import { createKnown, type Known, Unchecked } from './known.ts';
+import { createBudget } from './limiter.ts';
 import { makeVerifier } from './scram.ts';
 import { createSuspensions } from './suspension.ts';
-import { verifyToken } from './token.ts';
+import { type TokenResult, verifyToken } from './token.ts';
 import type { CredentialStore, Identity, Owner, StoredCredential } from './types.ts';
 
-export { type Access, createAccess, TooManyFailures } from './access.ts';
+export { type Access, createAccess, REMEMBERED_MS, TooManyFailures } from './access.ts';
 export { type IssuerConfig, IssuerConfigError } from './issuer.ts';
 export { checkProof, decoyVerifier, makeVerifier, SCRAM_ITERATIONS } from './scram.ts';
 
@@ -35,13 +38,16 @@ export type Standing = 'live' | 'expired' | 'revoked' | 'suspended';
 
 export interface IdentityService {
   /**
-   * The stored credential whatever its state, null for an unknown or malformed id. Let the client prove the secret first, then ask
-   * `standing(identityOf(credential))`: only who holds the secret learns that it expired. Rejects when the store cannot be asked.
+   * The credential whatever its state, null for an unknown or malformed id; from memory, as a rule. Let the client prove the secret first,
+   * then ask `confirm`: only who holds the secret learns that it expired, and costs a query. Rejects when nobody knows the id and the
+   * store cannot be asked.
    */
   findCredential(id: string): Promise<StoredCredential | null>;
   identityOf(credential: StoredCredential): Identity;
+  /** Its standing as the store has it now. Rejects when the store cannot be asked. */
+  confirm(credential: StoredCredential): Promise<Standing>;
   /** Never rejects: what cannot be verified is refused. The sentence holds nothing of the token. */
-  verifyToken(token: string): Promise<Identity | { readonly refused: string }>;
+  verifyToken(token: string): Promise<TokenResult>;
   /** Synchronous, from memory: asked before each statement. Revocations arrive within about a second. */
   standing(identity: Identity): Standing;
   /** Who suspended it; null: nobody, or that is not known. */
@@ -55,6 +61,7 @@ export interface IdentityService {
   isSuspended(keys: readonly (string | null)[]): boolean;
   /** Lifts it. false: there was none. */
   unsuspend(ownerId: string): Promise<boolean>;
+  readonly issued: Pick<Known<unknown>, 'load' | 'heard' | 'deaf'>;
   close(): void;
 }
 
@@ -65,6 +72,8 @@ export interface IdentityOptions {
   readonly log: IdentityLog;
   /** Default 1 s. */
   readonly refreshMs?: number;
+  /** May the store be asked about what is not known? Shared by all that ask so. */
+  readonly mayAsk?: () => boolean;
 }
 
 const CREDENTIAL_ID = /^cred_[0-9a-f]{24}$/;
@@ -102,6 +111,13 @@ export function createIdentity(options: IdentityOptions): IdentityService {
 
   const revoked = new Set<string>();
   const suspensions = createSuspensions(credentials, now);
+  const known = createKnown<StoredCredential>({
+    all: async (limit) =>
+      (await credentials.recentCredentials(now() - REMEMBERED_MS, limit)).map((one) => [one.id, one]),
+    fetch: (id) => credentials.findCredential(id),
+    mayAsk: options.mayAsk ?? createBudget({ burst: 20, perSecond: 5, now }),
+    isOver: (one) => one.revokedAt !== null || one.expiresAt <= now(),
+  });
   let refreshedAt = NEVER;
   let warned = false;
   let refreshing: Promise<void> | null = null;
@@ -157,7 +173,7 @@ export function createIdentity(options: IdentityOptions): IdentityService {
     const createdAt = now();
     const expiresAt = createdAt + input.ttlMs;
     const scram = await makeVerifier(secret, randomBytes(16));
-    await credentials.insertCredential({
+    const credential: StoredCredential = {
       id,
       owner: input.owner,
       agent: input.agent,
@@ -167,7 +183,9 @@ export function createIdentity(options: IdentityOptions): IdentityService {
       createdAt,
       revokedAt: null,
       scram,
-    });
+    };
+    await credentials.insertCredential(credential);
+    known.put(id, credential);
     return { id, secret, expiresAt };
   }
 
@@ -177,12 +195,17 @@ export function createIdentity(options: IdentityOptions): IdentityService {
     suspendedBy: ({ owner }) => (owner === null ? null : suspensions.by([owner.id, owner.email])),
 
     async findCredential(id) {
-      if (!CREDENTIAL_ID.test(id)) return null;
+      return CREDENTIAL_ID.test(id) ? known.find(id) : null;
+    },
+
+    async confirm({ id }) {
       const found = await credentials.findCredential(id);
-      if (found !== null && found.revokedAt !== null) revoked.add(found.id);
+      if (found === null) return 'revoked';
+      known.put(id, found);
       // Right after the start nobody has asked yet who is suspended.
       if (now() - refreshedAt > STALE_MS) await refreshOnce();
-      return found;
+      if (now() - refreshedAt > STALE_MS) throw new Unchecked();
+      return standing(identityOf(found));
     },
 
     async verifyToken(token) {
@@ -193,7 +216,11 @@ export function createIdentity(options: IdentityOptions): IdentityService {
         return { refused: 'it cannot be checked whether the token was revoked; try again shortly' };
       }
       const stands = standing(result);
-      return stands === 'live' ? result : { refused: `the token is ${stands}; get a new one` };
+      if (stands === 'live') return result;
+      return {
+        refused: `the token is ${stands}; get a new one`,
+        ended: { standing: stands, identity: result },
+      };
     },
 
     async mint(input) {
@@ -219,6 +246,7 @@ export function createIdentity(options: IdentityOptions): IdentityService {
     suspend: (ownerId, by) => suspensions.suspend(ownerId, by),
     unsuspend: (ownerId) => suspensions.lift(ownerId),
 
+    issued: known,
     close() {
       clearInterval(timer);
     },

@@ -1,4 +1,4 @@
-/** Counts failures per source in a leaky bucket; bounded in memory. */
+/** Counts failures per source in a leaky bucket; bounded in memory, and in what a source can owe: twice the burst, however long it went on. */
 const MAX_SOURCES = 5_000;
 
 export interface Limiter {
@@ -20,7 +20,7 @@ export function createLimiter(options: {
   return {
     limited: (source) => level(source) > options.burst - 1,
     failed(source) {
-      const next = { level: level(source) + 1, at: options.now() };
+      const next = { level: Math.min(level(source) + 1, 2 * options.burst), at: options.now() };
       // Re-inserted, so that the map's order is by last failure and the oldest goes first.
       buckets.delete(source);
       if (buckets.size >= MAX_SOURCES) {
@@ -29,5 +29,23 @@ export function createLimiter(options: {
       }
       buckets.set(source, next);
     },
+  };
+}
+
+/** So many at once, and then by the second, for the whole process. */
+export function createBudget(options: {
+  readonly burst: number;
+  readonly perSecond: number;
+  readonly now: () => number;
+}): () => boolean {
+  let left = options.burst;
+  let at = options.now();
+  return () => {
+    const now = options.now();
+    left = Math.min(options.burst, left + (Math.max(0, now - at) / 1000) * options.perSecond);
+    at = now;
+    if (left < 1) return false;
+    left -= 1;
+    return true;
   };
 }

@@ -14,7 +14,16 @@ const CLOCK_TOLERANCE_S = 30;
 /** RFC 7519 and RFC 9068. Logout tokens, DPoP proofs, security events and the like are no proof of who logs in. */
 const TOKEN_TYPES = new Set(['jwt', 'at+jwt', 'application/at+jwt', 'application/jwt']);
 
-export type TokenResult = Identity | { readonly refused: string };
+/** `ended`: it is genuine, and stands no more. */
+export type TokenResult =
+  | Identity
+  | {
+      readonly refused: string;
+      readonly ended?: {
+        readonly standing: 'expired' | 'revoked' | 'suspended';
+        readonly identity: Identity;
+      };
+    };
 
 function ownerOf(payload: JWTPayload, issuer: Issuer, subject: string): Owner | { readonly refused: string } {
   const names = issuer.config.claims ?? {};

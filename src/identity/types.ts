@@ -64,6 +64,8 @@ export interface CredentialStore {
   findCredential(id: string): Promise<StoredCredential | null>;
   listCredentials(): Promise<readonly StoredCredential[]>;
   revokeCredential(id: string, at: number): Promise<boolean>;
+  /** Those that did not end before `since`; the latest of them, oldest first. */
+  recentCredentials(since: number, limit: number): Promise<readonly StoredCredential[]>;
   /** Ids revoked after `since`; used to refresh the in-memory set that the hot path reads. */
   revokedSince(since: number): Promise<readonly string[]>;
 
@@ -73,6 +75,8 @@ export interface CredentialStore {
   /** Conditional: true for exactly one caller; a one-time link is spent. */
   consumeAccess(secretHash: string, at: number): Promise<boolean>;
   revokeAccess(secretHash: string, at: number): Promise<boolean>;
+  /** Those that did not expire before `since`; the latest of them, oldest first. */
+  recentAccess(since: number, limit: number): Promise<readonly StoredAccess[]>;
   /** Sessions and tokens that stand, newest first, at most 500. */
   listAccess(now: number): Promise<readonly StoredAccess[]>;
   /** Ends every link, session and token of one person; how many there were. */

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Alert, AlertStore } from '../bot/types.ts';
 import type { Alert as AlertRow } from '../generated/prisma/client.ts';
-import { type Client, date, json, storable } from './client.ts';
+import { type Client, date, json, storable, type Transaction } from './client.ts';
 
 /** Advisory locks of ours: this first key is for alerts. */
 const LOCK_ALERT = 0x4851;
@@ -18,16 +18,36 @@ const told = z.object({
   count: z.number(),
   since: z.number(),
   lines: z.array(z.string()),
+  about: z.enum(['statements', 'logins', 'revoked']).default('statements'),
 });
 
 export interface AlertRows extends AlertStore {
   /** Nobody suspended for them yet; newest first. */
   recent(since: number): Promise<readonly Alert[]>;
+  /** One that was counted elsewhere; false: it is known already, and goes on. `channel` null: there is nobody to send it to. */
+  raise(
+    alert: Pick<Alert, 'id' | 'key' | 'requester' | 'count' | 'since' | 'at' | 'lines' | 'about'> & {
+      readonly channel: string | null;
+    },
+    withinMs: number,
+  ): Promise<boolean>;
 }
 
 function alertOf(row: AlertRow): Alert {
   const { id, key, channel, ts, shown, suspendedBy } = row;
   return { id, key, ...told.parse(row.told), at: row.at.getTime(), channel, ts, shown, suspendedBy };
+}
+
+const lockAlert = (transaction: Transaction, key: string) =>
+  transaction.$executeRaw`SELECT pg_advisory_xact_lock(${LOCK_ALERT}::int, hashtext(${key}))`;
+
+/** Whether there is an alert that this belongs to. */
+async function seen(transaction: Transaction, key: string, at: number, withinMs: number): Promise<boolean> {
+  const { count } = await transaction.alert.updateMany({
+    where: { key, seenAt: { gte: date(at - withinMs) } },
+    data: { seenAt: date(at) },
+  });
+  return count > 0;
 }
 
 /** Alerts that were sent to Slack, or still are to be. */
@@ -43,17 +63,25 @@ export function alertStore(client: Client): AlertRows {
         return rows.map(alertOf);
       }),
 
+    raise: ({ id, key: named, channel, at, requester, count, since, lines, about }, withinMs) =>
+      client.atomically('raise an alert', async (transaction) => {
+        const key = storable(named);
+        await lockAlert(transaction, key);
+        const known = await seen(transaction, key, at, withinMs);
+        if (known) return false;
+        const told = json({ requester, count, since, lines, about });
+        const place = { channel: channel ?? '', shown: channel === null };
+        await transaction.alert.create({ data: { id, key, told, at: date(at), seenAt: date(at), ...place } });
+        return true;
+      }),
+
     attempt: (tried, burst) =>
       client.atomically('count an attempt', async (transaction) => {
         const key = storable(tried.key);
-        await transaction.$executeRaw`SELECT pg_advisory_xact_lock(${LOCK_ALERT}::int, hashtext(${key}))`;
+        await lockAlert(transaction, key);
         const at = date(tried.at);
         const within = date(tried.at - burst.withinMs);
-        const known = await transaction.alert.updateMany({
-          where: { key, seenAt: { gte: within } },
-          data: { seenAt: at },
-        });
-        if (known.count > 0) return 'known';
+        if (await seen(transaction, key, tried.at, burst.withinMs)) return 'known';
         await transaction.attempt.deleteMany({ where: { at: { lt: within } } });
         await transaction.attempt.create({ data: { key, line: storable(tried.line), at } });
         const recent = await transaction.attempt.findMany({

@@ -1,6 +1,8 @@
 import { type Access, type Credential, Prisma } from '../generated/prisma/client.ts';
+import type { Issued } from '../identity/known.ts';
 import type { CredentialStore, ProvenLogin, StoredAccess, StoredCredential } from '../identity/types.ts';
-import { type Client, date, dateOrNull, json, msOrNull, storable } from './client.ts';
+import { type Client, date, dateOrNull, json, msOrNull, storable, type Transaction } from './client.ts';
+import { ISSUED_CHANNEL } from './listen.ts';
 
 function credentialOf(row: Credential): StoredCredential {
   const owner =
@@ -39,12 +41,16 @@ function accessOf(row: Access): StoredAccess {
   };
 }
 
+/** Other processes hear of it with the commit. */
+const tell = (transaction: Transaction, by: string, kind: Issued, key: string) =>
+  transaction.$executeRaw`SELECT pg_notify(${ISSUED_CHANNEL}, ${`${by} ${kind} ${storable(key)}`})`;
+
 /** Minted credentials and approvers' access. A revocation is final: none is ever undone or moved. */
 export function credentialStore(client: Client): CredentialStore {
   return {
     insertCredential: (credential) =>
-      client.run('save a credential', async (prisma) => {
-        await prisma.credential.create({
+      client.atomically('save a credential', async (transaction) => {
+        await transaction.credential.create({
           data: {
             id: credential.id,
             ownerId: credential.owner?.id ?? null,
@@ -59,6 +65,7 @@ export function credentialStore(client: Client): CredentialStore {
             ...credential.scram,
           },
         });
+        await tell(transaction, client.name, 'credential', credential.id);
       }),
 
     findCredential: (id) =>
@@ -82,6 +89,16 @@ export function credentialStore(client: Client): CredentialStore {
         return count === 1;
       }),
 
+    recentCredentials: (since, limit) =>
+      client.run('read credentials', async (prisma) => {
+        const rows = await prisma.credential.findMany({
+          where: { expiresAt: { gt: date(since) }, id: { startsWith: 'cred_' } },
+          orderBy: [{ createdAt: 'desc' }, { id: 'asc' }],
+          take: limit,
+        });
+        return rows.map(credentialOf).reverse();
+      }),
+
     // Inclusive: two revocations may share a millisecond, and a set does not mind the repeat.
     revokedSince: (since) =>
       client.run('read revocations', async (prisma) => {
@@ -93,8 +110,8 @@ export function credentialStore(client: Client): CredentialStore {
       }),
 
     insertAccess: (access) =>
-      client.run('save an access', async (prisma) => {
-        await prisma.access.create({
+      client.atomically('save an access', async (transaction) => {
+        await transaction.access.create({
           data: {
             secretHash: access.secretHash,
             kind: access.kind,
@@ -106,6 +123,7 @@ export function credentialStore(client: Client): CredentialStore {
             revokedAt: dateOrNull(access.revokedAt),
           },
         });
+        await tell(transaction, client.name, 'access', access.secretHash);
       }),
 
     findAccess: (secretHash) =>
@@ -135,6 +153,16 @@ export function credentialStore(client: Client): CredentialStore {
           data: { revokedAt: date(at) },
         });
         return count === 1;
+      }),
+
+    recentAccess: (since, limit) =>
+      client.run('read accesses', async (prisma) => {
+        const rows = await prisma.access.findMany({
+          where: { expiresAt: { gt: date(since) } },
+          orderBy: [{ createdAt: 'desc' }, { secretHash: 'asc' }],
+          take: limit,
+        });
+        return rows.map(accessOf).reverse();
       }),
 
     listAccess: (now) =>

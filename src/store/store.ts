@@ -1,9 +1,11 @@
 import type { DeskStore } from '../approvals/types.ts';
 import type { Outbox } from '../bot/types.ts';
+import type { FailedLoginStore } from '../identity/failed-logins.ts';
 import type { CredentialStore } from '../identity/types.ts';
 import { type AlertRows, alertStore } from './alerts.ts';
 import { connect, type StoreLog } from './client.ts';
 import { credentialStore } from './credentials.ts';
+import { failedLoginStore } from './failed-logins.ts';
 import { codeOf, StoreFailure } from './failure.ts';
 import { type LinkStore, linkStore } from './links.ts';
 import { type Ear, listen } from './listen.ts';
@@ -31,10 +33,11 @@ export interface Store {
   readonly credentials: CredentialStore;
   /** Names this process to others on the store. */
   readonly name: string;
+  readonly failedLogins: FailedLoginStore;
   readonly sessions: SessionRows;
   readonly meta: MetaStore;
   readonly turns: TurnStore;
-  readonly elsewhere: Pick<Ear, 'onChange'>;
+  readonly elsewhere: Omit<Ear, 'close'>;
   ping(): Promise<void>;
   /** The server's time, epoch milliseconds. */
   time(): Promise<number>;
@@ -56,6 +59,7 @@ export async function openStore(options: { readonly url: string; readonly log: S
     links: linkStore(client),
     alerts: alertStore(client),
     credentials: credentialStore(client),
+    failedLogins: failedLoginStore(client),
     sessions: sessionIndex(client),
     meta: metaStore(client),
     turns: turnStore(client),

@@ -620,6 +620,7 @@ describe('listening', () => {
     people: { suspensions: async () => [], suspend: nobody, restore: nobody },
     slackLinking: null,
     bursts: { recent: async () => [], suspend: async () => null },
+    failedLogins: { note: () => {}, summary: () => Promise.reject(new Error('not in this test')) },
     desk: h.desk,
     counter: { count: async () => ({ kind: 'not-counted' as const, sentence: '' }) },
     revealer: { reveal: async () => ({ kind: 'not-revealed' as const, sentence: '' }) },

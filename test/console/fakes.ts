@@ -35,6 +35,10 @@ export function memoryCredentials(): CredentialStore & {
     },
     findCredential: async (id) => stored.get(id) ?? null,
     listCredentials: async () => [...stored.values()],
+    recentCredentials: async (since, limit) =>
+      [...stored.values()].filter(({ expiresAt }) => expiresAt > since).slice(-limit),
+    recentAccess: async (since, limit) =>
+      [...access.values()].filter(({ expiresAt }) => expiresAt > since).slice(-limit),
     async revokeCredential(id, at) {
       const found = stored.get(id);
       if (found === undefined || found.revokedAt !== null) return false;

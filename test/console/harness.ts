@@ -2,6 +2,7 @@
 import { createConsole } from '../../src/console/server.ts';
 import type { ConsoleListen, ConsoleOptions } from '../../src/console/types.ts';
 import { createAccess } from '../../src/identity/access.ts';
+import type { FailedLogin } from '../../src/identity/failed-logins.ts';
 import { createDirectory, type DirectoryOptions } from '../../src/identity/roles.ts';
 import { createSuspensions } from '../../src/identity/suspension.ts';
 import {
@@ -35,7 +36,14 @@ export async function startConsole(
     login: null,
     ...people,
   });
-  const access = createAccess({ credentials, directory, now: () => clock.now });
+  const failures: FailedLogin[] = [];
+  const access = createAccess({
+    credentials,
+    directory,
+    now: () => clock.now,
+    onFailed: (failure) => void failures.push(failure),
+  });
+  await access.issued.load();
   const suspensions = createSuspensions(credentials, () => clock.now);
   const minted: Parameters<ConsoleOptions['mintCredential']>[0][] = [];
   const server = createConsole({
@@ -47,6 +55,10 @@ export async function startConsole(
       restore: suspensions.lift,
     },
     bursts: { recent: async () => [], suspend: async () => null },
+    failedLogins: {
+      note: (failure) => void failures.push(failure),
+      summary: async () => ({ total: 0, byOwner: [], byAddress: [], latest: [] }),
+    },
     slackLinking: null,
     desk,
     revealer: { reveal: async (id) => ({ kind: 'not-revealed', sentence: `${id} cannot be shown.` }) },
@@ -115,5 +127,5 @@ export async function startConsole(
       headers,
       redirect: 'manual',
     });
-  return { server, base, port, desk, access, credentials, clock, minted, token, signIn, api, form };
+  return { server, base, port, desk, access, failures, credentials, clock, minted, token, signIn, api, form };
 }

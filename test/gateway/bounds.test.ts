@@ -2,7 +2,6 @@
 import { createServer, type Socket } from 'node:net';
 import { serialize } from 'pg-protocol';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { sourceOf } from '../../src/gateway/listener.ts';
 import type { Target } from '../../src/gateway/types.ts';
 import { connectUpstream } from '../../src/gateway/upstream/connect.ts';
 import { parameterStatus } from '../../src/gateway/wire/build.ts';
@@ -268,21 +267,6 @@ describe('COPY', () => {
 });
 
 describe('before a session', () => {
-  it('connections of one IPv6 network count together', () => {
-    for (const [address, source] of [
-      ['10.1.2.3', '10.1.2.3'],
-      ['::ffff:10.1.2.3', '10.1.2.3'],
-      ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
-      ['2001:db8:1:2::1', '2001:db8:1:2::/64'],
-      ['2001:0db8:1:0002:ffff::', '2001:db8:1:2::/64'],
-      ['2001:db8::1', '2001:db8:0:0::/64'],
-      ['fe80::1%eth0', 'fe80:0:0:0::/64'],
-      ['::1', '0:0:0:0::/64'],
-      ['unknown', 'unknown'],
-    ] as const)
-      expect(sourceOf(address)).toBe(source);
-  });
-
   it('a server that talks on and on is not listened to', async () => {
     const open: Socket[] = [];
     const talker = createServer((socket) => {

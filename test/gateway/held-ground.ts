@@ -11,7 +11,7 @@ import { approver, quiet, testDesk } from '../approvals/support.ts';
 import { type TestPostgres, testPostgres } from '../support/postgres.ts';
 import { WireClient } from '../support/wire-client.ts';
 import { bytesOf } from './model-steps.ts';
-import { type Bench, bench, SCHEMA, stored } from './support.ts';
+import { type Bench, bench, identityOf, SCHEMA, stored } from './support.ts';
 
 /** Who may come. The password is the name. */
 const CALLERS = {
@@ -127,6 +127,8 @@ export async function ground(schema = '', settings: Record<string, string> = {})
         fingerprintKey,
         identity: {
           findCredential: async (id) => credentials.get(id) ?? null,
+          identityOf,
+          confirm: async ({ id }) => (revoked.has(id) ? 'revoked' : 'live'),
           verifyToken: async () => ({ refused: 'none here' }),
           suspendedBy: () => null,
           standing: ({ credentialId }) => (revoked.has(credentialId) ? 'revoked' : 'live'),

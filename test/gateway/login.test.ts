@@ -207,7 +207,7 @@ describe('login', () => {
   it('ends no session for a connection that is one too many', async () => {
     const small = await bench(server, 'shop', { limits: { perAddress: 2 } });
     const two = [await WireClient.login(small.port, AGENT), await WireClient.login(small.port, AGENT)];
-    await expect(WireClient.login(small.port, AGENT)).rejects.toThrow('closed the link');
+    await expect(WireClient.login(small.port, AGENT)).rejects.toMatchObject({ code: '53300' });
     for (const one of two) {
       one.send(serialize.query('select 1'));
       expect(await one.ready()).toContain('C:SELECT 1');
@@ -229,24 +229,6 @@ describe('login', () => {
     await expect.poll(() => small.gateway.sessions()).toEqual([]);
     (await WireClient.login(small.port, AGENT)).close();
     await small.stop();
-  });
-
-  it('makes an address wait that has failed often, whatever the name, and shuts it out never', async () => {
-    let now = 1_000_000;
-    const wary = await bench(server, 'shop', {
-      now: () => now,
-      limits: { loginMs: 1500, backoffMs: 60_000 },
-    });
-    const attempt = (user: string, password: string) =>
-      refused(WireClient.login(wary.port, { user, password }));
-    for (let i = 0; i < 20; i++)
-      expect(await attempt(`cred_nobody${i}`, 'x')).toMatchObject({ code: '28P01' });
-    // The wait is longer here than a login may take.
-    expect(await attempt('cred_other', 'x')).toMatchObject({ code: '28000' });
-    expect(await attempt(AGENT.user, AGENT.password)).toMatchObject({ code: '28000' });
-    now += 60_000;
-    (await WireClient.login(wary.port, AGENT)).close();
-    await wary.stop();
   });
 
   it('refuses an upstream login with too many privileges unless it is accepted by name', async () => {

@@ -281,6 +281,24 @@ export const NO_IMPACT: Appraiser = {
   close: () => undefined,
 };
 
+export const identityOf = ({
+  id,
+  owner,
+  agent,
+  groups,
+  expiresAt,
+  mintedBy,
+}: StoredCredential): Identity => ({
+  credentialId: id,
+  subject: id,
+  owner,
+  agent,
+  groups,
+  expiresAt,
+  via: 'credential',
+  mintedBy: mintedBy ?? null,
+});
+
 export const silent: Logger = pino({ level: process.env['HP_TEST_LOG'] ?? 'silent' });
 
 /** The database needs a login role `app` with password `app-secret`. */
@@ -324,6 +342,8 @@ export async function bench(
     recorder,
     identity: {
       findCredential: async (id) => credentials.get(id) ?? null,
+      identityOf,
+      confirm: async ({ id }) => (revoked.has(id) ? 'revoked' : 'live'),
       verifyToken: async (token) => (token === 'good-token' ? tokenIdentity : { refused: 'bad token' }),
       suspendedBy: () => null,
       standing: (identity) => (revoked.has(identity.credentialId) ? 'revoked' : 'live'),

@@ -166,6 +166,7 @@ describe('approver access', () => {
 
   test('wrong secrets are limited by source; who is logged in is not locked out', async () => {
     const { access: a, clock } = access();
+    await a.issued.load();
     const grant = await a.redeemLink(await a.mintLink(DANA.id), 'token', 'home');
     const secret = grant?.secret ?? '';
     expect(await a.authenticate(secret, 'home')).toMatchObject(DANA);

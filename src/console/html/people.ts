@@ -1,6 +1,7 @@
 /** Who is logged in and who is suspended. */
 import { html } from 'hono/html';
 import type { ActiveAccess } from '../../identity/access.ts';
+import type { FailedCount, FailedLoginSummary } from '../../identity/failed-logins.ts';
 import type { Suspension } from '../../identity/types.ts';
 import type { Caller } from '../guard.ts';
 import { ago, span } from './format.ts';
@@ -9,6 +10,8 @@ import { bare, type Html, plain } from './sql.ts';
 export interface PeopleView {
   readonly active: readonly ActiveAccess[];
   readonly suspended: readonly Suspension[];
+  /** Of the last day. */
+  readonly failed: FailedLoginSummary;
 }
 
 const THROUGH = {
@@ -21,7 +24,7 @@ function button(caller: Caller, verb: string, label: string, person: string): Ht
       type="hidden" name="person" value="${bare(person)}"><button class="quiet" type="submit" aria-label="${label} ${bare(person)}">${label}</button></form>`;
 }
 
-export function peoplePage({ active, suspended }: PeopleView, caller: Caller, now: number): Html {
+export function peoplePage({ active, suspended, failed }: PeopleView, caller: Caller, now: number): Html {
   const empty = html`<p class="dim">Nobody.</p>`;
   return html`<div class="head"><h1>People</h1></div>
     <h2 class="section">Logged in</h2>
@@ -57,5 +60,31 @@ export function peoplePage({ active, suspended }: PeopleView, caller: Caller, no
       <button class="deny" type="submit">Suspend</button>
       <p class="dim small">Their sessions end, what they asked for is withdrawn, grants are void, and they neither connect nor log in until
         restored.</p>
-    </form>`;
+    </form>
+    ${failures(failed, now)}`;
+}
+
+const SHOWN = 20;
+function failures({ byAddress, byOwner, latest, total }: FailedLoginSummary, now: number): Html {
+  const head = html`<h2 class="section">Failed logins, last 24 hours</h2>`;
+  if (total === 0) return html`${head}<p class="dim">None.</p>`;
+  const counts = (title: string, rows: readonly FailedCount[]) =>
+    rows.length === 0
+      ? ''
+      : html`<div class="scroll"><table class="list"><thead><tr><th>${title}</th><th>Failed</th><th>Last</th></tr></thead>
+          <tbody>${rows.map(
+            (
+              one,
+            ) => html`<tr><td class="grow">${plain(one.key)}</td><td>${one.count.toLocaleString('en-US')}</td>
+              <td class="dim">${ago(one.at, now)}</td></tr>`,
+          )}</tbody></table></div>`;
+  return html`${head}${counts('Owner', byOwner)}${counts('Address', byAddress)}
+    <div class="scroll"><table class="list"><thead><tr><th>What was tried</th><th>From</th><th>Through</th><th>Why</th><th>When</th></tr></thead>
+      <tbody>${latest.slice(0, SHOWN).map(
+        (
+          one,
+        ) => html`<tr><td class="grow">${plain(one.claimed ?? '–')}${one.owner === null ? '' : html` <span class="dim">${plain(one.owner.name)}</span>`}</td>
+          <td>${plain(one.address)}</td><td>${one.via}</td><td>${one.reason}${one.count > 1 ? ` × ${one.count}` : ''}</td>
+          <td class="dim">${ago(one.at, now)}</td></tr>`,
+      )}</tbody></table></div>`;
 }

@@ -1,10 +1,12 @@
 /** Requests: the pending page with its cards, and one request in full. */
 import { html } from 'hono/html';
 import {
+  alertNote,
   burstTitle,
   cautions,
   decidedBy,
   hides,
+  isSuspendable,
   suspendSentence,
   waiterWords,
 } from '../../approvals/about.ts';
@@ -210,10 +212,14 @@ function burst(alert: Burst, { csrf }: Caller, now: number): Html {
   return html`<article class="card alert" id="${alert.id}">
     <header><h2>${plain(burstTitle(alert))}</h2><span class="dim small">${ago(alert.at, now)}</span></header>
     <ul class="effect" aria-label="The latest of them">${alert.lines.map((line) => html`<li>${plain(line)}</li>`)}</ul>
-    <p class="why">${suspendSentence(alert)}</p>
-    <footer><p class="dim small">Held or denied, none ran unapproved.</p>
-      <form class="decide" method="post" action="/alerts/${alert.id}/suspend"><input type="hidden" name="csrf" value="${csrf}">
-        <div class="buttons"><button class="deny" type="submit">Suspend</button></div></form></footer>
+    ${isSuspendable(alert) ? html`<p class="why">${suspendSentence(alert)}</p>` : ''}
+    <footer><p class="dim small">${alertNote(alert)}</p>
+      ${
+        isSuspendable(alert)
+          ? html`<form class="decide" method="post" action="/alerts/${alert.id}/suspend"><input type="hidden" name="csrf" value="${csrf}">
+        <div class="buttons"><button class="deny" type="submit">Suspend</button></div></form>`
+          : ''
+      }</footer>
   </article>`;
 }
 
