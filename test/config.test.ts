@@ -40,6 +40,20 @@ test('limits of the gateway are read with their units, and held to sensible rang
   ).toHaveLength(5);
 });
 
+test('trusted proxies are networks, of the gateway and of the console, and nobody unless named', () => {
+  const named = load(
+    'gateway: { trusted_proxies: [10.0.0.0/8] }\nconsole: { trusted_proxies: ["fd00::1", 127.0.0.1] }',
+  );
+  expect(named.gateway.trustedProxies).toEqual(['10.0.0.0/8']);
+  expect(named.console.trustedProxies).toEqual(['fd00::1', '127.0.0.1']);
+  expect([load('').gateway.trustedProxies, load('').console.trustedProxies]).toEqual([[], []]);
+  expect(
+    mistakes(
+      'gateway: { trusted_proxies: [proxy.example.com, 10.0.0.0/33] }\nconsole: { trusted_proxies: [0.0.0.0/0] }',
+    ),
+  ).toEqual(Array(3).fill(expect.stringMatching(/write an address or a network/)));
+});
+
 test('Slack: tokens in each other’s place are told, and not shown', () => {
   const said = mistakes('', {
     SLACK_BOT_TOKEN: 'xapp-1-secret',

@@ -82,7 +82,7 @@ export function registerEntrance(
     const name = loginCookie(c);
     const sealed = getCookie(c, name) ?? null;
     deleteCookie(c, name, { path: '/', secure: isSecure(name) });
-    const end = await signIn.finish(new URL(c.req.url).searchParams, sealed, callback());
+    const end = await signIn.finish(new URL(c.req.url).searchParams, sealed, callback(), sourceOf(c));
     const to = returnPath(end.returnTo);
     if (end.kind === 'refused') {
       options.failedLogins.note({

@@ -9,7 +9,7 @@ import { getCookie } from 'hono/cookie';
 import type { Networks } from '../edge/address.ts';
 import { clientAddress } from '../edge/forwarded.ts';
 import type { HttpDoor } from '../edge/http-door.ts';
-import type { Access } from '../identity/access.ts';
+import { type Access, TooManyFailures } from '../identity/access.ts';
 import type { Person } from '../identity/roles.ts';
 import { HEALTH_PATHS } from './health.ts';
 
@@ -22,7 +22,12 @@ export interface Caller {
 }
 export interface Env {
   Bindings: HttpBindings;
-  Variables: { caller: Caller | null; address: string };
+  Variables: {
+    caller: Caller | null;
+    address: string;
+    /** What came as a proof was wrong, and so was much else from there. */
+    tooMany: TooManyFailures | null;
+  };
 }
 
 const CONTENT_SECURITY_POLICY = [
@@ -156,13 +161,19 @@ const BEARER = /^Bearer +(\S+)$/i;
 export function identify(access: Access, places: () => Places, door: () => HttpDoor): MiddlewareHandler<Env> {
   return async (c, next) => {
     c.set('caller', null);
+    c.set('tooMany', null);
     const authorization = c.req.header('authorization');
     const bearer = authorization === undefined ? undefined : (BEARER.exec(authorization)?.[1] ?? '');
     const via = bearer === undefined ? 'session' : 'token';
     const secret = bearer ?? getCookie(c, cookieName(c, places()));
     // A session is for cookies, a token for the header: neither does for the other.
     if (secret !== undefined && secret !== '') {
-      const person = await access.authenticate(secret, sourceOf(c), via);
+      // Whoever keeps an old cookie or token can still log in with a new link.
+      const person = await access.authenticate(secret, sourceOf(c), via).catch((error: unknown) => {
+        if (!(error instanceof TooManyFailures)) throw error;
+        c.set('tooMany', error);
+        return null;
+      });
       if (person !== null) {
         c.set('caller', { person, via, secret, csrf: csrfOf(secret) });
         door().prove(c.env.incoming.socket, c.env.outgoing, person.id);

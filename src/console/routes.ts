@@ -127,7 +127,11 @@ export function registrar(
 }
 
 export const apiRefusals: Refusals = {
-  signIn: (c) => fail(c, 401, 'A login is needed: run `holdpoint login` first.'),
+  signIn(c) {
+    const tooMany = c.get('tooMany');
+    if (tooMany !== null) throw tooMany;
+    return fail(c, 401, 'A login is needed: run `holdpoint login` first.');
+  },
   role: (c, sentence) => fail(c, 403, sentence),
   stale: (c) => fail(c, 403, 'The CSRF token is missing or wrong; reload the page.'),
   csrf: async (c) => c.req.header('x-csrf-token'),

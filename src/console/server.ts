@@ -36,7 +36,7 @@ const MAX_TEXT_BYTES = 1024 * 1024;
 const TEXT_PATHS = new Set(['/api/policy', '/api/policy/explain', '/api/policy/replay']);
 const PORTS_TRIED = 20;
 /** Connections at once; of one address without a credential; of one person; and beyond all of them for health. */
-const DOOR = { total: 512, waiting: 64, perOwner: 64, reserved: 16 };
+const DOOR = { total: 512, waiting: 128, perOwner: 64, reserved: 16 };
 
 const ASSETS = {
   'console.css': 'text/css; charset=utf-8',

@@ -21,7 +21,7 @@ export interface HttpDoor {
 export function httpDoor(
   server: Server,
   limits: DoorLimits & {
-    /** At once of one owner; the oldest gives way. */
+    /** Of one owner at once that keep their place; more may have to give way. */
     readonly perOwner: number;
     /** Places beyond `total`. */
     readonly reserved: number;
@@ -53,12 +53,7 @@ export function httpDoor(
     prove(socket, response, owner) {
       // A proxy's connection brings the next request from somebody else.
       const source = sourceOf(remoteOf(socket));
-      const own = door.provenBy(owner);
-      const [oldest] = own;
-      if (own.length >= limits.perOwner && oldest !== undefined && oldest !== socket) {
-        door.leave(oldest);
-        close(oldest);
-      }
+      if (door.provenBy(owner).length >= limits.perOwner) return;
       door.prove(socket, owner);
       response.once('close', () => door.wait(socket, source));
     },

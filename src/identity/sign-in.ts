@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import { EncryptJWT, type JWTPayload, errors as joseErrors, jwtDecrypt, jwtVerify } from 'jose';
 import * as oauth from 'oauth4webapi';
+import { sourceOf } from '../edge/address.ts';
 import { claim, groupsOf, text } from './claims.ts';
 import { boundedFetch, createIssuer, FETCH_TIMEOUT_MS, type Issuer, trusted } from './issuer.ts';
 import type { ProvenLogin } from './types.ts';
@@ -36,7 +37,13 @@ export interface SignIn {
     redirectUri: string,
   ): Promise<{ readonly url: string; readonly sealed: string } | null>;
   /** Never rejects. `sealed` null: the browser had no cookie. */
-  finish(parameters: URLSearchParams, sealed: string | null, redirectUri: string): Promise<SignInEnd>;
+  finish(
+    parameters: URLSearchParams,
+    sealed: string | null,
+    redirectUri: string,
+    /** Where the browser is. */
+    address?: string,
+  ): Promise<SignInEnd>;
   /**
    * Where the browser ends its session at the provider (OpenID Connect RP-Initiated Logout 1.0), to come back to `returnUri`; null: the
    * provider publishes no such place, or cannot be asked. Never rejects. No ID token is kept that could be shown there as a hint.
@@ -52,6 +59,8 @@ export const SIGN_IN_MS = 10 * 60_000;
 /** Logins that ended well within SIGN_IN_MS, and those being ended. */
 const MAX_SPENT = 20_000;
 const MAX_ENDING = 200;
+/** Of one source: whoever brings back what the provider refuses takes no place from others. */
+const MAX_OWN_ENDING = 20;
 const CLOCK_TOLERANCE_S = 30;
 const ADDRESS = /^[^\s@|]{1,100}@[^\s@|]{1,150}$/;
 
@@ -89,7 +98,8 @@ export function createSignIn(options: {
   const client: oauth.Client = { client_id: config.clientId, [oauth.clockTolerance]: CLOCK_TOLERANCE_S };
   /** State → until when it would still be taken. */
   const spent = new Map<string, number>();
-  const ending = new Set<string>();
+  /** Whose they are. */
+  const ending = new Map<string, string>();
 
   async function seal(memory: Memory): Promise<string> {
     return new EncryptJWT({ ...memory })
@@ -198,7 +208,8 @@ export function createSignIn(options: {
       }
     },
 
-    async finish(parameters, sealed, redirectUri) {
+    async finish(parameters, sealed, redirectUri, address = '') {
+      const source = sourceOf(address);
       const memory = sealed === null ? null : await unseal(sealed);
       const refused = (sentence: string): SignInEnd => ({
         kind: 'refused',
@@ -208,8 +219,10 @@ export function createSignIn(options: {
       if (memory === null || parameters.get('state') !== memory.state) return refused(NOT_OURS);
       for (const [state, until] of spent) if (until < now()) spent.delete(state);
       if (spent.has(memory.state) || ending.has(memory.state)) return refused(NOT_OURS);
-      if (spent.size >= MAX_SPENT || ending.size >= MAX_ENDING) return refused(UNREACHABLE);
-      ending.add(memory.state);
+      const own = [...ending.values()].filter((of) => of === source).length;
+      if (spent.size >= MAX_SPENT || ending.size >= MAX_ENDING || own >= MAX_OWN_ENDING)
+        return refused(UNREACHABLE);
+      ending.set(memory.state, source);
       try {
         const login = await redeem(parameters, memory, redirectUri);
         spent.set(memory.state, now() + SIGN_IN_MS);

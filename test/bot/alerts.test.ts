@@ -1,8 +1,46 @@
 /** Bursts of destructive statements, told once, and the button that suspends. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { renderAlert } from '../../src/bot/alerts.ts';
 import type { Attempt } from '../../src/bot/types.ts';
 import { type SentMessage, type SlackStandIn, startSlack } from '../support/slack/index.ts';
 import { makeAlerts, makeRequest, people, type Rig, startRig } from './support.ts';
+
+describe('an alert about logins', () => {
+  const alert = {
+    id: 'AL-0123456789abcdef',
+    key: 'k',
+    requester: { ...makeRequest().requester, agent: 'Cursor' },
+    count: 12,
+    since: 0,
+    at: 60_000,
+    lines: ['gateway from 203.0.113.9: wrong-secret (cred_a)'],
+    channel: '#db',
+    ts: null,
+    shown: false,
+    suspendedBy: null,
+  };
+  it('says who or from where, and offers nobody to suspend', () => {
+    const logins = renderAlert({ ...alert, about: 'logins' }, null);
+    expect(logins.text).toBe('Cursor for Alice: 12 logins failed in a minute');
+    const nobody = {
+      ...alert.requester,
+      ownerId: null,
+      ownerName: null,
+      agent: null,
+      subject: '203.0.113.9',
+    };
+    expect(renderAlert({ ...alert, about: 'logins', requester: nobody }, null).text).toBe(
+      '203.0.113.9: 12 logins failed in a minute',
+    );
+    const revoked = renderAlert({ ...alert, about: 'revoked' }, null);
+    expect(revoked.text).toBe('Cursor for Alice: something revoked was tried');
+    for (const { blocks } of [logins, revoked]) {
+      expect(JSON.stringify(blocks)).toContain('wrong-secret (cred_a)');
+      expect(JSON.stringify(blocks)).not.toContain('hp_suspend');
+    }
+    expect(JSON.stringify(renderAlert(alert, null).blocks)).toContain('hp_suspend');
+  });
+});
 
 describe('an alert', () => {
   let slack: SlackStandIn;

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { afterEach, describe, expect, test } from 'vitest';
 import { networksOf } from '../../src/edge/address.ts';
 import { createAccess, TooManyFailures } from '../../src/identity/access.ts';
+import type { FailedLoginSummary } from '../../src/identity/failed-logins.ts';
 import { createDirectory } from '../../src/identity/roles.ts';
 import { ask, type Flood, flood, UNFINISHED } from '../support/flood.ts';
 import { aRequest, DANA, memoryCredentials } from './fakes.ts';
@@ -73,6 +74,11 @@ describe('wrong secrets', () => {
     expect(statuses.at(-1)).toBe(429);
     expect((await ask(h.port, '/api/me', { headers: bearer(token) })).status).toBe(200);
     expect((await ask(h.port, '/', { headers: { cookie } })).status).toBe(200);
+    // Whoever keeps what has ended comes in with what has not.
+    const stale = { authorization: `Bearer ${wrong()}`, cookie: `holdpoint=${wrong('hps_')}` };
+    expect((await h.api('/login', null, { link: await h.access.mintLink(DANA.id) }, stale)).status).toBe(200);
+    expect((await ask(h.port, '/login/x', { headers: { cookie: stale.cookie } })).status).toBe(200);
+    expect((await ask(h.port, '/', { headers: { cookie: stale.cookie } })).status).toBe(401);
     // Cold memory, warm attackers.
     const again = createAccess({
       credentials: h.credentials,
@@ -126,6 +132,41 @@ describe('wrong secrets', () => {
         body: expect.stringContaining('Try again'),
       });
     expect((await h.api('/login', null, { link })).status).toBe(503);
+  });
+
+  test('that failed are shown to administrators, as text', async () => {
+    const evil = '<img src=x>\u202e';
+    const owner = { id: 'alice@example.com', name: evil, email: null, agent: null };
+    const summary: FailedLoginSummary = {
+      total: 7,
+      byOwner: [{ key: 'alice@example.com', count: 7, at: 0 }],
+      byAddress: [{ key: '203.0.113.9', count: 7, at: 0 }],
+      latest: [
+        {
+          at: 0,
+          via: 'gateway',
+          address: '203.0.113.9',
+          reason: 'wrong-secret',
+          claimed: evil,
+          owner,
+          count: 7,
+        },
+      ],
+    };
+    h = await startConsole({ failedLogins: { note: () => {}, summary: async () => summary } });
+    const { cookie } = await h.signIn();
+    const { body } = await ask(h.port, '/people', { headers: { cookie } });
+    for (const words of [
+      'Failed logins',
+      'alice@example.com',
+      '203.0.113.9',
+      'wrong-secret × 7',
+      '&lt;img src=x&gt;',
+    ])
+      expect(body).toContain(words);
+    expect(body).not.toContain('<img src=x>');
+    expect((await h.api('/logins/failed?since=0', await h.token())).body).toEqual(summary);
+    expect((await h.api('/logins/failed?since=soon', await h.token())).status).toBe(400);
   });
 
   test('leave a trace each: what was tried, from where, why, and no secret', async () => {

@@ -50,6 +50,8 @@ export async function ground(
     readonly groups?: Readonly<Record<string, string>>;
     readonly policy?: string;
     readonly sql?: string;
+    /** More of holdpoint.yaml. */
+    readonly yaml?: string;
   } = {},
 ): Promise<Ground> {
   const postgres = await testPostgres();
@@ -65,6 +67,7 @@ identity:
   levels: { crew: admin }
   approvers:
 ${approvers.map((name) => `    - { name: ${name}, email: ${name.toLowerCase()}@example.com, groups: [${more.groups?.[name] ?? ''}] }`).join('\n')}
+${more.yaml ?? ''}
 `;
   return {
     postgres,

@@ -1,6 +1,7 @@
 import { connect, createServer, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ApprovalRequest } from '../../src/approvals/types.ts';
+import type { FailedLoginRow } from '../../src/identity/failed-logins.ts';
 import type { StoredCredential } from '../../src/identity/types.ts';
 import type { SessionSummary } from '../../src/recordings/types.ts';
 import { connect as connectStore } from '../../src/store/client.ts';
@@ -237,6 +238,119 @@ it('a Slack account and an owner are linked to each other and to nobody else', a
   expect(await links.userOf('T1', 'alice@example.com')).toBeNull();
   expect(await links.userOf('T1', 'bob@example.com')).toBe('U2');
   expect(await links.userOf('T2', 'alice@example.com')).toBe('U9');
+});
+
+it('failed logins are kept, counted by owner and by address, and not for ever', async () => {
+  const owner = { id: 'alice@example.com', name: 'Alice', email: null, agent: 'Cursor' };
+  const failed = (over: Partial<FailedLoginRow> = {}) => {
+    const row = {
+      via: 'gateway',
+      address: '10.0.0.1',
+      reason: 'wrong-secret',
+      claimed: 'cred_a',
+      owner,
+      at: T,
+      count: 1,
+    };
+    return { ...row, ...over, source: over.address ?? '10.0.0.1' } as FailedLoginRow & { source: string };
+  };
+  await store.failedLogins.save([failed({ at: T - 40 * 86_400_000 })]);
+  await store.failedLogins.save([
+    failed({ count: 3 }),
+    failed({ at: T + 1, address: '10.0.0.2', owner: null, claimed: 'a\0b', reason: 'unknown', via: 'token' }),
+  ]);
+  const all = await store.failedLogins.summary(0);
+  expect(all).toMatchObject({
+    total: 4,
+    byOwner: [{ key: owner.id, count: 3, at: T }],
+    byAddress: [
+      { key: '10.0.0.1', count: 3, at: T },
+      { key: '10.0.0.2', count: 1, at: T + 1 },
+    ],
+  });
+  expect(all.latest).toEqual([
+    {
+      at: T + 1,
+      via: 'token',
+      reason: 'unknown',
+      address: '10.0.0.2',
+      claimed: 'a\ufffdb',
+      owner: null,
+      count: 1,
+    },
+    {
+      at: T,
+      via: 'gateway',
+      reason: 'wrong-secret',
+      address: '10.0.0.1',
+      claimed: 'cred_a',
+      owner,
+      count: 3,
+    },
+  ]);
+  expect(await store.failedLogins.summary(T + 1)).toMatchObject({ total: 1, byOwner: [] });
+});
+
+it('an alert that was counted elsewhere is raised once, until it has been quiet', async () => {
+  const requester = { ...draft('HP-AL').requester };
+  const alert = {
+    id: 'AL-1',
+    key: 'logins owner a',
+    about: 'logins',
+    requester,
+    count: 10,
+    since: T,
+    at: T,
+    lines: ['x'],
+    channel: null,
+  } as const;
+  const raised = await Promise.all(
+    [1, 2, 3].map((n) => store.alerts.raise({ ...alert, id: `AL-r${n}` }, 1000)),
+  );
+  expect(raised.filter(Boolean)).toHaveLength(1);
+  expect(await store.alerts.raise({ ...alert, id: 'AL-r4', at: T + 900 }, 1000)).toBe(false);
+  expect(await store.alerts.raise({ ...alert, id: 'AL-r5', at: T + 1800 }, 1000)).toBe(false);
+  expect(await store.alerts.raise({ ...alert, id: 'AL-r6', at: T + 3000, channel: '#db' }, 1000)).toBe(true);
+  expect(await store.alerts.unsent()).toContain('AL-r6');
+  expect(await store.alerts.unsent()).not.toContain('AL-r1');
+  expect((await store.alerts.recent(T)).map(({ about, id }) => [about, id])).toContainEqual([
+    'logins',
+    'AL-r6',
+  ]);
+});
+
+it('what one process issues the others hear of, and whether they can hear', async () => {
+  const other = await openStore({ url: postgres.url('store'), log: quiet });
+  const heard: string[] = [];
+  const own: string[] = [];
+  const hearing: boolean[] = [];
+  other.elsewhere.onIssued((kind, key) => void heard.push(`${kind} ${key}`));
+  store.elsewhere.onIssued((kind, key) => void own.push(`${kind} ${key}`));
+  other.elsewhere.onHearing((now) => void hearing.push(now));
+  await expect.poll(() => hearing.at(-1)).toBe(true);
+  const row = {
+    approverId: 'd',
+    login: null,
+    createdAt: T,
+    expiresAt: T + 10,
+    usedAt: null,
+    revokedAt: null,
+  };
+  await store.credentials.insertAccess({ ...row, kind: 'link', secretHash: 'heard1' });
+  await expect.poll(() => heard).toContain('access heard1');
+  expect(own).toEqual([]);
+  expect((await store.credentials.recentAccess(T, 1000)).at(-1)).toMatchObject({
+    secretHash: expect.any(String),
+  });
+  expect(
+    (await store.credentials.recentAccess(T + 10, 1000)).map(({ secretHash }) => secretHash),
+  ).not.toContain('heard1');
+  await postgres.query(
+    'store',
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'holdpoint-listen'",
+  );
+  await expect.poll(() => hearing.slice(-2), { timeout: 10_000 }).toEqual([false, true]);
+  await other.close();
 });
 
 it('credentials are revoked once, and a one-time link is spent by exactly one', async () => {
