@@ -114,8 +114,9 @@ export function registerEntrance(
   on('GET /login/:link', (c) => c.html(loginPage((c.req.param('link') ?? '').slice(0, 100))));
   on('POST /login', async (c) => {
     const form = await formOf(c);
-    const link = typeof form['link'] === 'string' ? form['link'] : '';
-    const grant = await access.redeemLink(link, 'session', sourceOf(c));
+    const { link } = form;
+    // A form that broke off is no attempt.
+    const grant = typeof link === 'string' ? await access.redeemLink(link, 'session', sourceOf(c)) : null;
     if (grant === null) {
       const next = html`A link works once, within ten minutes. Get a new one with <code>holdpoint link</code>, or start Holdpoint again.`;
       return c.html(noticePage('Link not valid', 'This link is wrong, used or too old.', next, null), 401);

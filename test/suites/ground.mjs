@@ -189,9 +189,10 @@ identity:
     pid: child.pid,
     log: () => text,
     holdpoint,
-    /** As the approver, who is logged in. */
+    /** Console and token of the approver, who is logged in. */
+    saved: () => JSON.parse(readFileSync(join(home, 'holdpoint', 'token'), 'utf8')),
     async api(method, path, body) {
-      const saved = JSON.parse(readFileSync(join(home, 'holdpoint', 'token'), 'utf8'));
+      const saved = this.saved();
       const answer = await fetch(`${saved.console}/api${path}`, {
         method,
         headers: {
