@@ -138,7 +138,11 @@ export function createFailedLogins(options: {
 }): FailedLogins {
   const { log, now, onBurst, store } = options;
   const mayLog = createBudget({ burst: 30, perSecond: 5, now });
-  const mayAlert = createBudget({ burst: 20, perSecond: 1, now });
+  // Whoever has many addresses must not bury what else there is to be told.
+  const mayAlert = {
+    logins: createBudget({ burst: 5, perSecond: 1 / 60, now }),
+    revoked: createBudget({ burst: 20, perSecond: 1 / 6, now }),
+  };
   const counters = new Map<string, Counter>();
   let rows = new Map<string, FailedLoginRow>();
   let unlogged = 0;
@@ -163,7 +167,7 @@ export function createFailedLogins(options: {
   }
 
   function tell(burst: LoginBurst): void {
-    if (!mayAlert()) return;
+    if (!mayAlert[burst.kind]()) return;
     log.warn(
       { about: burst.kind, owner: burst.owner?.id ?? null, address: burst.address, count: burst.count },
       burst.kind === 'revoked' ? 'something revoked was tried' : 'logins keep failing',

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Alert, AlertStore } from '../bot/types.ts';
-import type { Alert as AlertRow } from '../generated/prisma/client.ts';
+import type { Alert as AlertRow, Prisma } from '../generated/prisma/client.ts';
 import { type Client, date, json, storable, type Transaction } from './client.ts';
 
 /** Advisory locks of ours: this first key is for alerts. */
@@ -55,12 +55,19 @@ export function alertStore(client: Client): AlertRows {
   return {
     recent: (since) =>
       client.run('list recent alerts', async (prisma) => {
-        const rows = await prisma.alert.findMany({
-          where: { suspendedBy: null, at: { gte: date(since) } },
-          orderBy: { at: 'desc' },
-          take: 20,
-        });
-        return rows.map(alertOf);
+        const about = ['logins ', 'revoked '].map((prefix) => ({ key: { startsWith: prefix } }));
+        const list = (which: Prisma.AlertWhereInput) =>
+          prisma.alert.findMany({
+            where: { suspendedBy: null, at: { gte: date(since) }, ...which },
+            orderBy: { at: 'desc' },
+            take: 20,
+          });
+        // Who fails to log in can be anybody: however many they are, they hide nothing of those who are in.
+        const rows = await Promise.all([list({ NOT: { OR: about } }), list({ OR: about })]);
+        return rows
+          .flat()
+          .sort((a, b) => b.at.getTime() - a.at.getTime())
+          .map(alertOf);
       }),
 
     raise: ({ id, key: named, channel, at, requester, count, since, lines, about }, withinMs) =>

@@ -148,6 +148,18 @@ describe('an alert', () => {
     ]);
   });
 
+  test('of many sources are few: whoever has many addresses buries nothing else', () => {
+    const { it, logins, bursts } = setUp();
+    for (let i = 0; i < 200; i += 1)
+      for (let n = 0; n < BURST.count; n += 1) logins.note(failure({ address: `10.0.${i}.1` }));
+    expect(bursts).toHaveLength(5);
+    logins.note(failure({ reason: 'revoked', owner: ALICE }));
+    expect(bursts.at(-1)).toMatchObject({ kind: 'revoked' });
+    it.now += 60_000;
+    for (let n = 0; n < BURST.count; n += 1) logins.note(failure({ address: '10.1.1.1' }));
+    expect(bursts).toHaveLength(7);
+  });
+
   test('does not come of what is rare', () => {
     const { it, logins, bursts } = setUp();
     for (let i = 0; i < 50; i += 1) {
