@@ -59,6 +59,7 @@ function reasonOf(ending: Ending): LoginFailure | null {
     case 'target-lost':
     case 'target-changed':
     case 'backend-lost':
+    case 'message-late':
     case 'idle-transaction':
     case 'not-recordable':
     case 'encoding':
