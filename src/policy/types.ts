@@ -217,9 +217,10 @@ export interface CatalogCall {
   /** It is an assignment cast from this type of users. */
   readonly from?: number;
 }
-/** A row security policy, and what it asks of a row; null: it could not be read. */
+/** What a row security policy asks of rows, of old ones or of new ones. */
 export interface CatalogPolicy {
-  readonly on: 'all' | 'read' | 'insert' | 'update' | 'delete';
+  readonly on: readonly ('read' | 'insert' | 'update' | 'delete')[];
+  /** An expression; null: it could not be read. */
   readonly text: string | null;
   /** What it runs that its text does not name. */
   readonly calls: readonly string[];

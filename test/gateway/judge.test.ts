@@ -391,6 +391,8 @@ describe('the catalog', () => {
       'create function public.sly() returns int language sql as $$select 1$$',
       'drop function public.sly()',
     ],
+    ['a statistic', 'create statistics seen on (total + 1), id from orders', 'drop statistics seen'],
+    ['a policy', 'create policy seen on orders using (id > 0)', 'drop policy seen on orders'],
     ['a domain', `create domain posint as int check (value > 0)`, 'drop domain posint'],
     [
       'an operator',

@@ -78,6 +78,7 @@ export const DIGEST = `select json_build_object('shared', ${parts(
   part('t.oid::text', 'pg_rewrite t where t.oid >= 16384'),
   part('t.oid::text', 'pg_constraint t where t.oid >= 16384'),
   part('t.oid::text', 'pg_policy t'),
+  part('t.oid::text', 'pg_statistic_ext t'),
   part(
     "t.indexrelid::text || ':' || i.relname",
     'pg_index t join pg_class i on i.oid = t.indexrelid where t.indexrelid >= 16384',
@@ -107,6 +108,7 @@ ${[
   ['r', stamp('t.ev_class', 't.oid::text', 'pg_rewrite t where t.oid >= 16384')],
   ['k', stamp('t.conrelid', 't.oid::text', 'pg_constraint t where t.oid >= 16384 and t.conrelid <> 0')],
   ['p', stamp('t.polrelid', 't.oid::text', 'pg_policy t')],
+  ['s', stamp('t.stxrelid', 't.oid::text', 'pg_statistic_ext t')],
   [
     'x',
     stamp(
@@ -195,7 +197,7 @@ export const relationShape = z.array(
     policies: z.array(
       z.object({
         oid: z.number(),
-        on: z.enum(['all', 'read', 'insert', 'update', 'delete']),
+        on: z.array(z.enum(['read', 'insert', 'update', 'delete'])),
         calls: z.array(z.string()),
       }),
     ),
@@ -241,10 +243,11 @@ export const definitions = (oids: readonly number[]) =>
   list(`select c.oid::bigint as oid, pg_catalog.pg_get_viewdef(c.oid) as text
   from pg_class c where c.relkind in ('v','m') and c.relpersistence <> 't' and c.oid >= 16384 and c.oid in (${ids(oids)})`);
 
-/** What policies ask of a row, as a list of expressions over its columns. */
+/** What policies ask of a row: USING by their oid, WITH CHECK by minus that. */
 export const policyTexts = (oids: readonly number[]) =>
-  list(`select p.oid::bigint as oid, pg_catalog.concat_ws(', ', pg_catalog.pg_get_expr(p.polqual, p.polrelid), pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid)) as text
-  from pg_policy p where p.oid in (${ids(oids)})`);
+  list(`select q.oid, pg_catalog.pg_get_expr(q.node, p.polrelid) as text from pg_policy p,
+    lateral (values (p.oid::bigint, p.polqual), (-p.oid::bigint, p.polwithcheck)) q(oid, node)
+  where p.oid in (${ids(oids.map(Math.abs))}) and q.oid in (${ids(oids)})`);
 
 /** SQL-standard bodies (BEGIN ATOMIC, PostgreSQL 14) leave prosrc empty. */
 export const sqlBodies = (oids: readonly number[]) =>

@@ -77,6 +77,7 @@ export const CHECKED = `${USERS}, unsteady(fn) as (select p.oid from pg_proc p w
     union all select r.rngtypid, r.rngsubtype from pg_range r
     union all select (pg_catalog.to_jsonb(r) ->> 'rngmultitypid')::oid, r.rngtypid from pg_range r
     union all select k.castsource, k.casttarget from pg_cast k where k.castmethod = 'b' and k.casttarget in (select c.type from classed c)
+      and not exists (select from pg_opclass o where o.opcintype = k.castsource and o.opcdefault and o.opcmethod = 403)
   ), checked(type, fn) as (
     select d.type, d.oid from domain_tree d where ${isFunction('d.field')} and d.oid in (select b.fn from unsteady b)
     union select d.type, r.fn from domain_tree d join runs r on r.op = d.oid where ${isOperator('d.field')}
@@ -115,12 +116,18 @@ const reliedOn = (catalog: string, oid: string): string => `(
       where d.classid = '${catalog}'::regclass and d.objid = ${oid} and d.refclassid = 'pg_proc'::regclass)`;
 export const reliedOnByBody = (oid: string): string => reliedOn('pg_proc', oid);
 
-/** A relation's policies (row p), and what in them no text shows. */
-export const POLICIES = `(select pg_catalog.json_agg(json_build_object('oid', p.oid::bigint, 'on',
-      case p.polcmd when 'r' then 'read' when 'a' then 'insert' when 'w' then 'update' when 'd' then 'delete' else 'all' end,
-      'calls', coalesce((select pg_catalog.json_agg(distinct n.nspname || '.' || f.proname) from ${reliedOn('pg_policy', 'p.oid')} r(fn)
-        join pg_proc f on f.oid = r.fn join pg_namespace n on n.oid = f.pronamespace where f.oid >= 16384 or f.provolatile <> 'i'), '[]')) order by p.oid)
-    from pg_policy p where p.polrelid = c.oid and c.relrowsecurity)`;
+/**
+ * A relation's policies, USING and WITH CHECK (by minus its oid) apart, and what in them no text shows. Without WITH CHECK, USING is asked of
+ * new rows too.
+ */
+export const POLICIES = `(select pg_catalog.json_agg(json_build_object('oid', q.oid, 'on', q.events, 'calls', coalesce((
+      select pg_catalog.json_agg(distinct n.nspname || '.' || f.proname) from ${reliedOn('pg_policy', 'p.oid')} r(fn)
+        join pg_proc f on f.oid = r.fn join pg_namespace n on n.oid = f.pronamespace where f.oid >= 16384 or f.provolatile <> 'i'), '[]')) order by q.oid)
+    from pg_policy p, lateral (values
+      (p.oid::bigint, p.polqual, case p.polcmd when 'r' then array['read'] when 'w' then array['update'] when 'd' then array['delete']
+        else array['read', 'update', 'delete'] || case when p.polwithcheck is null then array['insert'] else '{}' end end),
+      (-p.oid::bigint, p.polwithcheck, case p.polcmd when 'a' then array['insert'] when 'w' then array['update'] else array['insert', 'update'] end)
+    ) q(oid, node, events) where p.polrelid = c.oid and c.relrowsecurity and q.node is not null)`;
 
 /**
  * Functions that using a relation runs, named by nobody. A domain's check runs at reads too: a literal beside its columns or rows

@@ -97,9 +97,9 @@ function touchRelation(
     }
   }
   if (access === 'insert' || access === 'copy-in' || access === 'update') {
-    for (const { columns, calls = [] } of env.keysOf(relation.oid))
-      if (own === null || columns.some((column) => own.has(column)))
-        for (const called of calls) callHidden(called, context);
+    // An UPDATE compares the key's columns to see whether they changed.
+    for (const { calls = [] } of env.keysOf(relation.oid))
+      for (const called of calls) callHidden(called, context);
   }
   if (access === 'delete' || access === 'update') {
     for (const { from: oid, columns, keys, onDelete, onUpdate, calls = [] } of env.referencing(

@@ -12,36 +12,37 @@ import { expression } from './expression.ts';
 import { shapeOf } from './relation.ts';
 import { scopeOf } from './scope.ts';
 
-type Access = RelationUse['access'];
-
-/** Whose rows are changed are read as well: what a SELECT policy hides, no UPDATE finds. */
-const ASKED: Readonly<Partial<Record<Access, ReadonlySet<CatalogPolicy['on']>>>> = {
-  read: new Set(['all', 'read']),
-  'copy-out': new Set(['all', 'read']),
-  insert: new Set(['all', 'read', 'insert']),
-  'copy-in': new Set(['all', 'read', 'insert']),
-  update: new Set(['all', 'read', 'update']),
-  delete: new Set(['all', 'read', 'delete']),
+/** As what rows are asked for; those that are changed are looked for as well. */
+const ASKED: Readonly<Partial<Record<RelationUse['access'], CatalogPolicy['on']>>> = {
+  read: ['read'],
+  'copy-out': ['read'],
+  insert: ['read', 'insert'],
+  'copy-in': ['read', 'insert'],
+  update: ['read', 'update'],
+  delete: ['read', 'delete'],
 };
 
-export function applyPolicies(relation: CatalogRelation, access: Access, context: Context): void {
-  const asked = ASKED[access];
-  if (asked === undefined) return;
+export function applyPolicies(
+  relation: CatalogRelation,
+  access: RelationUse['access'],
+  context: Context,
+): void {
+  const asked = ASKED[access] ?? [];
   for (const policy of relation.policies ?? []) {
-    if (!asked.has(policy.on)) continue;
+    if (!policy.on.some((event) => asked.includes(event))) continue;
     context.out.absorb(policySummary(relation, policy, context).facts, 'view');
   }
 }
 
 function policySummary(relation: CatalogRelation, policy: CatalogPolicy, context: Context): Summary {
   const { env, stack } = context;
-  const { on, text, calls } = policy;
+  const { text, calls } = policy;
   const seen = `p${relation.oid}`;
   const facts = new Collector();
   const summary: Summary = { facts, shape: { columns: [], open: null } };
   // The server refuses a policy that comes round to its own table, unless a function of another owner is between them.
   if (stack.includes(seen)) return summary;
-  const key = `${seen}\0${context.trustedKey}\0${stack.join()}\0${JSON.stringify([on, text, calls])}`;
+  const key = `${seen}\0${context.trustedKey}\0${stack.join()}\0${JSON.stringify([text, calls])}`;
   const known = env.bodies.get(key);
   if (known !== undefined) return known;
   const parsed =

@@ -51,12 +51,18 @@ export interface Ground {
   stop(): Promise<void>;
 }
 
+const SHOP: readonly string[] = ['schema.sql', 'data.sql'];
+
 /** `values`: what the tagged columns of each database are filled with. */
-export async function ground(values: Readonly<Record<string, string>>, major: Major = 18): Promise<Ground> {
+export async function ground(
+  values: Readonly<Record<string, string>>,
+  major: Major = 18,
+  files: readonly string[] = SHOP,
+): Promise<Ground> {
   await loadGrammar(major);
   const server = await testPostgres({ shared_preload_libraries: 'pg_stat_statements' }, major);
   try {
-    return await filled(server, values, major);
+    return await filled(server, values, major, files);
   } catch (error) {
     await server.stop();
     throw error;
@@ -74,12 +80,13 @@ async function filled(
   server: TestPostgres,
   values: Readonly<Record<string, string>>,
   major: Major,
+  files: readonly string[],
 ): Promise<Ground> {
   const clients: pg.Client[] = [];
   for (const [database, value] of Object.entries(values)) {
     await server.createDatabase(database);
-    await server.query(database, since(file('schema.sql'), major));
-    await server.query(database, since(file('data.sql'), major).replaceAll(':v', value));
+    for (const name of files)
+      await server.query(database, since(file(name), major).replaceAll(/(?<!:):v\b/g, value));
   }
   const [first = ''] = Object.keys(values);
   const snapshot = await catalogOf(server, first);
