@@ -30,6 +30,12 @@ export function callHidden(full: string, context: Context, use: 'value' | 'predi
   }
 }
 
+/** What makes values of a built-in type that users compare: a type's name, a function's, an operator's. */
+export function meetCompared(name: string, { env, out, resolution }: Context): void {
+  for (const { compared, calls } of env.operatorsNamed('pg_catalog', name, resolution))
+    if (compared === true) for (const full of calls) out.comparisons.add(full);
+}
+
 /** An operator, a type that is a domain or has casts. Null: nothing of that name runs functions of users. */
 export function callOperators(schema: string | null, name: string, what: string, context: Context): void {
   for (const operator of context.env.operatorsNamed(schema, name, context.resolution)) {
@@ -37,10 +43,7 @@ export function callOperators(schema: string | null, name: string, what: string,
       context.out.cast(operator.from, operator.calls);
       continue;
     }
-    if (operator.compared === true) {
-      for (const full of operator.calls) context.out.comparisons.add(full);
-      continue;
-    }
+    if (operator.compared === true) continue;
     if (operator.calls.length === 0 && !operator.gives)
       context.out.unknowns.add(`${what} ${operator.schema}.${name}`);
     // What it reads may be its result.
@@ -115,7 +118,7 @@ function callNamed(schema: string | null, name: string, context: Context, given 
     if (!context.trusted(schema, name)) out.unknowns.add(`function ${schema}.${name}`);
     return;
   }
-  callOperators('pg_catalog', name, 'function', context);
+  meetCompared(name, context);
   if (COMPARING.test(name)) out.compares = true;
   // They look for casts to json for values of users' types.
   if (/json/.test(name)) meetCasts(context, /^json/);

@@ -10,7 +10,7 @@ import {
   SYSTEM_RELATION,
   type WriteEvent,
 } from '../types.ts';
-import { callHidden, callOperators, callTriggers } from './functions.ts';
+import { callHidden, callTriggers, meetCompared } from './functions.ts';
 
 type Access = RelationUse['access'];
 
@@ -39,7 +39,7 @@ export function touch(
   const resolved = env.resolve(name, context.resolution);
   if (resolved.system !== null) {
     out.relation({ ...resolved.system, access, indirect: context.indirect, known: true });
-    callOperators('pg_catalog', SYSTEM_RELATION, 'relation', context);
+    meetCompared(SYSTEM_RELATION, context);
     // `UPDATE pg_settings` is set_config by another name; the rest of the catalog is no place to write at all.
     if (EVENTS[access] !== undefined) {
       out.unknowns.add(`write to ${resolved.system.schema}.${resolved.system.name}`);
@@ -78,7 +78,7 @@ function touchRelation(
   out.followed.add(key);
   const { env } = context;
   out.definitions.set(`r${relation.oid}`, env.relationDigest(relation));
-  callOperators('pg_catalog', ANY_RELATION, 'relation', context);
+  meetCompared(ANY_RELATION, context);
   rowTypes(relation, context);
 
   if (relation.relkind === 'v' || relation.relkind === 'm') through(relation, access, context);

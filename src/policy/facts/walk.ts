@@ -17,7 +17,7 @@ import {
 } from '../parse/node.ts';
 import { PREFIX, type RelationUse } from '../types.ts';
 import { meetCasts, nameType } from './casts.ts';
-import { callByAttribute, callFunction, callHidden, callOperators } from './functions.ts';
+import { callByAttribute, callFunction, callHidden, callOperators, meetCompared } from './functions.ts';
 import { limits, overwritesAll } from './limits.ts';
 import type { Ctes } from './reach.ts';
 import { withSettingName } from './setting-row.ts';
@@ -96,8 +96,7 @@ export function walkNode({ kind, node }: Wrapped, place: Place, context: Context
       break;
     case 'A_Expr':
       operator(node['name'], context);
-      if (node['lexpr'] === undefined)
-        callOperators('pg_catalog', `${PREFIX}${qualified(node['name']).name}`, 'operator', context);
+      if (node['lexpr'] === undefined) meetCompared(`${PREFIX}${qualified(node['name']).name}`, context);
       break;
     case 'SubLink':
       if (node['operName'] !== undefined) operator(node['operName'], context);
@@ -116,6 +115,7 @@ export function walkNode({ kind, node }: Wrapped, place: Place, context: Context
     case 'TypeName': {
       const { schema, name } = qualified(node['names']);
       callOperators(schema, name, 'type', context);
+      meetCompared(name, context);
       rowType(schema, name, context);
       nameType(schema, name, context);
       // Temporary ones are in no catalog, and found before those of pg_catalog; what is qualified with it is that one.
@@ -146,9 +146,9 @@ export function walkNode({ kind, node }: Wrapped, place: Place, context: Context
   }
   if (kind.startsWith('Json')) {
     meetCasts(context);
-    callOperators('pg_catalog', 'json', 'function', context);
+    meetCompared('json', context);
   }
-  if (kind.startsWith('Xml')) callOperators('pg_catalog', 'xml', 'function', context);
+  if (kind.startsWith('Xml')) meetCompared('xml', context);
   walkFields(node, place, context);
 }
 
@@ -345,6 +345,7 @@ function operator(value: unknown, context: Context): void {
   for (const member of members) {
     const foreign = schema !== null && schema !== 'pg_catalog';
     callOperators(schema, member, 'operator', context);
+    meetCompared(member, context);
     if (member === '||') callOperators('pg_catalog', 'text', 'cast', context);
     if (foreign && env.catalog === null) out.unknowns.add(`operator ${schema}.${member}`);
   }
