@@ -29,11 +29,15 @@ const jsonIn = (tree: string): string =>
 
 /**
  * Of functions that are called on constants alone, planning works out the result, whatever is done with it (DESIGN.md 3). Calls with a
- * column among the arguments stay; what is written in SQL may be put in their place.
+ * column among the arguments stay, unless what the column stands in is worked out without it: NULL makes strict calls NULL, COALESCE may
+ * not come to its column, functions of users in SQL may not look at it. What is written in SQL may itself be put in its place.
  */
 const HEAD = '\\{(?:FUNCEXPR :funcid|(?:OP|DISTINCT|NULLIF|SCALARARRAYOP)EXPR :opno) ([0-9]+) ';
 const CONSTANTS = '(?:\\{CONST [^{}]*\\} ?)*';
-const OF_COLUMN = `(?=[^{}]*:args \\(${CONSTANTS}(?:\\{[A-Z]+ [^{}]*:args? \\(?${CONSTANTS})*\\{VAR )`;
+const KEEPS =
+  '(?:FUNCEXPR :funcid|(?:OP|NULLIF)EXPR :opno) [0-9]{1,4} |(?:RELABELTYPE|COERCEVIAIO|ARRAYEXPR|ROWEXPR) ';
+const STEP = `\\{(?:(?:${KEEPS})[^{}]*:(?:args?|elements) \\(?${CONSTANTS}|COALESCEEXPR [^{}]*:args \\()`;
+const OF_COLUMN = `(?=[^{}]*:args \\(${CONSTANTS}(?:${STEP})*\\{VAR )`;
 const count = (tree: string, expression: string, oid: string): string =>
   `(select pg_catalog.count(*) from pg_catalog.regexp_matches(${tree}, '${expression}', 'g') m where m[1]::bigint = ${oid})`;
 const folds = (tree: string, oid: string): string =>
@@ -42,6 +46,7 @@ const folds = (tree: string, oid: string): string =>
 const early = `${folds('t.node', 't.fn')}
       or exists (select from runs r where r.fn = t.fn and ${folds('t.node', 'r.op')})
       or exists (select from pg_proc p join pg_language l on l.oid = p.prolang where p.oid = t.fn and l.lanname = 'sql')
+      or t.node ~ ':constisnull true'
       or (t.node ~ '\\{MINMAXEXPR' and exists (select from checked c where c.fn = t.fn))
       or exists (select from pg_attribute a where a.attrelid = t.relid and a.attgenerated = 'v')`;
 

@@ -2,7 +2,7 @@
 create table fired (what text); create table plain (id int primary key, label text); insert into plain select i, 'l'||i from generate_series(1,5) i;
 create function boom() returns int language plpgsql as $$begin insert into public.fired values ('x'); return 1; end$$;
 create function imm(int) returns int language plpgsql immutable as $$begin perform public.boom(); return $1; end$$;
-create function imm2(int, int) returns int language plpgsql immutable as $$begin perform public.boom(); return $1; end$$;
+create function vol_imm(boolean) returns boolean language plpgsql immutable as $$begin perform public.boom(); return true; end$$; create function imm2(int, int) returns int language plpgsql immutable as $$begin perform public.boom(); return $1; end$$;
 create function imm_bool(int) returns boolean language plpgsql immutable as $$begin perform public.boom(); return true; end$$;
 create function st(int) returns int language plpgsql stable as $$begin perform public.boom(); return $1; end$$;
 create function vol_bool(int) returns boolean language plpgsql as $$begin perform public.boom(); return true; end$$;
@@ -94,4 +94,6 @@ create table k1 (id int, label text, v int generated always as (imm(1) * 0 + id)
 create type ct as enum ('1','2'); create function ct_int(ct) returns int language plpgsql immutable as $$begin perform public.boom(); return 1; end$$; create cast (ct as int) with function ct_int(ct) as implicit; create table l1 (id int primary key); insert into l1 values (1); create table l1c (k ct references l1 (id)); create view l1v as select coalesce(k, '1') as k from l1c; insert into plain values (50, 'x'); create table l2 (c ct); insert into l2 values ('1'); create view l2v as select c + 1 as n from l2; create function l2f() returns int language sql begin atomic select c + 1 from l2 limit 1; end;
 create table m1 (id int, label text); create rule r as on update to m1 where new.id > 0 do also select boom(); insert into m1 values (1,'a');
 create table n1 (id int, x quiet, label text); insert into n1 values (1,1,'a');
+create function five(int) returns int language sql immutable as 'select 5'; create table o1 (id int, label text); create index on o1 (id) where imm(coalesce(1, id)) = 1; create table o2 (id int, label text); create index on o2 (id) where imm(five(id)) = 5; create table o3 (id int, label text); create index on o3 ((imm(abs(id + null))));
+create table o4 (id int, label text); create index on o4 (id) where imm(case when true then 3 else id end) = 3; create table o5 (id int, label text); create index on o5 (id) where vol_imm(true or id > 3); create table o6 (id int, label text); create index on o6 ((imm(coalesce(id, 1)))); create index on o6 ((imm(length('x' || lower(label)))));
 create role app; grant usage, create on schema public to app; grant all on all tables in schema public to app; set constraints all immediate; delete from fired;
