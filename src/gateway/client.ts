@@ -21,7 +21,7 @@ export class ClientLink {
   readonly #framer: FrontendFramer;
   readonly #writer: BatchWriter;
   readonly #aheadBytes: number;
-  #queue: Frame[] = [];
+  #queue: (Frame | undefined)[] = [];
   #from = 0;
   #bytes = 0;
   #paused = false;
@@ -82,6 +82,8 @@ export class ClientLink {
     this.#held = 0;
     const frame = this.#queue[this.#from] ?? null;
     if (frame === null) return null;
+    // What has been taken is not kept alive by what has not.
+    this.#queue[this.#from] = undefined;
     this.#from += 1;
     this.#held = frame.kept;
     this.#bytes -= frame.bytes.length + FRAME_COST;
