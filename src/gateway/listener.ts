@@ -22,7 +22,7 @@ import { createReclaimer } from './reclaim.ts';
 import { Session } from './session.ts';
 import { startupSettings } from './settings.ts';
 import type { Target, UpstreamLogin } from './types.ts';
-import { connectUpstream, poolOf, type UpstreamLink } from './upstream/connect.ts';
+import { anotherBackend, connectUpstream, poolOf, type UpstreamLink } from './upstream/connect.ts';
 import { KEEP_ALIVE_MS, UpstreamFault } from './upstream/open.ts';
 import { Pooling, SHARED } from './upstream/pooling.ts';
 import {
@@ -45,6 +45,8 @@ const LEVELS: readonly Level[] = ['admin', 'read-write', 'read-only'];
 
 /** How long an ended identity may still idle or wait. */
 const STANDING_MS = 1000;
+/** How often it is looked whether a pooler gives a session's backend to others. */
+const POOLS_MS = 5000;
 
 class Listener implements Gateway {
   readonly #deps: GatewayDeps;
@@ -66,6 +68,9 @@ class Listener implements Gateway {
   readonly #named: MemoryBudget;
   #server: Server | null = null;
   #standing: NodeJS.Timeout | null = null;
+  #pools: NodeJS.Timeout | null = null;
+  /** Pools that are being looked at. */
+  readonly #looking = new Set<string>();
   #stopped = false;
 
   constructor(deps: GatewayDeps) {
@@ -107,6 +112,8 @@ class Listener implements Gateway {
       }
     }, STANDING_MS);
     this.#standing.unref();
+    this.#pools = setInterval(() => this.#lookAtPools(), POOLS_MS);
+    this.#pools.unref();
     const address = server.address();
     return { port: typeof address === 'object' && address !== null ? address.port : at.port };
   }
@@ -128,6 +135,7 @@ class Listener implements Gateway {
   async close(): Promise<void> {
     this.#stopped = true;
     if (this.#standing !== null) clearInterval(this.#standing);
+    if (this.#pools !== null) clearInterval(this.#pools);
     const server = this.#server;
     const closed =
       server === null ? Promise.resolve() : new Promise<void>((resolve) => server.close(() => resolve()));
@@ -292,7 +300,7 @@ class Listener implements Gateway {
     });
     const key = this.#cancels.register(session, upstream.key?.pid ?? null);
     this.#sessions.set(id, session);
-    const backend = backendOf(target, upstream);
+    const backend = backendOf(target, upstream.facts.backend);
     this.#backends.set(backend, session);
     this.#owned.add(tcp);
     this.#closing.add(session.closed);
@@ -330,11 +338,37 @@ class Listener implements Gateway {
 
   /** Two sessions with one backend at the same time: whatever was proven, it is shared. */
   #checkAlone(target: Target, link: UpstreamLink): void {
-    const other = this.#backends.get(backendOf(target, link));
+    const other = this.#backends.get(backendOf(target, link.facts.backend));
     if (other === undefined) return;
     link.socket.destroy();
     other.lostBackend();
     throw new UpstreamFault(SHARED);
+  }
+
+  /** A pooler of several processes may show it late, and any may be set otherwise under its sessions. */
+  #lookAtPools(): void {
+    const pools = new Map<string, Session[]>();
+    for (const session of this.#sessions.values()) {
+      if (session.pool === null) continue;
+      const name = poolOf(session.pool.target, session.pool.login);
+      pools.set(name, [...(pools.get(name) ?? []), session]);
+    }
+    for (const [name, sessions] of pools) {
+      if (this.#looking.has(name)) continue;
+      this.#looking.add(name);
+      this.#lookAt(sessions)
+        .catch((error: unknown) => this.#deps.log.error({ err: error }, 'a pool could not be looked at'))
+        .finally(() => this.#looking.delete(name));
+    }
+  }
+
+  /** The backend that was used last is the next one's: one of the sessions asks, then somebody else. */
+  async #lookAt(sessions: readonly Session[]): Promise<void> {
+    for (const session of sessions) if (await session.confirmBackend()) break;
+    const pool = sessions[0]?.pool ?? null;
+    if (pool === null || this.#stopped) return;
+    const backend = await anotherBackend(pool.target, pool.login);
+    if (backend !== null) this.#backends.get(backendOf(pool.target, backend))?.lostBackend();
   }
 
   async #connect(
@@ -361,8 +395,7 @@ class Listener implements Gateway {
 }
 
 /** Of one address: what answers there under another name is found by the proof alone. */
-const backendOf = ({ host, port }: Target, { facts }: UpstreamLink): string =>
-  `${host}:${port} ${facts.backend}`;
+const backendOf = ({ host, port }: Target, backend: string): string => `${host}:${port} ${backend}`;
 
 /** Counts one in; the answer counts it out. */
 function count(counts: Map<string, number>, key: string): () => void {

@@ -26,6 +26,7 @@ import { expected } from './replies.ts';
 import type { Run } from './run.ts';
 import { asksAhead } from './settings.ts';
 import { SimpleQuery } from './simple.ts';
+import type { Target, UpstreamLogin } from './types.ts';
 import { cancelUpstream } from './upstream/cancel.ts';
 import { ServerLink, type TransactionStatus } from './upstream/link.ts';
 import type { Field, ServerError } from './wire/backend.ts';
@@ -477,6 +478,23 @@ export class Session {
   }
 
   #backendAt = performance.now();
+
+  /** The pool that its backend is out of; null: the server itself is there. */
+  get pool(): { readonly target: Target; readonly login: UpstreamLogin } | null {
+    const { target, login, upstream } = this.#o;
+    return upstream.pooled ? { target, login } : null;
+  }
+
+  /** Asks whose backend it is, where nothing else is under way. false: it is at work, or over. */
+  async confirmBackend(): Promise<boolean> {
+    const { status, replies } = this.#link;
+    if (this.#state.kind !== 'ready' || status !== 'I' || replies.size > 0 || this.#core.unsynced)
+      return false;
+    this.#core.context.askAgain();
+    const asked = this.#core.settleContext();
+    this.#await(asked.then(() => {}));
+    return (await asked) && !this.#over;
+  }
 
   /** A pooler's mode may be changed under its sessions. */
   checkBackend(): void {

@@ -159,6 +159,17 @@ describe.skipIf(!installed('pgbouncer'))('PgBouncer', () => {
     expect(await refused(one)).toMatch(SHARED);
   });
 
+  it('that is set to transaction mode is noticed while its sessions do nothing', async () => {
+    const pooler = await pgbouncer(server, { mode: 'session', size: 4 });
+    const one = await behind(pooler);
+    const client = await connect(one);
+    const ended = new Promise<string>((resolve) => client.once('error', ({ message }) => resolve(message)));
+    await pooler.reload('transaction');
+    await client.query('select 1');
+    expect(await ended).toMatch(/pooler in front of target shop|Connection terminated/);
+    expect(one.recorder.closed).toEqual([expect.stringContaining('A pooler in front of target shop')]);
+  });
+
   it('that is set to transaction mode gives two sessions one backend: neither goes on', async () => {
     const pooler = await pgbouncer(server, { mode: 'session', size: 4 });
     const one = await behind(pooler);

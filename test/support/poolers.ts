@@ -57,7 +57,7 @@ export async function pgbouncer(server: TestPostgres, options: PgBouncerOptions)
     mode: options.mode,
     port,
     reloads: 'SIGHUP',
-    ends: 'SIGINT',
+    ends: 'SIGTERM',
   });
 }
 

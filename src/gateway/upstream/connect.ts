@@ -17,7 +17,7 @@ import { MECHANISM, MECHANISM_PLUS, ScramClient } from '../wire/scram.ts';
 import { serverEndPoint } from './binding.ts';
 import { MessageReader } from './messages.ts';
 import { openSocket, UpstreamFault } from './open.ts';
-import type { Pooling } from './pooling.ts';
+import { BACKEND, type Pooling } from './pooling.ts';
 import { checkPrivileges, type LoginFacts } from './privileges.ts';
 import { checkServer } from './server.ts';
 import { Talk } from './talk.ts';
@@ -72,15 +72,36 @@ export async function connectUpstream(
       parameters.get('standard_conforming_strings') !== 'on'
     )
       throw new UpstreamFault('it does not take client_encoding UTF8 with standard_conforming_strings on');
-    await wanted.pooling?.prove(poolOf(target, login), { talk, backend: facts.backend, pooled }, async () => {
-      const settings = new Map([['application_name', 'holdpoint pooling']]);
-      return (await logIn({ target, login, settings, timeoutMs: SECOND_MS })).talk;
-    });
+    await wanted.pooling?.prove(poolOf(target, login), { talk, backend: facts.backend, pooled }, () =>
+      second(target, login),
+    );
     talk.reader.detach();
     return { socket: talk.socket, key, parameters, facts, server, pooled };
   } catch (error) {
     talk.reader.detach();
     talk.socket.destroy();
+    throw error;
+  }
+}
+
+async function second(target: Target, login: UpstreamLogin): Promise<Talk> {
+  const settings = new Map([['application_name', 'holdpoint pooling']]);
+  return (await logIn({ target, login, settings, timeoutMs: SECOND_MS })).talk;
+}
+
+/** Which backend another connection is given for a transaction, as LoginFacts tells them apart; null: none just now. */
+export async function anotherBackend(target: Target, login: UpstreamLogin): Promise<string | null> {
+  try {
+    const talk = await second(target, login);
+    try {
+      const { row } = await talk.ask(`BEGIN; ${BACKEND}`);
+      await talk.ask('ROLLBACK');
+      return row?.[0] ?? null;
+    } finally {
+      talk.leave();
+    }
+  } catch (error) {
+    if (error instanceof UpstreamFault) return null;
     throw error;
   }
 }

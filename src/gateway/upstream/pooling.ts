@@ -10,11 +10,11 @@ import type { Talk } from './talk.ts';
 /** How long a proof stands for the sessions that follow: a pooler may be put in the way, or set otherwise. */
 const STANDS_MS = 10 * 60_000;
 const POOLED_STANDS_MS = 60_000;
-const ROUNDS = 3;
+const ROUNDS = 4;
 /** In one connection's transaction the other one's question waits where there is one backend for both. */
 const PATIENCE_MS = 1000;
 /** Two servers behind one address may have backends of one pid; none of them began in the same microsecond. */
-const BACKEND = `SELECT pg_catalog.concat(pg_catalog.pg_backend_pid(), ' ', (SELECT extract(epoch FROM a.backend_start)
+export const BACKEND = `SELECT pg_catalog.concat(pg_catalog.pg_backend_pid(), ' ', (SELECT extract(epoch FROM a.backend_start)
   FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) AS a))`;
 
 export const SHARED =
@@ -61,23 +61,14 @@ export class Pooling {
 
   async #prove(name: string, first: Candidate, second: () => Promise<Talk>): Promise<void> {
     const before = this.#proven.has(name);
-    let talk: Talk;
     try {
-      talk = await second();
-    } catch (error) {
-      return this.#unproven(name, first, error);
-    }
-    try {
-      const kept = await keepsBackends(first, talk);
-      if (!kept) {
+      if (!(await keepsBackends(first, second))) {
         this.#proven.delete(name);
         throw new UpstreamFault(SHARED);
       }
     } catch (error) {
       if (error instanceof UpstreamFault && error.message === SHARED) throw error;
       return this.#unproven(name, first, error);
-    } finally {
-      talk.leave();
     }
     this.#proven.set(name, this.#now());
     if (first.pooled && !before)
@@ -97,30 +88,42 @@ export class Pooling {
 
 /**
  * The backend that was used last, or the one that waits the longest, goes to whoever asks next: a second connection's transaction meets the
- * first, two questions in a row meet the second. Never both in turn alone: of two backends each would keep finding its own.
+ * first, two questions in a row meet the second. Never both in turn alone: of two backends each would keep finding its own. Each
+ * round has a second connection of its own, as a pooler of several processes has as many pools.
  */
-async function keepsBackends({ talk: first, backend, pooled }: Candidate, second: Talk): Promise<boolean> {
-  const still = async (): Promise<boolean> => (await first.ask(BACKEND)).row?.[0] === backend;
-  let other: string | null = null;
-  for (let round = 0; round < (pooled ? ROUNDS : 1); round++) {
-    if (!(await still()) || !(await still())) return false;
-    const begun = await second.ask(`BEGIN; ${BACKEND}`);
-    if (begun.code !== null) {
-      // Statement mode takes no transaction of anybody; whoever waits in vain for a backend may have one elsewhere.
-      if ((await first.ask('BEGIN')).code !== null) return false;
-      throw new UpstreamFault(`a second connection got no backend (${begun.code})`);
+async function keepsBackends(first: Candidate, open: () => Promise<Talk>): Promise<boolean> {
+  for (let round = 0; round < (first.pooled ? ROUNDS : 1); round++) {
+    if (!(await still(first)) || !(await still(first))) return false;
+    const second = await open();
+    try {
+      if (!(await apart(first, second))) return false;
+    } finally {
+      second.leave();
     }
-    const now = begun.row?.[0] ?? null;
-    if (now === null || now === backend || (other !== null && now !== other)) return false;
-    other = now;
-    const kept = still();
-    kept.catch(() => {});
-    await settled(kept, PATIENCE_MS);
-    const ended = second.ask('ROLLBACK');
-    ended.catch(() => {});
-    if (!(await kept)) return false;
-    await ended;
   }
+  return true;
+}
+
+const still = async ({ talk, backend }: Candidate): Promise<boolean> =>
+  (await talk.ask(BACKEND)).row?.[0] === backend;
+
+/** Has the second one a backend of its own while it is in a transaction? */
+async function apart(first: Candidate, second: Talk): Promise<boolean> {
+  const { row, code } = await second.ask(`BEGIN; ${BACKEND}`);
+  if (code !== null) {
+    // Statement mode takes no transaction of anybody; whoever waits in vain for a backend may have one elsewhere.
+    if ((await first.talk.ask('BEGIN')).code !== null) return false;
+    throw new UpstreamFault(`a second connection got no backend (${code})`);
+  }
+  const other = row?.[0] ?? null;
+  if (other === null || other === first.backend) return false;
+  const kept = still(first);
+  kept.catch(() => {});
+  await settled(kept, PATIENCE_MS);
+  const ended = second.ask('ROLLBACK');
+  ended.catch(() => {});
+  if (!(await kept)) return false;
+  await ended;
   return true;
 }
 
