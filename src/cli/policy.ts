@@ -14,6 +14,7 @@ import {
   policyVersion,
 } from '../policy/rules/index.ts';
 import { policyJsonSchema } from '../policy/rules/json-schema.ts';
+import { GRAMMARS, grammarOf, NEWEST } from '../policy/server.ts';
 import type { PolicyContext } from '../policy/types.ts';
 import { connect } from './client.ts';
 import { type Cli, CommandError, moment, UsageError } from './context.ts';
@@ -71,7 +72,9 @@ export async function test(cli: Cli, path: string, casesPath: string | undefined
   let failed = 0;
   try {
     for (const one of parsed.cases) {
-      const { verdict } = await judging.explain(one.sql, { context: one.context, catalog: parsed.catalog });
+      const { context, server } = one;
+      const catalog = parsed.catalog && { ...parsed.catalog, serverVersion: server * 10_000 };
+      const { verdict } = await judging.explain(one.sql, { context, catalog, server });
       const lines = differences(one, verdict);
       if (lines.length === 0) continue;
       failed += 1;
@@ -104,18 +107,25 @@ export interface ExplainFlags {
   readonly group: readonly string[];
   readonly environment?: string;
   readonly at?: string;
+  /** A major version. */
+  readonly server?: string;
 }
 
 export async function explain(cli: Cli, flags: ExplainFlags): Promise<void> {
   if (flags.target !== undefined && flags.policy !== undefined) {
     throw new CommandError('--target uses the policy in force there; leave out --policy or --target.');
   }
-  const { owner, agent, group, environment, at } = flags;
+  const { owner, agent, group, environment, at, server: major } = flags;
   if (
     flags.target !== undefined &&
-    [owner, agent, group[0], environment, at].some((one) => one !== undefined)
+    [owner, agent, group[0], environment, at, major].some((one) => one !== undefined)
   )
-    throw new UsageError('--target judges for nobody in particular, now; leave out who, where and when.');
+    throw new UsageError(
+      '--target judges for nobody in particular, now; leave out who, where, when and server.',
+    );
+  const server = major === undefined ? NEWEST : grammarOf(Number(major) * 10_000);
+  if (server === null)
+    throw new UsageError(`--server takes a major version of PostgreSQL: ${GRAMMARS.join(', ')}.`);
   if (flags.target !== undefined) return explainAt(cli, flags.target, flags.jsonl === true);
   const text = flags.policy === undefined ? DEFAULT_POLICY : readPolicy(cli, flags.policy);
   checked(flags.policy ?? 'the default policy', text);
@@ -133,9 +143,9 @@ export async function explain(cli: Cli, flags: ExplainFlags): Promise<void> {
   try {
     if (flags.jsonl === true) {
       for await (const line of lines(cli))
-        cli.out(await explainLine(line, (sql) => judging.explain(sql, { context })));
+        cli.out(await explainLine(line, (sql) => judging.explain(sql, { context, server })));
     } else {
-      cli.out(safe(explainText(await judging.explain(await whole(cli), { context }))).trimEnd());
+      cli.out(safe(explainText(await judging.explain(await whole(cli), { context, server }))).trimEnd());
     }
   } finally {
     await judging.close();

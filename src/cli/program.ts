@@ -178,6 +178,7 @@ function build(cli: Cli, version: string, done: (code: number) => void): Command
     .option('--group <group>', 'as if in this group; may be repeated', collect, [])
     .option('--environment <name>', 'as if the target were of this environment')
     .option('--at <time>', 'as if it were then, such as 2026-11-21T22:30:00Z')
+    .option('--server <major>', 'as if PostgreSQL of this major version ran it: 15 to 18 (default: 18)')
     .action(async (options) => (await import('./policy.ts')).explain(cli, options));
   policy
     .command('check <file>')

@@ -66,6 +66,11 @@ const target = z.strictObject({
     .strictObject({ 'read-only': login.optional(), 'read-write': login.optional(), admin: login.optional() })
     .optional(),
   catalog_login: login.optional(),
+  server: z
+    .string()
+    .regex(/^[\w.+-]{3,}( [\w.+-]+)*$/, 'write words of what SELECT version() says, such as PostgreSQL 14')
+    .max(100)
+    .optional(),
 });
 const groups = z.array(z.string().min(1).max(200)).max(100);
 const called = z

@@ -69,6 +69,7 @@ function fileTargets(file: ConfigFile, problems: Problem[]): TargetSettings[] {
       acceptPrivileges: value.accept_privileges,
       customSettings: value.settings,
       protocol: value.protocol,
+      ...(value.server === undefined ? {} : { server: value.server }),
       policyPath: policy === undefined ? null : file.path(policy),
     };
   });

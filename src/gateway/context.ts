@@ -106,6 +106,15 @@ export class SessionContext {
     return this.#resolution;
   }
 
+  /** It sees what another connection would not: temporary objects, definitions of its own transaction, another role's names. */
+  get apart(): boolean {
+    const temporary = this.#temps.length + this.#tempTypes.length + this.#changed.length > 0;
+    const another = ['role', 'session_authorization'].some(
+      (name) => (this.settings.get(name) ?? 'none') !== 'none',
+    );
+    return temporary || another || this.stale || this.#tempsUnknown;
+  }
+
   /** REPEATABLE READ or SERIALIZABLE: the transaction's snapshot may be older than an approval. Only shown, so that doubt counts as yes. */
   get snapshotPredates(): boolean {
     const level =

@@ -12,6 +12,7 @@ import type { Asking, Subject } from './draft.ts';
 import { type Failure, toReport } from './errors.ts';
 import type { Gate, GateHost } from './gate.ts';
 import type { Seen } from './impact/index.ts';
+import { type Asker, refusal } from './impact/refusal.ts';
 import type { Judging } from './judging.ts';
 import type { Names, Portal, Prepared, Settle } from './names.ts';
 import type { Outcomes } from './outcomes.ts';
@@ -143,6 +144,7 @@ export class Core {
       formats: portal.bind?.formats ?? [],
       paramTypes: portal.prepared?.paramTypes ?? [],
       protocol: 'extended',
+      ...(portal.prepared === null ? {} : { parsed: true as const }),
     };
   }
 
@@ -318,7 +320,8 @@ export class Core {
    * A utility statement is not looked into at Parse, so that the server is asked for its names in a text of the gateway's own: nobody
    * is asked about a typo (DESIGN.md 4). The statement itself does not go out.
    */
-  async missing(it: Plan): Promise<Failure | null> {
+  async missing(subject: Subject): Promise<Failure | null> {
+    const { plan: it } = subject;
     const verb = verbOf(it);
     // A string of several is a block, and so may be what came before in a pipeline.
     if (
@@ -340,7 +343,18 @@ export class Core {
         message: message.replace(/^relation/, RELATION_KINDS.has(dropped) ? dropped : 'relation'),
       };
     }
-    return null;
+    if (subject.parsed === true) return null;
+    const said = await refusal(subject, this.#asker());
+    if (said === null) return null;
+    const { code, message, hint, position } = said;
+    return { kind: 'as-server', code, message, hint, position };
+  }
+
+  #asker(): Asker {
+    const { context, o } = this;
+    const { target, login, judge } = o;
+    const { searchPath } = context.resolution;
+    return { target, login, judge, searchPath, settings: context.meaning(), apart: context.apart };
   }
 
   transaction(): 'idle' | 'open' | 'failed' {

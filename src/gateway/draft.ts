@@ -26,6 +26,8 @@ export interface Subject {
   readonly formats: readonly number[];
   readonly paramTypes: readonly number[];
   readonly protocol: 'simple' | 'extended';
+  /** The server has taken its Parse. */
+  readonly parsed?: true;
 }
 export const simple = (plan: Plan): Subject => ({
   plan,

@@ -34,7 +34,13 @@ export type Failure =
   /** For a large message, among those that are on their way. */
   | { readonly kind: 'no-room' }
   /** What the server would say itself: to a malformed message, or to a name that it does not have. */
-  | { readonly kind: 'as-server'; readonly code: string; readonly message: string }
+  | {
+      readonly kind: 'as-server';
+      readonly code: string;
+      readonly message: string;
+      readonly hint?: string | null;
+      readonly position?: string | null;
+    }
   | { readonly kind: 'internal' };
 
 /** Ends the connection, hence FATAL. */
@@ -221,7 +227,11 @@ export function toReport(failure: Failure): Report {
         'Too many large messages at once: there is no room for this one. Not run. Send it again when others are done, or in smaller parts.',
       );
     case 'as-server':
-      return error(failure.code, failure.message);
+      return {
+        ...error(failure.code, failure.message),
+        hint: failure.hint ? line(failure.hint) : null,
+        position: failure.position ?? null,
+      };
     case 'internal':
       return error(
         'XX000',

@@ -45,7 +45,7 @@ export interface GateHost {
   /** For how long the server's own clocks have run (ms). `pipeline`: since its first message, null after a Sync. */
   ages(): { readonly idle: number; readonly transaction: number; readonly pipeline: number | null };
   /** Why it would fail for want of a relation, asked of the server now, or of a transaction. */
-  missing(it: Plan): Promise<Failure | null>;
+  missing(subject: Subject): Promise<Failure | null>;
   /** What became of earlier approvals is known at the desk. */
   outcomesKept(): Promise<void>;
   asking(): Asking;
@@ -148,7 +148,7 @@ export class Gate {
     if (subject.plan.verdict.effect === 'allow') return this.#go(subject);
     if (!(await this.#host.settleEarlier())) return { kind: 'stop' };
     if (this.#host.transaction() === 'failed' && !endsTransaction(subject.plan)) return { kind: 'in-failed' };
-    const missing = await this.#host.missing(subject.plan);
+    const missing = await this.#host.missing(subject);
     if (!this.#host.stands()) return { kind: 'stop' };
     if (missing !== null) return this.refuse(subject, missing);
     if (this.#host.cancelled()) return this.refuse(subject, { kind: 'cancelled', requestId: null });

@@ -117,7 +117,7 @@ export class Session {
         transaction: () => this.#core.transaction(),
         hasWorked: () => this.#core.worked,
         ages: () => this.#core.ages(),
-        missing: (it) => this.#core.missing(it),
+        missing: (subject) => this.#core.missing(subject),
         outcomesKept: () => outcomes.kept(),
         asking: () => this.#core.asking(),
         seen: (it) => this.#core.seen(it),

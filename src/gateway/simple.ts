@@ -14,6 +14,13 @@ import { decodeError } from './wire/backend.ts';
 import { errorResponse, readyForQuery } from './wire/build.ts';
 import { decodeFunctionCall, decodeQuery, type FunctionCallMessage } from './wire/frontend.ts';
 
+/**
+ * Nobody has approved it, and to be read alone it would make values of its literals, which may be of users' types: it is not asked after on
+ * the session's own connection (the gate asks on another, impact/refusal.ts).
+ */
+const makesValues = (it: Plan): boolean =>
+  it.verdict.effect === 'hold' && it.probe === 'unknown-name' && /['$]|::|\bcast\b/i.test(it.sql);
+
 export class SimpleQuery {
   readonly #c: Core;
 
@@ -40,7 +47,7 @@ export class SimpleQuery {
     let planned = await this.#c.judging.later(sql, NO_TYPES, this.#c.transaction());
     if (this.#c.over) return;
     if (planned.kind === 'plan' && planned.plan.probe !== 'none') {
-      const probed = await this.#probe(planned.plan);
+      const probed = makesValues(planned.plan) ? 'accepted' : await this.#probe(planned.plan);
       if (probed === 'answered' || this.#c.over) return;
       planned = await this.#c.judging.later(sql, NO_TYPES, this.#c.transaction(), true);
     }

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { nearest } from './rules/nearest.ts';
 import type { Mistake } from './rules/types.ts';
 import { readYaml } from './rules/yaml.ts';
+import { GRAMMARS, type Grammar, NEWEST } from './server.ts';
 import type { CatalogRelation, CatalogSnapshot, PolicyContext, Verdict } from './types.ts';
 
 const EFFECTS = ['allow', 'hold', 'deny'] as const;
@@ -25,6 +26,7 @@ const where = z.strictObject({
   transaction: z.enum(['idle', 'open', 'failed']).optional(),
   time: time.optional(),
 });
+const server = z.literal(GRAMMARS, { error: `must be a major version: ${GRAMMARS.join(', ')}` });
 const names = z.array(text).min(1, { error: 'must not be empty: leave the line out' });
 const expected = z.strictObject({
   verdict: effect.optional(),
@@ -36,6 +38,7 @@ const one = z.strictObject({
   sql: text,
   who: who.optional(),
   where: where.optional(),
+  server: server.optional(),
   expect: z.union([effect, expected], {
     error: 'must be allow, hold or deny, or a block of verdict, rules and observed',
   }),
@@ -51,6 +54,7 @@ const schema = z.strictObject({
     .optional(),
   who: who.optional(),
   where: where.optional(),
+  server: server.optional(),
   cases: z.array(one, { error: 'must be a list of cases' }).min(1, { error: 'has no case' }),
 });
 type CasesText = z.output<typeof schema>;
@@ -61,6 +65,8 @@ export interface PolicyCase {
   readonly line: number;
   readonly sql: string;
   readonly context: PolicyContext;
+  /** The server's major. */
+  readonly server: Grammar;
   readonly expected: {
     readonly verdict: Verdict['effect'] | null;
     readonly rules: readonly string[] | null;
@@ -88,6 +94,7 @@ export function parseCases(
       name: each.name ?? null,
       line: at(['cases', index], '').line,
       sql: each.sql,
+      server: each.server ?? value.server ?? NEWEST,
       context: contextOf({ ...value.who, ...each.who }, { ...value.where, ...each.where }),
       expected:
         typeof each.expect === 'string'
@@ -137,7 +144,7 @@ function catalogOf(tables: NonNullable<CasesText['tables']>): CatalogSnapshot {
   return {
     version: 'cases',
     database: 'cases',
-    serverVersion: 180000,
+    serverVersion: NEWEST * 10_000,
     relations: Object.entries(tables).map(([name, given], index): CatalogRelation => {
       const { columns, rows, view } = Array.isArray(given) ? { columns: given } : given;
       const dot = name.indexOf('.');

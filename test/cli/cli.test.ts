@@ -325,6 +325,23 @@ describe('policy', () => {
               + a
     because   SELECT on t (rule a)
 `);
+    // A call of a user's function until 17.
+    const call = '{ sql: "select json_scalar(1)", expect';
+    writeFileSync(
+      join(home, 'other.yaml'),
+      `tables: { t: [id] }\nserver: 15\ncases:\n  - ${call}: hold }\n  - ${call}: allow, server: 17 }\n`,
+    );
+    expect(await holdpoint(['policy', 'test', 'p.yaml', 'other.yaml'])).toMatchObject({ code: 0 });
+    writeFileSync(join(home, 'other.yaml'), 'server: 14\ncases: [{ sql: select 1, expect: allow }]');
+    expect(await holdpoint(['policy', 'test', 'p.yaml', 'other.yaml'])).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/other\.yaml:1:\d+: server: must be a major version: 15, 16, 17, 18/),
+    });
+    const explained = (major: string) =>
+      holdpoint(['policy', 'explain', '--server', major], {}, 'SELECT json_scalar(1)');
+    expect((await explained('16')).out).toMatch(/^verdict: hold/);
+    expect((await explained('18')).out).toMatch(/^verdict: allow/);
+    expect(await explained('14')).toMatchObject({ code: 2, err: expect.stringContaining('15, 16, 17, 18') });
     writeFileSync(join(home, 'other.yaml'), 'cases: [{}]');
     expect(await holdpoint(['policy', 'test', 'p.yaml', 'other.yaml'])).toMatchObject({
       code: 1,

@@ -11,7 +11,7 @@ const corpus = cases('fires.jsonl');
 describe.each(majors)('what fires on PostgreSQL $major', ({ major, here }) => {
   let on: Ground;
   beforeAll(async () => {
-    if (here) on = await ground({ fires: 'v' }, major, ['fires.sql']);
+    if (here) on = await ground({ fires: 'v' }, major, { files: ['fires.sql'] });
   });
   afterAll(() => on?.stop());
 

@@ -72,6 +72,13 @@ export function shapes() {
   return { out, gone: [...gone].sort() };
 }
 
+/** Words that any of the grammars knows as keywords. */
+export function keywords() {
+  const tokens = [15, 16, 17, 18].flatMap((major) => declared(major).enums.get('Token'));
+  const words = tokens.map((token) => token.replace(/_P$/, '').toLowerCase());
+  return [...new Set(words)].filter((word) => /^[a-z_]+$/.test(word)).sort();
+}
+
 /** Fields that an older grammar has and 18 has not, or otherwise. */
 export function differences() {
   const newest = declared(18);

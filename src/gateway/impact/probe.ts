@@ -18,8 +18,17 @@ export interface Probe {
   own(text: string): Promise<string | null>;
   /** The client's names and values, where the client's would resolve. */
   ask(text: string, values: Values): Promise<string | null>;
+  /** The server's own words about the text, which is parsed and goes no further; null: it takes it. */
+  parse(text: string, types: readonly number[]): Promise<Said | null>;
   /** After something that was asked failed: others may be asked. */
   back(): Promise<void>;
+}
+
+export interface Said {
+  readonly code: string;
+  readonly message: string;
+  readonly hint: string | null;
+  readonly position: string | null;
 }
 
 export class ProbeRefused extends Error {
@@ -39,13 +48,17 @@ export interface ProbeOptions {
   /** Of the session, those that give the same text another meaning. */
   readonly settings: ReadonlyMap<string, string>;
   readonly timeoutMs: number;
+  /** For a lock; absent: 200. */
+  readonly lockMs?: number;
+  /** For everything, the login included; absent: `timeoutMs`. */
+  readonly wholeMs?: number;
 }
 
 const NONE: Values = { types: [], values: [], formats: [] };
 
 /** Rejects with ProbeLate, ProbeRefused or UpstreamFault. */
 export async function withProbe<T>(options: ProbeOptions, work: (probe: Probe) => Promise<T>): Promise<T> {
-  const { target, login, timeoutMs } = options;
+  const { target, login, timeoutMs, wholeMs = timeoutMs } = options;
   let close = (): void => {};
   let late = false;
   let timer: NodeJS.Timeout | undefined;
@@ -54,19 +67,19 @@ export async function withProbe<T>(options: ProbeOptions, work: (probe: Probe) =
       late = true;
       close();
       reject(new ProbeLate('the target took too long'));
-    }, timeoutMs);
+    }, wholeMs);
   });
   const run = async (): Promise<T> => {
     const { socket } = await connectUpstream({
       target,
       login,
       settings: new Map([['application_name', 'holdpoint estimate']]),
-      timeoutMs,
+      timeoutMs: wholeMs,
     });
     close = () => socket.destroy();
     try {
       if (late) throw new ProbeLate('the target took too long');
-      const reader = new MessageReader(socket, timeoutMs);
+      const reader = new MessageReader(socket, wholeMs);
       socket.resume();
       const simple = (text: string): Promise<string | null> => {
         socket.write(serialize.query(text));
@@ -74,14 +87,22 @@ export async function withProbe<T>(options: ProbeOptions, work: (probe: Probe) =
       };
       await simple(begin(options));
       let placed = false;
+      const there = async (): Promise<void> => {
+        if (!placed) await simple(place(options));
+        placed = true;
+      };
       const result = await work({
         own: (text) => {
           if (placed) throw new Error('own text comes first');
           return simple(text);
         },
+        parse: async (text, types) => {
+          await there();
+          socket.write(Buffer.concat([serialize.parse({ text, types: [...types] }), serialize.sync()]));
+          return said(reader);
+        },
         ask: async (text, { types, values, formats } = NONE) => {
-          if (!placed) await simple(place(options));
-          placed = true;
+          await there();
           socket.write(
             Buffer.concat([
               serialize.parse({ text, types: [...types] }),
@@ -130,11 +151,21 @@ async function answer(reader: MessageReader): Promise<string | null> {
   }
 }
 
+async function said(reader: MessageReader): Promise<Said | null> {
+  let error: Said | null = null;
+  for (;;) {
+    const message = await reader.next();
+    const type = String.fromCharCode(message[0] ?? 0);
+    if (type === 'E') error ??= decodeError(message);
+    else if (type === 'Z') return error;
+  }
+}
+
 /** Parallel workers and compilation would make a look cost more than it may. */
-const begin = ({ timeoutMs }: ProbeOptions): string => `BEGIN TRANSACTION READ ONLY;
+const begin = ({ timeoutMs, lockMs = 200 }: ProbeOptions): string => `BEGIN TRANSACTION READ ONLY;
 SET LOCAL search_path = '';
 SET LOCAL statement_timeout = ${Math.ceil(timeoutMs)};
-SET LOCAL lock_timeout = 200;
+SET LOCAL lock_timeout = ${lockMs};
 SET LOCAL idle_in_transaction_session_timeout = ${Math.ceil(timeoutMs) + 1000};
 SET LOCAL jit = off;
 SET LOCAL max_parallel_workers_per_gather = 0`;

@@ -50,6 +50,8 @@ export function withheldError(bytes: Buffer, text: string | null, names: Catalog
       code,
       message: recorded,
       routine: fields.get('R') ?? '',
+      hint: null,
+      position: null,
     },
   };
 }

@@ -8,6 +8,8 @@ export interface ServerError {
   readonly message: string;
   /** The raising function of the server: the same in every language. */
   readonly routine: string;
+  readonly hint: string | null;
+  readonly position: string | null;
 }
 /** ErrorResponse and NoticeResponse: every field by its letter, in order. */
 export function decodeFields(message: Buffer): Map<string, string> {
@@ -28,6 +30,8 @@ export function decodeError(message: Buffer): ServerError {
     code: fields.get('C') ?? 'XX000',
     message: fields.get('M') ?? '',
     routine: fields.get('R') ?? '',
+    hint: fields.get('H') ?? null,
+    position: fields.get('P') ?? null,
   };
 }
 

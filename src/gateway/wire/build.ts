@@ -27,6 +27,8 @@ export interface Report {
   readonly message: string;
   readonly detail?: string | null;
   readonly hint?: string | null;
+  /** A character of the statement, from 1. */
+  readonly position?: string | null;
 }
 function fields(report: Report): Buffer[] {
   const list: [string, string | null | undefined][] = [
@@ -36,6 +38,7 @@ function fields(report: Report): Buffer[] {
     ['M', report.message],
     ['D', report.detail],
     ['H', report.hint],
+    ['P', report.position],
   ];
   const parts = list.flatMap(([key, value]) =>
     value === null || value === undefined ? [] : [Buffer.from(key, 'latin1'), cstring(value)],

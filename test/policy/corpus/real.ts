@@ -5,7 +5,7 @@ import { createCatalog } from '../../../src/gateway/judge/catalog.ts';
 import { connectCatalog } from '../../../src/gateway/judge/catalog-connection.ts';
 import { analyse, loadGrammar } from '../../../src/policy/analyse.ts';
 import { createPolicyHolder, createTagLookup } from '../../../src/policy/rules/index.ts';
-import type { CatalogSnapshot, Facts, Verdict } from '../../../src/policy/types.ts';
+import type { Analysis, CatalogSnapshot, Facts, Verdict } from '../../../src/policy/types.ts';
 import { evaluate } from '../../../src/policy/verdict.ts';
 import { installed, MAJORS, type Major, type TestPostgres, testPostgres } from '../../support/postgres.ts';
 import { context } from '../facts-of.ts';
@@ -48,21 +48,22 @@ export interface Ground {
   client(database: string): Promise<pg.Client>;
   /** `policy`: more of a policy file, after the tags. */
   judge(sql: string, setup?: string): Judgement;
+  analyse(sql: string): Analysis;
   stop(): Promise<void>;
 }
 
 const SHOP: readonly string[] = ['schema.sql', 'data.sql'];
 
-/** `values`: what the tagged columns of each database are filled with. */
+/** `more`: SQL that goes on top of the schema. `values`: what the tagged columns of each database are filled with. */
 export async function ground(
   values: Readonly<Record<string, string>>,
   major: Major = 18,
-  files: readonly string[] = SHOP,
+  { files = SHOP, more = '' }: { readonly files?: readonly string[]; readonly more?: string } = {},
 ): Promise<Ground> {
   await loadGrammar(major);
   const server = await testPostgres({ shared_preload_libraries: 'pg_stat_statements' }, major);
   try {
-    return await filled(server, values, major, files);
+    return await filled(server, values, major, files, more);
   } catch (error) {
     await server.stop();
     throw error;
@@ -81,12 +82,14 @@ async function filled(
   values: Readonly<Record<string, string>>,
   major: Major,
   files: readonly string[],
+  more: string,
 ): Promise<Ground> {
   const clients: pg.Client[] = [];
   for (const [database, value] of Object.entries(values)) {
     await server.createDatabase(database);
     for (const name of files)
       await server.query(database, since(file(name), major).replaceAll(/(?<!:):v\b/g, value));
+    if (more !== '') await server.query(database, more.replaceAll(':v', value));
   }
   const [first = ''] = Object.keys(values);
   const snapshot = await catalogOf(server, first);
@@ -108,6 +111,7 @@ async function filled(
       clients.push(client);
       return client;
     },
+    analyse: at,
     judge(sql, setup = '') {
       const path = /search_path\s*=\s*([\w, ]+)/.exec(setup)?.[1]?.split(/\s*,\s*/);
       const temporary = [...setup.matchAll(/TEMP TABLE (\w+)/g)].map((match) => match[1] ?? '');
