@@ -217,7 +217,10 @@ export class Gate {
   refuse(subject: Subject, failure: Failure): Decision {
     const n = this.#record.statement(subject, 'deny');
     if (n === null) return { kind: 'refuse', failure: { kind: 'not-recorded' } };
-    this.#record.refused(n, toReport(failure));
+    const { code, message } = toReport(failure);
+    // The server quotes the statement's literals, and those of tagged columns are in no recording.
+    const quotes = failure.kind === 'as-server' && subject.plan.exposes;
+    this.#record.refused(n, { code, message: quotes ? '(withheld)' : message });
     if (failure.kind === 'blocked') this.#tell(subject.plan);
     return { kind: 'refuse', failure };
   }

@@ -20,7 +20,7 @@ export interface TestPostgres {
 }
 
 /** Majors that tests can be run on here: the embedded one, and those that Debian's packages installed. */
-export const MAJORS = [15, 18] as const;
+export const MAJORS = [15, 16, 17, 18] as const;
 export type Major = (typeof MAJORS)[number];
 export const installed = (major: Major): boolean => major === 18 || debianBinaries(major) !== null;
 
