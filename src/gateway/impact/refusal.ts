@@ -25,6 +25,10 @@ const LOCK_MS = 100;
 const WHOLE_MS = 2_500;
 const MAX_LENGTH = 16 * 1024;
 
+/** Of each target: beyond so many at once nothing is asked, and the card comes. */
+const AT_ONCE = 4;
+const busy = new Map<string, number>();
+
 /** The server's error; null: it has none, or cannot or must not be asked. Never rejects. */
 export async function refusal(subject: Subject, asker: Asker): Promise<Said | null> {
   const { target, login, searchPath, settings } = asker;
@@ -38,6 +42,9 @@ export async function refusal(subject: Subject, asker: Asker): Promise<Said | nu
     ...{ target, login, searchPath, settings },
     ...{ timeoutMs: STATEMENT_MS, lockMs: LOCK_MS, wholeMs: WHOLE_MS },
   };
+  const others = busy.get(target.name) ?? 0;
+  if (others >= AT_ONCE) return null;
+  busy.set(target.name, others + 1);
   try {
     return await withProbe(options, async (probe) => {
       if (await checksValues(probe, sql)) return null;
@@ -46,6 +53,8 @@ export async function refusal(subject: Subject, asker: Asker): Promise<Said | nu
     });
   } catch {
     return null;
+  } finally {
+    busy.set(target.name, (busy.get(target.name) ?? 1) - 1);
   }
 }
 
@@ -58,7 +67,6 @@ const ABOUT_TEXT = /^(?:42(?!501)...|22...|0A000|3F000|3D000)$/;
  * one, nothing is asked.
  */
 async function checksValues(probe: Probe, sql: string): Promise<boolean> {
-  const text = literal(sql.toLowerCase());
   const answer = await probe.own(`WITH RECURSIVE part(held, whole) AS (
     SELECT t.typelem, t.oid FROM pg_catalog.pg_type t WHERE t.typelem >= 16384
     UNION ALL SELECT a.atttypid, c.reltype FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
@@ -74,6 +82,6 @@ async function checksValues(probe: Probe, sql: string): Promise<boolean> {
       (p.proargtypes::pg_catalog.oid[] || p.proallargtypes || p.prorettype) && ARRAY(SELECT type FROM checked)
     UNION ALL SELECT o.oprname FROM pg_catalog.pg_operator o
       WHERE o.oid >= 16384 AND ARRAY[o.oprleft, o.oprright, o.oprresult] && ARRAY(SELECT type FROM checked)
-  ) SELECT EXISTS (SELECT FROM named WHERE pg_catalog.strpos(${text}, pg_catalog.lower(name)) > 0)`);
+  ) SELECT EXISTS (SELECT FROM named WHERE pg_catalog.strpos(pg_catalog.lower(${literal(sql)}), pg_catalog.lower(name)) > 0)`);
   return answer !== 'f';
 }

@@ -51,6 +51,10 @@ const FORMS: Readonly<Record<string, (word: string) => string>> = {
   'a call prepared': (word) => `PREPARE p AS SELECT ${word}('x')`,
   'a call copied out': (word) => `COPY (SELECT ${word}('x')) TO STDOUT`,
   'in quotes': (word) => `SELECT "${word}"(1)`,
+  'a call in a function': (word) => `SELECT in_${word}()`,
+  'a call in a view': (word) => `SELECT * FROM view_${word}`,
+  'a call in a trigger': (word) => `INSERT INTO trg_${word} VALUES (1)`,
+  'a call in a default': (word) => `INSERT INTO def_${word} (id) VALUES (1)`,
   CALL: (word) => `CALL ${word}('x')`,
 };
 const WORDS = Object.keys(SINCE);
@@ -94,6 +98,16 @@ ${words
     (word) => `CREATE TABLE "${word}" (id int, secret text); COMMENT ON COLUMN "${word}".secret IS 'pii';
 INSERT INTO "${word}" VALUES (1, ':v');
 ${['', 'text', 'int', 'jsonb, text'].map((given) => `CREATE FUNCTION "${word}"(${given}) RETURNS text LANGUAGE sql VOLATILE AS 'DELETE FROM public.order_items; SELECT ssn FROM public.customers LIMIT 1';`).join('\n')}`,
+  )
+  .join('\n')}
+SET check_function_bodies = off;
+${words
+  .map(
+    (word) => `CREATE FUNCTION in_${word}() RETURNS text LANGUAGE sql AS 'SELECT ${word}(''x'')::text';
+CREATE VIEW view_${word} AS SELECT "${word}"(1) AS v;
+CREATE FUNCTION on_${word}() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM ${word}(''x''); RETURN NEW; END';
+CREATE TABLE trg_${word} (id int); CREATE TRIGGER t BEFORE INSERT ON trg_${word} FOR EACH ROW EXECUTE FUNCTION on_${word}();
+CREATE TABLE def_${word} (id int, d text DEFAULT "${word}"(1));`,
   )
   .join('\n')}`;
 
