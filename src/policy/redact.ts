@@ -2,7 +2,7 @@
 import type { Context } from './lineage/context.ts';
 import { remainingLiterals } from './lineage/literals.ts';
 import { asList, asText, nodeOf, unwrap } from './parse/node.ts';
-import type { RawStatement } from './parse/parser.ts';
+import { type RawStatement, STRANGE } from './parse/parser.ts';
 import type { Token } from './parse/spans.ts';
 import { constantAt, tokensFor, utf16Offsets } from './parse/spans.ts';
 import type { Grammar } from './server.ts';
@@ -27,10 +27,12 @@ export function redact(sql: string, statement: RawStatement, context: Context): 
   const passed = passesOn(statement) && env.everyTag('', '', '').size > 0;
   // A function that cannot be read may compare its arguments with anything.
   const opaque = [...out.unknowns].some((what) => what.startsWith('function ')) && out.uses('value').size > 0;
-  if (!out.tainted && !passed && !opaque) return NOTHING;
+  // What is not known of its tree may compare any of them with anything.
+  const strange = statement.kind === STRANGE && env.everyTag('', '', '').size > 0;
+  if (!out.tainted && !passed && !opaque && !strange) return NOTHING;
   const { literals, parameters } = remainingLiterals(statement.node, cleared);
   const binds = [...parameters].map((number) => number - 1).filter((at) => at >= 0);
-  if (literals.length === 0) return { redactions: [], binds };
+  if (literals.length === 0 && !strange) return { redactions: [], binds };
   const tokens = tokensFor(sql, statement, env.grammar);
   const offset = utf16Offsets(sql);
   const all: Redaction = {
@@ -38,7 +40,7 @@ export function redact(sql: string, statement: RawStatement, context: Context): 
     end: offset(statement.end),
     label: '<pii:statement>',
   };
-  if (tokens === null) return { redactions: [all], binds };
+  if (tokens === null || strange) return { redactions: [all], binds };
   const redactions = new Map<number, Redaction>();
   for (const { location, label } of literals) {
     const token = constantAt(tokens, location);

@@ -159,6 +159,7 @@ describe('what is not known of a tree', () => {
     expect(one).toMatchObject({
       class: 'unknown',
       touchesTagged: true,
+      redactions: [{ start: 0, end: 44, label: '<pii:statement>' }],
       statements: [{ unknowns: ['PartitionSpec in its parse tree'] }],
     });
     const { policy } = createPolicyHolder('version: 1\n').current();
