@@ -29,6 +29,7 @@ const UNITS = [
   'row-values',
   'limits',
   'match',
+  'known-rows',
 ];
 const dist = join(root, 'dist/policy');
 /** All that decides; not what only tells (locks), and lists of names. */
@@ -443,6 +444,13 @@ it.each = (rows) => (_name, run) => {
 };
 `,
   );
+  writeFileSync(
+    join(work, 'property.mjs'),
+    `import fc from 'fast-check';
+export const holds = (property, { numRuns = 100 } = {}) => fc.assert(property, { numRuns });
+export const holdsAsync = holds;
+`,
+  );
   const { transformWithOxc } = await import('vite');
   mkdirSync(join(work, 'tests'));
   for (const name of [...UNITS.map((unit) => `${unit}.test`), 'fixture', 'facts-of']) {
@@ -451,6 +459,7 @@ it.each = (rows) => (_name, run) => {
     const placed = code
       .replaceAll(/(["'])(?:\.\.\/)+src\/policy\/(.*?)\.ts\1/g, "'../$2.js'")
       .replaceAll(/(["'])\.\/([\w-]+)\.ts\1/g, "'./$2.js'")
+      .replaceAll(/(["'])\.\.\/support\/property\.ts\1/g, "'../../property.mjs'")
       .replaceAll(/(["'])vitest\1/g, "'../../vitest.mjs'");
     writeFileSync(join(work, 'tests', `${name}.js`), placed);
   }

@@ -111,14 +111,15 @@ export function counting(shape: Shape, count: Deps): Shape {
   if (count.size === 0) return shape;
   return {
     ...shape,
-    columns: shape.columns.map((column) => (isStored(column.deps) ? column : adding(column, count))),
+    columns: shape.columns.map((column) => (isMade(column.deps) ? adding(column, count) : column)),
     count: union(counted(shape), count),
   };
 }
 
-function isStored(deps: Deps): boolean {
-  for (const { kind } of deps) if (kind === 'tagged' || kind === 'stored') return true;
-  return false;
+/** It holds no value of a table's. */
+export function isMade(deps: Deps): boolean {
+  for (const { kind } of deps) if (kind === 'tagged' || kind === 'stored') return false;
+  return true;
 }
 
 /** What `name` may carry; null when the shape cannot have it. */

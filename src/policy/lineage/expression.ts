@@ -6,13 +6,21 @@ import { type Comparing, comparingBy, madeBy, relate } from './compare.ts';
 import type { Context } from './context.ts';
 import { calledDeps, functionSummary } from './definitions.ts';
 import type { Column, Deps, Shape } from './deps.ts';
-import { isTagged, NONE, tagsOnly, union, whole } from './deps.ts';
+import { isMade, isTagged, NONE, tagsOnly, union, whole } from './deps.ts';
 import { argumentDeps, attributeCall, resultRow, returnsSet } from './functions.ts';
 import { clearLiterals } from './literals.ts';
 import type { Scope } from './scope.ts';
-import { countsIn, findSource, parameters, resolveName, resolveQualified, resolveRow } from './scope.ts';
+import {
+  countsIn,
+  countsOf,
+  findSource,
+  parameters,
+  resolveName,
+  resolveQualified,
+  resolveRow,
+} from './scope.ts';
 import { select } from './select.ts';
-import { BY_ROW, CARRYING_FUNCTIONS, REVEALING_FUNCTIONS } from './system.ts';
+import { AGGREGATES, BY_ROW, CARRYING_FUNCTIONS, REVEALING_FUNCTIONS } from './system.ts';
 
 const COMPARISONS = new Set([
   '=',
@@ -259,8 +267,11 @@ function call(node: Tree, scope: Scope, context: Context): Deps {
   if (custom.length === 0 && name === 'count') {
     context.out.use('predicate', deps);
     relate(deps, NONE, 'order', context);
-    return NONE;
+    return countsOf(scope);
   }
+  // Made of no column, it tells the number of rows.
+  if (node['over'] !== undefined || AGGREGATES.has(name))
+    deps = isMade(deps) ? union(deps, countsOf(scope)) : deps;
   if (returnsSet(schema, name, context)) {
     // How many rows it makes is decided by what it is given.
     const row = elementsOf(node, scope, context);

@@ -50,10 +50,12 @@ export function parameters({ env, stack }: Context): Deps {
 }
 
 /** What the number of rows tells that a query is made of. */
+export const countsOf = ({ sources }: Scope): Deps => union(...sources.map(({ shape }) => counted(shape)));
+
+/** With those of the queries around it. */
 export function countsIn(scope: Scope | null): Deps {
   let deps: Deps = NONE;
-  for (let at = scope; at !== null; at = at.parent)
-    for (const { shape } of at.sources) deps = union(deps, counted(shape));
+  for (let at = scope; at !== null; at = at.parent) deps = union(deps, countsOf(at));
   return deps;
 }
 

@@ -99,6 +99,22 @@ export const CARRYING_FUNCTIONS: ReadonlySet<string> = new Set([
   ),
 ]);
 
+/** Built-in aggregates, as far as they may be made of constants. */
+export const AGGREGATES: ReadonlySet<string> = new Set([
+  'array_agg',
+  'avg',
+  'bit_and',
+  'bit_or',
+  'bit_xor',
+  'json_agg',
+  'json_object_agg',
+  'jsonb_agg',
+  'jsonb_object_agg',
+  'string_agg',
+  'sum',
+  'xmlagg',
+]);
+
 /** Built-in functions that give another value each time. */
 export const BY_ROW: ReadonlySet<string> = new Set([
   'clock_timestamp',

@@ -1,0 +1,184 @@
+/** What a predicate relates to a tagged column tells it: rows that the session knows, columns of others that are equal, how many rows there are. */
+import { beforeAll, describe, expect, it } from 'vitest';
+import { type AnalyseInput, analyse, loadParser } from '../../src/policy/analyse.ts';
+import { Related } from '../../src/policy/lineage/related.ts';
+import type { Facts } from '../../src/policy/types.ts';
+import { catalog, input, tagsOf } from './fixture.ts';
+
+beforeAll(() => loadParser());
+
+function facts(sql: string, over: Partial<AnalyseInput> = {}): Facts {
+  const analysis = analyse(sql, { ...input, ...over });
+  if (analysis.kind !== 'facts') throw new Error(JSON.stringify(analysis));
+  return analysis;
+}
+function uses(sql: string, over: Partial<AnalyseInput> = {}): string {
+  const all = facts(sql, over).statements.flatMap(({ columns }) =>
+    columns.map(({ use, relation, column }) => `${use.slice(0, 1)}:${relation}.${column}`),
+  );
+  return [...new Set(all)].sort().join(' ').replaceAll('customers.', '');
+}
+const written = (...names: string[]): Partial<AnalyseInput> => ({
+  resolution: { ...input.resolution, written: names },
+});
+
+describe('an equality', () => {
+  const joined = 'SELECT p.id FROM plain p JOIN customers c ON c.email = p.label';
+  it('names the tables whose columns it handed a tag', () => {
+    expect(facts(joined).handed).toEqual(['public.plain']);
+    expect(
+      facts('SELECT o.id FROM orders o JOIN customers c ON c.id = o.customer_id').handed,
+    ).toBeUndefined();
+    expect(
+      facts('SELECT count_customers() FROM plain p JOIN orders o ON o.note = p.label').handed,
+    ).toBeUndefined();
+  });
+  it('tells the rows of a table that the owner has written, and of no other', () => {
+    expect(uses(joined)).toBe('p:email');
+    expect(uses(joined, written('public.plain'))).toBe('p:email v:email');
+    expect(uses(joined, written('public.orders'))).toBe('p:email');
+  });
+  it('counts what an earlier statement of the string has written', () => {
+    expect(uses(`INSERT INTO plain VALUES (1, 'x'); ${joined}`)).toBe('p:email v:email');
+    expect(uses(`UPDATE plain SET label = 'x'; ${joined}`)).toBe('p:email v:email');
+    expect(uses(`DELETE FROM plain; ${joined}`)).toBe('p:email');
+  });
+  it('within one table hands the tag to the other column', () => {
+    expect(uses('SELECT name FROM customers WHERE name = email')).toBe('p:email v:email');
+    expect(uses('SELECT id FROM customers WHERE name = email')).toBe('p:email');
+  });
+});
+
+describe('any other comparison', () => {
+  it('tells by the number of rows, unless both are of one row', () => {
+    expect(uses('SELECT count(*) FROM plain p, customers c WHERE p.label < c.email')).toBe('p:email v:email');
+    expect(uses('SELECT count(*) FROM customers WHERE name < email')).toBe('p:email');
+    expect(uses('SELECT count(*) FROM customers a, customers b WHERE a.name < b.email')).toBe(
+      'p:email v:email',
+    );
+    expect(uses("SELECT id FROM customers WHERE name || email LIKE '%x%'")).toBe('p:email');
+    expect(uses("SELECT p.id FROM customers c, plain p WHERE c.email || p.label LIKE '%x%'")).toBe(
+      'p:email v:email',
+    );
+  });
+  it('also of the number of rows in a group', () => {
+    expect(
+      uses(
+        'SELECT n FROM generate_series(1, 9) n, generate_series(1, 9) m WHERE m <= n GROUP BY n HAVING sum(1) = (SELECT ssn::int FROM customers)',
+      ),
+    ).toBe('p:ssn v:ssn');
+    expect(uses('SELECT email FROM customers GROUP BY email HAVING count(*) > 1').includes('v:email')).toBe(
+      true,
+    );
+    expect(uses('SELECT count(*) FROM customers GROUP BY email HAVING count(*) > 1')).toBe('p:email');
+  });
+  it('also where only the number of rows of a table is compared', () => {
+    expect(
+      uses('SELECT count(*) FROM orders HAVING count(*) < (SELECT max(email) FROM customers)::int'),
+    ).toBe('p:email v:email');
+  });
+  it('of nothing tagged tells nothing', () => {
+    expect(uses('SELECT count(*) FROM plain p, orders o WHERE p.label < o.note')).toBe('');
+  });
+});
+
+describe('rows that the session knows', () => {
+  it.each([
+    ['SELECT v.x FROM (VALUES (1), (2)) v(x), customers c WHERE v.x = c.ssn::int', 'p:ssn v:ssn'],
+    ['SELECT c.id FROM (VALUES (1)) v(x), customers c WHERE v.x = c.ssn::int', 'p:ssn'],
+    ['SELECT g FROM generate_series(1, 9) g WHERE g = (SELECT ssn::int FROM customers)', 'p:ssn v:ssn'],
+    [
+      'SELECT count(*) FROM generate_series(1, 9) g WHERE g < (SELECT ssn::int FROM customers)',
+      'p:ssn v:ssn',
+    ],
+    ['SELECT c.id FROM generate_series(1, 9) g, customers c WHERE c.ssn = $1', 'p:ssn'],
+    [
+      "SELECT count(*) FROM (SELECT 'a' AS x UNION ALL SELECT 'b') k JOIN customers c ON c.email > k.x",
+      'p:email v:email',
+    ],
+    [
+      "SELECT x FROM (SELECT 'a' AS x UNION SELECT 'b') k WHERE x IN (SELECT email FROM customers)",
+      'p:email v:email',
+    ],
+    ['SELECT id FROM customers WHERE email IN (SELECT unnest($1::text[]))', 'p:email'],
+    ['SELECT relname FROM pg_class WHERE relname = (SELECT email FROM customers LIMIT 1)', 'p:email v:email'],
+    [
+      'SELECT count(*) FROM orders WHERE random()::text < (SELECT email FROM customers LIMIT 1)',
+      'p:email v:email',
+    ],
+    [
+      'SELECT count(*) FROM orders o WHERE o.ctid::text < (SELECT email FROM customers LIMIT 1)',
+      'p:email v:email',
+    ],
+    [
+      'SELECT count(*) FROM orders WHERE ctid::text < (SELECT email FROM customers LIMIT 1)',
+      'p:email v:email',
+    ],
+    ['SELECT (ARRAY[1, 2, 3])[c.ssn::int] FROM customers c', 'v:ssn'],
+    ['SELECT id FROM customers WHERE (ARRAY[1, 2, 3])[ssn::int] = 1', 'p:ssn'],
+  ])('%s → %s', (sql, expected) => expect(uses(sql)).toBe(expected));
+
+  it('are those of temporary relations too', () => {
+    const temporary = { resolution: { searchPath: ['public'], tempRelations: ['mine'] } };
+    expect(uses('SELECT x FROM mine JOIN customers c ON c.email = x', temporary)).toBe('p:email v:email');
+  });
+});
+
+describe('what decides the number of rows', () => {
+  it.each([
+    ['SELECT 1 FROM orders LIMIT (SELECT ssn::int FROM customers)', 'v:ssn'],
+    ['SELECT 1 FROM orders OFFSET (SELECT ssn::int FROM customers)', 'v:ssn'],
+    ['SELECT count(*) FROM generate_series(1, (SELECT ssn::int FROM customers))', 'v:ssn'],
+    ['SELECT count(*) OVER (ROWS (SELECT ssn::int FROM customers) PRECEDING) FROM orders', 'v:ssn'],
+    [
+      'SELECT count(*) OVER w FROM orders WINDOW w AS (ROWS BETWEEN CURRENT ROW AND (SELECT ssn::int FROM customers) FOLLOWING)',
+      'v:ssn',
+    ],
+  ])('%s → %s', (sql, expected) => expect(uses(sql)).toBe(expected));
+});
+
+describe('a ladder of constants', () => {
+  const ladder = (steps: number): string =>
+    `SELECT CASE ${Array.from({ length: steps }, (_, i) => `WHEN ssn < '${i}' THEN ${i}`).join(' ')} END FROM customers`;
+  it('of sixteen steps only compares, one of seventeen spells it out', () => {
+    expect(uses(ladder(16))).toBe('p:ssn');
+    expect(uses(ladder(17))).toBe('p:ssn v:ssn');
+  });
+  it('counts the steps of CASE x WHEN as well, and those in a function', () => {
+    const cases = Array.from({ length: 17 }, (_, i) => `WHEN '${i}' THEN ${i}`).join(' ');
+    expect(uses(`SELECT CASE ssn ${cases} END FROM customers`)).toBe('p:ssn v:ssn');
+  });
+});
+
+it('a column that the policy declares untagged is handed no tag', () => {
+  const without = Object.assign((...args: Parameters<typeof tagsOf>) => tagsOf(...args), {
+    untagged: (_schema: string, relation: string, column: string) =>
+      relation === 'plain' && column === 'label',
+  });
+  const sql = 'SELECT p.label FROM plain p JOIN customers c ON c.email = p.label';
+  expect(uses(sql)).toBe('p:email v:email');
+  expect(uses(sql, { tagsOf: without })).toBe('p:email');
+});
+
+it('follows groups however they were joined', () => {
+  const tagged = { kind: 'tagged', schema: 's', relation: 'r', column: 'c', tag: 't' } as const;
+  const made = Array.from({ length: 6 }, () => ({ kind: 'made' }) as const);
+  const [a, b, c, d, e, f] = made.map((one) => ({ ...one }));
+  const related = new Related();
+  if (!a || !b || !c || !d || !e || !f) throw new Error('six');
+  related.join([a, b]);
+  related.join([c, d]);
+  related.join([b, d]);
+  related.join([e, f]);
+  related.join([c, tagged]);
+  expect([...related.tagsTold([a])]).toEqual([tagged]);
+  expect([...related.tagsTold([e])]).toEqual([]);
+  const other = new Related();
+  other.join([a, e]);
+  expect([...other.tagsTold([f])]).toEqual([]);
+  other.absorb(related);
+  expect([...other.tagsTold([f])]).toEqual([tagged]);
+  expect(other.has([f])).toBe(true);
+  expect(other.has([{ kind: 'made' }])).toBe(false);
+  expect(catalog.relations.length).toBeGreaterThan(0);
+});
