@@ -269,6 +269,12 @@ function call(node: Tree, scope: Scope, context: Context): Deps {
     relate(deps, NONE, 'order', context);
     return countsOf(scope);
   }
+  // How far it looks, and in how many parts, is told by what is counted.
+  if (custom.length === 0 && node['over'] !== undefined && LOOKING.has(name))
+    context.out.use(
+      'value',
+      expression(asList(node['args']).slice(name === 'ntile' ? 0 : 1), scope, context),
+    );
   // Made of no column, it tells the number of rows.
   if (node['over'] !== undefined || AGGREGATES.has(name))
     deps = isMade(deps) ? union(deps, countsOf(scope)) : deps;
@@ -303,6 +309,9 @@ function changesByRow(
     }),
   );
 }
+
+/** Window functions that are given how many rows. */
+const LOOKING: ReadonlySet<string> = new Set(['lag', 'lead', 'nth_value', 'ntile']);
 
 /** A window: its bounds decide which rows are counted. */
 export function windowOf(value: unknown, scope: Scope, context: Context): void {

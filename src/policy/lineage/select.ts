@@ -8,7 +8,7 @@ import { madeBy, relate } from './compare.ts';
 import type { Context } from './context.ts';
 import { TooComplex } from './context.ts';
 import type { Column, Deps, Shape } from './deps.ts';
-import { counted, counting, lookup, merge, NONE, rename, union, whole } from './deps.ts';
+import { adding, counted, counting, lookup, merge, NONE, rename, union, whole } from './deps.ts';
 import { expression, partOf, predicate, rowValue, windowOf } from './expression.ts';
 import { from } from './from.ts';
 import { clearPositions } from './literals.ts';
@@ -64,7 +64,14 @@ export function select(node: Tree, parent: Scope | null, context: Context): Shap
   for (const item of asList(node['windowClause'])) windowOf(item, scope, context);
   predicate(node['havingClause'], scope, context);
   ordering(node, shape, scope, context);
-  return shape;
+  return chosen(shape, context);
+}
+
+/** Rows that were chosen by comparing them with a tagged column: what is in them tells it. */
+function chosen(shape: Shape, { out }: Context): Shape {
+  const tags = out.related.tagsTold(counted(shape));
+  if (tags.size === 0) return shape;
+  return { ...shape, columns: shape.columns.map((column) => adding(column, tags)) };
 }
 
 function distinct(clause: readonly unknown[], shape: Shape): Deps {

@@ -5,7 +5,7 @@ import { asList, asText, asTree, names, nodeOf, relationName, splitName, unwrap 
 import type { Context } from './context.ts';
 import { lookedAt, sqlBodyStatements, viewSummary } from './definitions.ts';
 import type { Deps, Shape } from './deps.ts';
-import { lookup, NONE, union, whole } from './deps.ts';
+import { lookup, NONE, originsOnly, told, union, whole } from './deps.ts';
 import { expression, predicate } from './expression.ts';
 import { tableSource } from './from.ts';
 import { modification } from './modify.ts';
@@ -45,6 +45,10 @@ export function lineage(kind: string, node: Tree, context: Context): Shape {
       const wrapped = unwrap(node['query']);
       return wrapped === null ? NOTHING : lineage(wrapped.kind, wrapped.node, context);
     }
+    // What was prepared puts it out, compares it or counts by it.
+    case 'ExecuteStmt':
+      out.use('value', expression(node['params'], outer, context));
+      return NOTHING;
     case 'CopyStmt':
       return copied(node, context);
     case 'CallStmt':
@@ -172,8 +176,10 @@ function copied(node: Tree, context: Context): Shape {
       : union(...listed.map((name) => lookup(source.shape, name) ?? NONE));
   if (node['is_from'] === true) {
     context.out.use('written', chosen);
+    if (node['whereClause'] === undefined) return NOTHING;
     predicate(node['whereClause'], scopeOf([source], null), context);
-    return NOTHING;
+    // The client knows its rows, and is told how many went in.
+    return { columns: [], open: null, count: originsOnly(told(source.shape)) };
   }
   return { columns: [], open: () => chosen };
 }

@@ -90,6 +90,11 @@ async function filled(
     for (const name of files)
       await server.query(database, since(file(name), major).replaceAll(/(?<!:):v\b/g, value));
     if (more !== '') await server.query(database, more.replaceAll(':v', value));
+    // A case that deletes must have something to delete.
+    if (files === SHOP) {
+      const { rows } = await server.query(database, 'SELECT FROM order_items');
+      if (rows.length === 0) throw new Error('the ground has been emptied while it was laid');
+    }
   }
   const [first = ''] = Object.keys(values);
   const snapshot = await catalogOf(server, first);

@@ -325,3 +325,4 @@ CREATE FUNCTION trig_locks() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN LOCK TAB
 CREATE TABLE locked_on_write (id int, label text);
 CREATE TRIGGER locks BEFORE INSERT OR UPDATE ON locked_on_write FOR EACH ROW EXECUTE FUNCTION trig_locks();
 CREATE VIEW locking_view AS SELECT id FROM suppliers WHERE locks_orders() IS NULL;
+CREATE FUNCTION nearest() RETURNS int LANGUAGE sql STABLE AS 'SELECT week FROM public.calendar ORDER BY abs(day - (SELECT born FROM public.payroll WHERE id = 1)) LIMIT 1';
