@@ -422,6 +422,7 @@ describe('the catalog', () => {
         from: null,
         compared: false,
         type: null,
+        gives: null,
         calls: ['public.from_xml'],
       });
     } finally {

@@ -129,7 +129,7 @@ it.skipIf(!here)('who it is, is asked at each connect', async () => {
     const link = await connectUpstream({ target, login, settings: new Map(), timeoutMs: 5000 });
     expect(link.server).toMatchObject({ grammar: [15, 18][i], accepted: true });
     link.socket.destroy();
-    expect(await probeTarget(target)).toEqual([]);
+    expect(await probeTarget(target)).toEqual({ faults: [], pooled: false });
   }
 });
 

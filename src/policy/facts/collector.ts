@@ -1,6 +1,7 @@
 /** Gathers what a walk finds; statements, views and function bodies each have one, and flow into the one above. */
 
 import type { Deps, Origin, Tagged } from '../lineage/deps.ts';
+import { tagsOnly } from '../lineage/deps.ts';
 import { Related } from '../lineage/related.ts';
 import type {
   ColumnUse,
@@ -68,7 +69,7 @@ export class Collector {
   /** Worked out, whether or not anything reads it. */
   readonly #evaluated = new Set<Tagged>();
   /** Comparisons of a tagged column with constants. */
-  readonly #ladders = new Map<Tagged, Set<unknown>>();
+  readonly #ladders = new Map<Tagged | Origin, Map<unknown, number>>();
   /** Where each relation is named. */
   readonly #named = new Map<string, Set<unknown>>();
   /** Where what comes out has its untagged values and its number of rows from. */
@@ -92,15 +93,39 @@ export class Collector {
     for (const dep of deps) if (dep.kind === 'tagged') this.#evaluated.add(dep);
   }
 
-  comparedAt(column: Tagged, node: unknown): void {
-    const nodes = this.#ladders.get(column) ?? new Set();
-    this.#ladders.set(column, nodes.add(node));
-    if (nodes.size > MAX_CONSTANTS) this.#uses.value.add(column);
+  /** `weight`: how much of it one such comparison tells. */
+  comparedAt(column: Tagged | Origin, node: unknown, weight = 1): void {
+    const nodes = this.#ladders.get(column) ?? new Map();
+    this.#ladders.set(column, nodes.set(node, weight));
+  }
+
+  /** Compared with so many constants, they are told. */
+  #spelledOut(): Deps {
+    const told: (Tagged | Origin)[] = [];
+    for (const [column, nodes] of this.#ladders) {
+      let steps = 0;
+      for (const weight of nodes.values()) steps += weight;
+      if (steps > MAX_CONSTANTS) told.push(column);
+    }
+    return new Set([...told, ...this.related.tagsTold(told)]);
   }
 
   /** A relation is read here. */
   names(relation: string, node: unknown): void {
     this.#named.set(relation, (this.#named.get(relation) ?? new Set()).add(node));
+  }
+
+  get writes(): boolean {
+    return [...this.relations.values()].some(({ access }) => access !== 'read');
+  }
+
+  relationsNamed(): Iterable<string> {
+    return this.#named.keys();
+  }
+
+  /** What it compares, apart from what it works out. */
+  compared(): Iterable<Tagged> {
+    return this.#uses.predicate;
   }
 
   /** Two columns of it may be of different rows. */
@@ -116,7 +141,11 @@ export class Collector {
   uses(kind: ColumnUse['use']): Deps {
     switch (kind) {
       case 'value':
-        return new Set([...this.#uses.value, ...this.related.tagsTold(this.#told)]);
+        return new Set([
+          ...this.#uses.value,
+          ...this.related.tagsTold(this.#told),
+          ...tagsOnly(this.#spelledOut()),
+        ]);
       case 'predicate':
         return new Set([...this.#uses.predicate, ...this.#evaluated]);
       case 'written':
@@ -163,7 +192,8 @@ export class Collector {
     for (const origin of inner.#told) this.#told.add(origin);
     this.related.absorb(inner.related);
     for (const relation of inner.handed) this.handed.add(relation);
-    for (const [column, nodes] of inner.#ladders) for (const node of nodes) this.comparedAt(column, node);
+    for (const [column, nodes] of inner.#ladders)
+      for (const [node, weight] of nodes) this.comparedAt(column, node, weight);
     for (const [relation, nodes] of inner.#named) for (const node of nodes) this.names(relation, node);
     this.tainted = from === 'view' ? tainted : this.tainted;
   }

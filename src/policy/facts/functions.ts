@@ -51,6 +51,8 @@ export function callOperators(schema: string | null, name: string, what: string,
   }
 }
 
+const DECIDES = /\breturn\s+null\b|\bnew\s*\.\s*\S+\s*:?=/i;
+
 /** Writing rows fires the triggers of that event: their bodies are read (PL/pgSQL too), or unknown. */
 export function callTriggers(
   relation: CatalogRelation,
@@ -59,7 +61,7 @@ export function callTriggers(
   set: ReadonlySet<string> | null = null,
 ): void {
   const { env, out } = context;
-  for (const { function: full, on, columns } of relation.triggers) {
+  for (const { function: full, on, before, columns } of relation.triggers) {
     if (!on.includes(event)) continue;
     if (event === 'update' && set !== null && columns && !columns.some((column) => set.has(column))) continue;
     const [schema, name] = splitName(full);
@@ -74,9 +76,13 @@ export function callTriggers(
       out.unknowns.add(`trigger function ${full}`);
       continue;
     }
-    for (const summary of summaries) {
-      if (summary === null) continue;
+    for (const [i, summary] of summaries.entries()) {
+      const fn = found[i];
+      if (summary === null || fn === undefined) continue;
       out.absorb(summary.facts, 'view');
+      // Which rows stay, and what becomes of them, tells what theirs are compared with.
+      if (before && DECIDES.test(fn.body ?? ''))
+        out.use('value', summary.facts.related.tagsTold(env.parameters(fn.oid)));
       // A notice or error it raises may quote the row.
       if (summary.raises) out.use('predicate', whole(shapeOf(relation, context)));
     }

@@ -15,10 +15,12 @@ export const comparingBy = (operator: string): Comparing => (EQUALITIES.has(oper
  * as well. Rows that the session knows tell it either way.
  */
 export function relate(left: Deps, right: Deps, by: Comparing, context: Context): void {
+  if (context.loop)
+    for (const side of [left, right])
+      for (const one of side) if (one.kind === 'tagged') context.loop.compared.add(one);
   if (left.size + right.size < 2) return;
   const members = new Set<Tagged | Origin>();
   for (const side of [left, right]) for (const one of taking(side, context)) members.add(one);
-  if (members.size < 2) return;
   const tagged = [...members].some(({ kind }) => kind === 'tagged');
   for (const one of [...members]) {
     if (one.kind !== 'stored') continue;
@@ -28,11 +30,11 @@ export function relate(left: Deps, right: Deps, by: Comparing, context: Context)
       if (context.resolution.written?.includes(rows.name) !== true) continue;
     }
     // Two columns of one row are compared within that row: one bit of it.
-    const apart = context.out.namedTwice(rows.name);
+    const apart = left.size > 0 && right.size > 0 && context.out.namedTwice(rows.name);
     if (apart || [...members].some((other) => other !== one && relationOf(other) !== rows.name))
       members.add(rows);
   }
-  context.out.related.join(members);
+  if (members.size > 1) context.out.related.join(members);
 }
 
 /** Untagged columns beside a tagged one of their row, as in `name || city`, are not compared with it. */

@@ -1,5 +1,6 @@
 import type { Collector } from '../facts/collector.ts';
 import type { ResolutionContext } from '../types.ts';
+import type { Tagged } from './deps.ts';
 import type { Env } from './env.ts';
 
 /** What every walk over a tree carries. */
@@ -19,6 +20,8 @@ export interface Context {
   readonly stack: readonly string[];
   /** Literals and parameters shown to have nothing to do with a tagged column. */
   readonly cleared: Set<unknown>;
+  /** Inside a query that goes on from its own rows: the tagged columns that it compares decide how long. */
+  readonly loop?: { readonly query: string; readonly compared: Set<Tagged> } | null;
   /** Queries still to be looked at: nested recursive WITH goes round several times at each level. */
   readonly work: { left: number };
 }

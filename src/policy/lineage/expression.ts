@@ -119,7 +119,7 @@ function ofKind(kind: string, node: Tree, scope: Scope, context: Context): Deps 
         else {
           const expr = expression(when?.['expr'], scope, context);
           compare(arg, expr, 'equality', context);
-          withConstant(item, union(arg, expr), context);
+          counts(item, [node['arg'], when?.['expr']], arg, expr, context);
         }
         deps = union(deps, expression(when?.['result'], scope, context));
       }
@@ -179,14 +179,19 @@ function operator(node: Tree, scope: Scope, context: Context): Deps {
     BOOLEAN_KINDS.has(kind) || (COMPARISONS.has(name) && isBoolean(schema, name, node, context));
   if (!compares || node['lexpr'] === undefined) return union(left, right);
   compare(left, right, comparingBy(name), context);
-  if (isTagged(left) !== isTagged(right)) withConstant(node, union(left, right), context);
+  counts(node, [node['lexpr'], node['rexpr']], left, right, context);
   if (!isTagged(left) && !isTagged(right)) clearLiterals([node['lexpr'], node['rexpr']], context);
   return NONE;
 }
 
-/** One comparison with a constant tells little; a ladder of them tells the value. */
-function withConstant(node: unknown, deps: Deps, context: Context): void {
-  for (const one of deps) if (one.kind === 'tagged') context.out.comparedAt(one, node);
+/** One comparison with a constant tells little; a ladder of them tells the value, and sooner one of its parts: bits, letters. */
+function counts(node: unknown, sides: readonly unknown[], left: Deps, right: Deps, context: Context): void {
+  if (isTagged(left) && isTagged(right)) return;
+  const bare = sides.every(
+    (side) => nodeOf(side, 'ColumnRef') !== null || !isTagged(side === sides[0] ? left : right),
+  );
+  for (const one of union(left, right))
+    if (one.kind === 'tagged' || one.kind === 'stored') context.out.comparedAt(one, node, bare ? 1 : 3);
 }
 
 /** What is compared was looked at, not put out; what it is compared with may tell it. */
@@ -243,6 +248,7 @@ function subLink(node: Tree, scope: Scope, context: Context): Deps {
     case 'ROWCOMPARE_SUBLINK': {
       const operator = node['operName'] === undefined ? '=' : qualified(node['operName']).name;
       compare(test, whole(shape), comparingBy(operator), context);
+      counts(node, [node['testexpr'], null], test, whole(shape), context);
       return NONE;
     }
     default:
@@ -286,9 +292,20 @@ function call(node: Tree, scope: Scope, context: Context): Deps {
   }
   // The value leaves here, wherever the call stands: in a predicate, under EXPLAIN ANALYZE.
   if (CARRYING_FUNCTIONS.has(name)) context.out.use('value', deps);
-  if (REVEALING_FUNCTIONS.has(name)) deps = union(deps, context.env.everyTag('pg_catalog', name, '*'));
+  if (REVEALING_FUNCTIONS.has(name) || name.startsWith('pg_stat_get_xact_'))
+    deps = union(deps, context.env.everyTag('pg_catalog', name, '*'));
   deps = union(deps, calledDeps(schema, name, context));
-  if (changesByRow(schema, name, custom, context)) deps = union(deps, countsIn(scope));
+  if (changesByRow(schema, name, custom, context)) {
+    // How often it was asked is told by what it gives next.
+    context.out.use('value', countsIn(scope));
+    deps = union(deps, countsIn(scope));
+  }
+  for (const fn of custom) {
+    const facts = functionSummary(fn, context)?.facts;
+    for (const one of facts?.compared() ?? []) context.out.comparedAt(one, node);
+    // How often it was called is told by what it has written.
+    if (facts?.writes === true) context.out.use('value', countsIn(scope));
+  }
   if (custom.length === 0 && !isTagged(deps) && hasColumn(node['args']))
     clearLiterals(asList(node['args']), context);
   return deps;

@@ -106,7 +106,7 @@ function withoutAlias(node: Tree): unknown[] {
 export function tableSource(rangeVar: Tree, outer: Scope | null, context: Context, mayBeCte = true): Source {
   const name = relationName(rangeVar);
   const cte = mayBeCte && name.schema === null ? findCte(outer?.ctes ?? null, name.name) : null;
-  const shape = cte?.shape ?? relationShape(name, context);
+  const shape = cte?.shape ?? relationShape(name, context, rangeVar);
   return {
     alias: name.alias ?? name.name,
     schema: name.alias !== null || cte !== null ? null : (name.schema ?? ''),

@@ -13,11 +13,17 @@ import { expression } from './expression.ts';
 import { scopeOf } from './scope.ts';
 import { reveals, SYSTEM_COLUMNS } from './system.ts';
 
-export function relationShape(name: RelationName, context: Context): Shape {
+/** `at`: where it is named. */
+export function relationShape(name: RelationName, context: Context, at: unknown): Shape {
   const { env } = context;
   const resolved = env.resolve(name, context.resolution);
-  for (const { schema, name: of } of resolved.relations) context.out.names(`${schema}.${of}`, name);
-  const shapes: Shape[] = resolved.relations.map((relation) => shapeOf(relation, context));
+  const shapes: Shape[] = resolved.relations.map((relation) => {
+    context.out.names(`${relation.schema}.${relation.name}`, at);
+    // A view named twice is its tables twice.
+    if (relation.relkind === 'v' || relation.relkind === 'm')
+      for (const base of viewSummary(relation, context).facts.relationsNamed()) context.out.names(base, at);
+    return shapeOf(relation, context);
+  });
   if (resolved.system !== null) shapes.push(systemShape(resolved.system.schema, resolved.system.name, env));
   // Filling a temporary relation from tagged columns was a use of their values then.
   if (resolved.temporary) {

@@ -7,7 +7,7 @@ import { asList, asText, asTree, bare, names, nodeOf, qualified, unwrap } from '
 import { madeBy, relate } from './compare.ts';
 import type { Context } from './context.ts';
 import { TooComplex } from './context.ts';
-import type { Column, Deps, Shape } from './deps.ts';
+import type { Column, Deps, Shape, Tagged } from './deps.ts';
 import { adding, counted, counting, lookup, merge, NONE, rename, union, whole } from './deps.ts';
 import { expression, partOf, predicate, rowValue, windowOf } from './expression.ts';
 import { from } from './from.ts';
@@ -29,8 +29,8 @@ export function select(node: Tree, parent: Scope | null, context: Context): Shap
   if (--context.work.left < 0) throw new TooComplex();
   const outer = scopeOf([], parent, withQueries(node, parent, context));
   if (asText(node['op']) !== 'SETOP_NONE' && node['larg'] !== undefined) {
-    const left = select(bare(node['larg'], 'SelectStmt') ?? {}, outer, context);
-    const right = select(bare(node['rarg'], 'SelectStmt') ?? {}, outer, context);
+    const left = arm(node['larg'], outer, context);
+    const right = arm(node['rarg'], outer, context);
     const merged = merge(left, right);
     // Rows without a source are those of the query itself.
     const shape = counted(merged).size > 0 ? merged : counting(merged, madeBy(node, context));
@@ -38,7 +38,9 @@ export function select(node: Tree, parent: Scope | null, context: Context): Shap
     if (node['all'] !== true || node['op'] !== 'SETOP_UNION') {
       context.out.use('predicate', whole(shape));
       left.columns.forEach((column, i) => {
-        relate(column.deps, right.columns[i]?.deps ?? whole(right), 'equality', context);
+        const other = right.columns[i]?.deps ?? whole(right);
+        relate(column.deps, other, 'equality', context);
+        for (const deps of [column.deps, other]) relate(deps, NONE, 'order', context);
       });
       if (left.open !== null) relate(whole(left), whole(right), 'equality', context);
     }
@@ -59,12 +61,19 @@ export function select(node: Tree, parent: Scope | null, context: Context): Shap
   const listed = targets(node['targetList'], scope, items.star, context);
   const shape = counting(listed, union(...items.sources.map(countOf), madeRows(listed)));
   // Plain DISTINCT compares every column of the output.
-  if (Array.isArray(node['distinctClause']))
-    context.out.use('predicate', distinct(node['distinctClause'], shape));
+  if (Array.isArray(node['distinctClause'])) distinct(node['distinctClause'], shape, context);
   for (const item of asList(node['windowClause'])) windowOf(item, scope, context);
   predicate(node['havingClause'], scope, context);
   ordering(node, shape, scope, context);
+  // Locks of rows can be looked up.
+  if (node['lockingClause'] !== undefined) context.out.use('value', counted(shape));
   return chosen(shape, context);
+}
+
+/** Of a recursion, only what goes on counts as going on. */
+function arm(value: unknown, scope: Scope, context: Context): Shape {
+  const stays = context.loop && !mentions(value, context.loop.query);
+  return select(bare(value, 'SelectStmt') ?? {}, scope, stays ? { ...context, loop: null } : context);
 }
 
 /** Rows that were chosen by comparing them with a tagged column: what is in them tells it. */
@@ -74,8 +83,10 @@ function chosen(shape: Shape, { out }: Context): Shape {
   return { ...shape, columns: shape.columns.map((column) => adding(column, tags)) };
 }
 
-function distinct(clause: readonly unknown[], shape: Shape): Deps {
-  return clause.some((item) => unwrap(item) !== null) ? NONE : whole(shape);
+function distinct(clause: readonly unknown[], shape: Shape, context: Context): void {
+  if (clause.some((item) => unwrap(item) !== null)) return;
+  context.out.use('predicate', whole(shape));
+  for (const { deps } of shape.columns) relate(deps, NONE, 'order', context);
 }
 
 /** GROUP BY, ORDER BY and DISTINCT ON may name an output column; LIMIT may not. */
@@ -234,19 +245,30 @@ export function withQueries(node: Tree, parent: Scope | null, context: Context):
   if (recursive) {
     // Later ones may be named by earlier ones too: the first round finds their columns, the others what those carry, until nothing grows.
     let shapes = queries.map(() => UNKNOWN);
+    const loops = queries.map((query) => {
+      const name = asText(query['ctename']);
+      return mentions(query['ctequery'], name) ? { query: name, compared: new Set<Tagged>() } : null;
+    });
     for (let round = 0; ; round++) {
       if (round > MAX_ROUNDS) throw new TooComplex();
       let seen = ctes;
       queries.forEach((query, i) => {
         seen = { name: asText(query['ctename']), shape: shapes[i] ?? EMPTY, next: seen };
       });
-      const next = queries.map((query) => cteShape(query, scopeOf([], parent, seen), context));
+      const next = queries.map((query, i) => {
+        const loop = loops[i] ?? context.loop ?? null;
+        return cteShape(query, scopeOf([], parent, seen), { ...context, loop });
+      });
       const stable = round > 0 && next.every((shape, i) => sameSize(shape, shapes[i] ?? EMPTY));
       shapes = next.map(round === 0 ? emptied : settled);
       if (stable) break;
     }
     queries.forEach((query, i) => {
-      ctes = { name: asText(query['ctename']), shape: shapes[i] ?? EMPTY, next: ctes };
+      ctes = {
+        name: asText(query['ctename']),
+        shape: rounds(shapes[i] ?? EMPTY, loops[i]?.compared),
+        next: ctes,
+      };
     });
     return ctes;
   }
@@ -255,6 +277,23 @@ export function withQueries(node: Tree, parent: Scope | null, context: Context):
     ctes = { name: asText(query['ctename']), shape, next: ctes };
   }
   return ctes;
+}
+
+/** Does it read a relation of that name? */
+function mentions(query: unknown, name: string): boolean {
+  return JSON.stringify(query ?? null).includes(`"relname":${JSON.stringify(name)}`);
+}
+
+/** How many there are tells what it carries from one to the next and compares there. */
+function rounds(shape: Shape, loop: ReadonlySet<Tagged> | undefined): Shape {
+  const tags = [...whole(shape)].filter((dep) => dep.kind === 'tagged' && loop?.has(dep) === true);
+  if (tags.length === 0) return shape;
+  const count = new Set(tags);
+  return {
+    ...shape,
+    columns: shape.columns.map((column) => adding(column, count)),
+    count: union(counted(shape), count),
+  };
 }
 
 function emptied({ columns }: Shape): Shape {

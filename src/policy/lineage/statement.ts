@@ -1,5 +1,4 @@
 /** Columns that come out of a statement; uses inside go to the collector. */
-import { analyses } from '../facts/utility.ts';
 import type { Tree } from '../parse/node.ts';
 import { asList, asText, asTree, names, nodeOf, relationName, splitName, unwrap } from '../parse/node.ts';
 import type { Context } from './context.ts';
@@ -33,9 +32,9 @@ export function lineage(kind: string, node: Tree, context: Context): Shape {
       const wrapped = unwrap(node['query']);
       // The plan shows no row of the output, but rows estimated from the columns it names.
       if (wrapped !== null) out.use('predicate', whole(lineage(wrapped.kind, wrapped.node, context)));
-      // It prints what the planner made of calls beforehand, and ANALYZE how many rows there were at every step.
+      // It prints what the planner made of calls beforehand, and how many rows there are at every step: ANALYZE as they were, else by samples.
       for (const name of out.functions) out.use('value', lookedAt(...splitName(name), context));
-      if (analyses(node)) out.tellSteps();
+      out.tellSteps();
       return NOTHING;
     }
     case 'PrepareStmt':

@@ -75,6 +75,11 @@ const SOURCES: ReadonlyMap<string, SystemSource> = new Map<string, SystemSource>
     'pg_statistic_ext_data',
     { sensitive: null, safe: ['stxoid', 'stxdinherit', 'stxdndistinct', 'stxddependencies'] },
   ],
+  // How many rows the transaction has gone through.
+  ...['all', 'sys', 'user'].map((of): [string, SystemSource] => [
+    `pg_stat_xact_${of}_tables`,
+    { sensitive: null, safe: ['relid', 'schemaname', 'relname'] },
+  ]),
   ['pg_largeobject', { sensitive: null, safe: ['loid', 'pageno'] }],
   // Credentials.
   ['pg_authid', { sensitive: ['rolpassword'], safe: [] }],

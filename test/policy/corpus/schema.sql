@@ -326,3 +326,6 @@ CREATE TABLE locked_on_write (id int, label text);
 CREATE TRIGGER locks BEFORE INSERT OR UPDATE ON locked_on_write FOR EACH ROW EXECUTE FUNCTION trig_locks();
 CREATE VIEW locking_view AS SELECT id FROM suppliers WHERE locks_orders() IS NULL;
 CREATE FUNCTION nearest() RETURNS int LANGUAGE sql STABLE AS 'SELECT week FROM public.calendar ORDER BY abs(day - (SELECT born FROM public.payroll WHERE id = 1)) LIMIT 1';
+CREATE SEQUENCE steps_seq;
+CREATE FUNCTION sift() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN IF NEW.k <= (SELECT wage FROM public.payroll WHERE id = 1) THEN RETURN NEW; END IF; RETURN NULL; END'; CREATE TABLE sifted (k int); CREATE TRIGGER t BEFORE INSERT ON sifted FOR EACH ROW EXECUTE FUNCTION sift();
+CREATE FUNCTION known_mail() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN IF NOT EXISTS (SELECT FROM public.customers WHERE email = NEW.mail) THEN RAISE EXCEPTION ''unknown''; END IF; RETURN NEW; END'; CREATE TABLE checked_in (mail text); CREATE TRIGGER t BEFORE INSERT ON checked_in FOR EACH ROW EXECUTE FUNCTION known_mail();
