@@ -152,3 +152,20 @@ it.skipIf(!here)('a session ends when its target is of another major by now', as
   });
   expect(await client.end()).toEqual(['E:XX000']);
 });
+
+it.skipIf(!here)('is not asked anything that a cast of users would answer', async () => {
+  const [server] = servers;
+  if (server === undefined) throw new Error('no server');
+  const change = (sql: string) => server.query('shop', sql);
+  await change("create function told(oid) returns text language sql as $$select 'x'::text$$");
+  await change('create cast (oid as text) with function told(oid) as assignment');
+  try {
+    const target = targetAt(server);
+    const { faults } = await probeTarget(target);
+    expect(faults.join()).toContain('casts between built-in types');
+    await expect(connectCatalog(target, login)).rejects.toThrow('casts between built-in types');
+  } finally {
+    await change('drop cast (oid as text)');
+    await change('drop function told(oid)');
+  }
+});

@@ -158,7 +158,7 @@ else await main();
 
 // ── a process that judges one mutant after the other: says the first case that is judged otherwise, or null ───────────────
 async function judge(work) {
-  const { catalog, policyText, cases } = JSON.parse(readFileSync(join(work, 'work.json'), 'utf8'));
+  const { catalogs, policyText, cases } = JSON.parse(readFileSync(join(work, 'work.json'), 'utf8'));
   const context = {
     target: 'shop',
     environment: 'demo',
@@ -184,8 +184,13 @@ async function judge(work) {
     await loadParser();
     const { policy } = createPolicyHolder(policyText).current();
     const tagsOf = createTagLookup(policy);
-    const read = (sql, resolution) =>
-      analyse(sql, { catalog, resolution, tagsOf, trustedFunctions: policy.trustedFunctions });
+    const read = (sql, resolution, of = 'shop') =>
+      analyse(sql, {
+        catalog: catalogs[of],
+        resolution,
+        tagsOf,
+        trustedFunctions: policy.trustedFunctions,
+      });
     globalThis.before = [];
     globalThis.steps = [];
     for (const unit of UNITS) await load(`tests/${unit}.test.js`);
@@ -195,15 +200,15 @@ async function judge(work) {
       ...globalThis.steps.map((step, index) => [`test ${index}`, step]),
     ]);
 
-    function wrong(expected, sql, setup, uses) {
+    function wrong(expected, sql, setup, uses, of = 'shop') {
       const path = /search_path\s*=\s*([\w, ]+)/.exec(setup)?.[1]?.split(/\s*,\s*/);
       const tempRelations = [...setup.matchAll(/TEMP TABLE (\w+)/g)].map((match) => match[1]);
-      const before = /^(?:CREATE(?! TEMP)|ALTER|DO)/.test(setup) ? read(setup, plain) : null;
+      const before = /^(?:CREATE(?! TEMP)|ALTER|DO)/.test(setup) ? read(setup, plain, of) : null;
       const changed = before?.kind === 'facts' ? before.statements.flatMap((one) => one.changes ?? []) : [];
-      const analysis = read(sql, { searchPath: path ?? ['public'], tempRelations, changed });
+      const analysis = read(sql, { searchPath: path ?? ['public'], tempRelations, changed }, of);
       const { effect } = evaluate(policy, analysis, context);
       if (effect !== expected) return { expected, effect, sql };
-      if (uses === undefined) return null;
+      if (uses === undefined || uses === null) return null;
       const found = new Set(analysis.statements.flatMap(({ columns }) => columns.map(({ use }) => use)));
       const right =
         uses === 'predicate' ? found.has('predicate') : !found.has('predicate') && !found.has('value');
@@ -486,27 +491,37 @@ async function prepare(work) {
     log: { info: () => {} },
   });
   try {
-    const client = new pg.Client({ host: server.host, port: server.port, database: 'postgres', ...login });
-    await client.connect();
-    await client.query(readFileSync(join(corpus, 'schema.sql'), 'utf8'));
-    await client.query(readFileSync(join(corpus, 'data.sql'), 'utf8').replaceAll(':v', 'v'));
-    await client.end();
-    const target = {
-      name: 'shop',
-      environment: 'test',
-      host: server.host,
-      port: server.port,
-      database: 'postgres',
-      tls: 'disable',
-      ca: null,
-      logins: { admin: login },
-      catalogLogin: login,
-      acceptPrivileges: [],
-      protocol: 'strict',
+    const at = { host: server.host, port: server.port };
+    const run = async (database, text) => {
+      const client = new pg.Client({ ...at, database, ...login });
+      await client.connect();
+      await client.query(text);
+      await client.end();
     };
-    const catalog = createCatalog({ now: Date.now, connect: () => connectCatalog(target, login) });
-    const { snapshot } = await catalog.ensure();
-    await catalog.close();
+    const catalogs = {};
+    for (const [database, files] of [
+      ['shop', ['schema.sql', 'data.sql']],
+      ['fires', ['fires.sql']],
+    ]) {
+      await run('postgres', `CREATE DATABASE ${database}`);
+      for (const name of files)
+        await run(database, readFileSync(join(corpus, name), 'utf8').replaceAll(/(?<!:):v\b/g, 'v'));
+      const target = {
+        name: database,
+        environment: 'test',
+        ...at,
+        database,
+        tls: 'disable',
+        ca: null,
+        logins: { admin: login },
+        catalogLogin: login,
+        acceptPrivileges: [],
+        protocol: 'strict',
+      };
+      const catalog = createCatalog({ now: Date.now, connect: () => connectCatalog(target, login) });
+      catalogs[database] = (await catalog.ensure()).snapshot;
+      await catalog.close();
+    }
     const lines = (name) =>
       readFileSync(join(corpus, name), 'utf8')
         .split('\n')
@@ -518,9 +533,10 @@ async function prepare(work) {
       ...lines('lineage.jsonl').map(([expected, sql, setup = '']) =>
         expected === 'value' ? ['hold', sql, setup] : ['allow', sql, setup, expected],
       ),
+      ...lines('fires.jsonl').map(([expected, sql]) => [expected, sql, '', null, 'fires']),
     ];
     const policyText = readFileSync(join(corpus, 'pii.yaml'), 'utf8');
-    writeFileSync(join(work, 'work.json'), JSON.stringify({ catalog: snapshot, policyText, cases }));
+    writeFileSync(join(work, 'work.json'), JSON.stringify({ catalogs, policyText, cases }));
   } finally {
     await server.stop();
   }

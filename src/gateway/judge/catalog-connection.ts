@@ -4,7 +4,8 @@ import pg from 'pg';
 import { z } from 'zod';
 import type { Server } from '../../policy/server.ts';
 import type { Target, UpstreamLogin } from '../types.ts';
-import { accepted, WHO } from '../upstream/server.ts';
+import { UpstreamFault } from '../upstream/open.ts';
+import { accepted, CASTS, CASTS_REFUSED, WHO } from '../upstream/server.ts';
 
 export interface CatalogConnection {
   /** Who is at the other end. */
@@ -53,6 +54,8 @@ export async function connectCatalog(target: Target, login: UpstreamLogin): Prom
     await client.connect();
     const { said, number } = whoShape.parse((await client.query(WHO)).rows[0]);
     server = accepted(said, number, target);
+    if (server.grammar !== null && castsShape.parse((await client.query(CASTS)).rows[0]).found)
+      throw new UpstreamFault(CASTS_REFUSED);
   } catch (error) {
     client.end().catch(() => undefined);
     throw error;
@@ -79,6 +82,7 @@ export async function connectCatalog(target: Target, login: UpstreamLogin): Prom
   };
 }
 
+const castsShape = z.object({ found: z.boolean() });
 const whoShape = z.object({ said: z.string(), number: z.string() });
 
 function hasRows(result: unknown): result is { readonly rows: readonly unknown[] } {

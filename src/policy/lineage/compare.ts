@@ -19,13 +19,14 @@ export function relate(left: Deps, right: Deps, by: Comparing, context: Context)
     for (const side of [left, right])
       for (const one of side) if (one.kind === 'tagged') context.loop.compared.add(one);
   if (left.size + right.size < 2) return;
-  const members = new Set<Tagged | Origin>();
-  for (const side of [left, right]) for (const one of taking(side, context)) members.add(one);
+  const sides = [left, right].map((side) => [...taking(side, context)]);
+  const members = new Set(sides.flat());
+  const equal = by === 'equality' && !sides.some(isMixed);
   const tagged = [...members].some(({ kind }) => kind === 'tagged');
   for (const one of [...members]) {
     if (one.kind !== 'stored') continue;
     const { rows } = one;
-    if (by === 'equality') {
+    if (equal) {
       if (tagged) context.out.handed.add(rows.name);
       if (context.resolution.written?.includes(rows.name) !== true) continue;
     }
@@ -35,6 +36,11 @@ export function relate(left: Deps, right: Deps, by: Comparing, context: Context)
       members.add(rows);
   }
   if (members.size > 1) context.out.related.join(members);
+}
+
+/** `n / c.salary = 0`: an equality in name only. */
+function isMixed(side: readonly (Tagged | Origin)[]): boolean {
+  return side.some(({ kind }) => kind === 'tagged') && side.some(({ kind }) => kind !== 'tagged');
 }
 
 /** Untagged columns beside a tagged one of their row, as in `name || city`, are not compared with it. */
