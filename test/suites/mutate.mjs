@@ -5,8 +5,8 @@
 //
 // Mutations are made in the built files: a call that stands for itself is not made, a condition never holds, a way out is always taken,
 // a case of a switch is not met, one of several dependencies is left out, a utility statement is taken for a harmless one.
-// Ends with 1 when something survives. What open-mutants.txt names survives still, or was never judged: cases for it are owed. A sample leaves it out
-// and says how many there are; a whole run judges all of it.
+// Ends with 1 when something survives.
+// open-mutants.txt: those that survived when they were last judged, or were not judged yet; `--again test/suites/open-mutants.txt` judges them.
 import { fork } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -328,24 +328,12 @@ async function main() {
   const killable = found.filter(
     (one) => !known.includes(one) && (named === null || named.has(`${one.file} ${one.what}`)),
   );
-  const open = new Set(readFileSync(join(root, 'test/suites/open-mutants.txt'), 'utf8').split('\n'));
-  const owed = killable.filter(({ file, what }) => open.has(`${file} ${what}`));
-  const all =
-    values.sample === ''
-      ? killable
-      : sample(
-          killable.filter((one) => !owed.includes(one)),
-          Number(values.sample),
-          values.seed,
-        );
+  const all = values.sample === '' ? killable : sample(killable, Number(values.sample), values.seed);
   if (values.list) {
     for (const { where, what } of all) console.log(`${where}  ${what}`);
     return;
   }
-  if (values.sample !== '')
-    console.log(
-      `seed ${values.seed}: ${all.length} of ${killable.length} mutants; ${owed.length} more are open (open-mutants.txt)`,
-    );
+  if (values.sample !== '') console.log(`seed ${values.seed}: ${all.length} of ${killable.length} mutants`);
   const work = join(tmpdir(), `holdpoint-mutate-${process.pid}`);
   mkdirSync(work);
   try {
