@@ -21,7 +21,7 @@ import { utf16Offsets } from './parse/spans.ts';
 import { redact } from './redact.ts';
 import type { TagLookup } from './rules/tags.ts';
 import { type Grammar, NEWEST } from './server.ts';
-import { analyseStatement } from './statement.ts';
+import { analyseStatement, declaresCode } from './statement.ts';
 import type {
   Analysis,
   CatalogSnapshot,
@@ -156,10 +156,16 @@ function after(resolution: ResolutionContext, facts: StatementFacts): Resolution
   return { ...later, searchPath: null, ...(schemas === null ? {} : { among: schemas }) };
 }
 
-function named(sql: string, statement: RawStatement, { out, env: { grammar } }: Context): void {
+function named(sql: string, statement: RawStatement, context: Context): void {
   const { kind, node } = statement;
+  const { out } = context;
+  const { grammar } = context.env;
   if (kind === 'PrepareStmt' && typeof node['name'] === 'string') {
-    out.effects.push({ kind: 'prepare', name: node['name'], sql: bodyText(sql, statement, 'as', grammar) });
+    // Its types run too, if they run anything.
+    const body = declaresCode(node, context)
+      ? textOf(sql, statement)
+      : bodyText(sql, statement, 'as', grammar);
+    out.effects.push({ kind: 'prepare', name: node['name'], sql: body });
   }
   if (kind === 'DeclareCursorStmt' && typeof node['portalname'] === 'string') {
     out.effects.push({
@@ -168,6 +174,11 @@ function named(sql: string, statement: RawStatement, { out, env: { grammar } }: 
       sql: bodyText(sql, statement, 'for', grammar),
     });
   }
+}
+
+function textOf(sql: string, { start, end }: RawStatement): string {
+  const at = utf16Offsets(sql);
+  return sql.slice(at(start), at(end)).trim();
 }
 
 function trust(list: readonly string[]): (schema: string, name: string) => boolean {

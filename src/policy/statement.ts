@@ -1,5 +1,6 @@
 /** One statement: its facts into the collector, its output columns back. The story of a statement on one screen. */
 import { meetCasts } from './facts/casts.ts';
+import { Collector } from './facts/collector.ts';
 import { callFunction, callOperators } from './facts/functions.ts';
 import { transaction, variableSet } from './facts/session.ts';
 import { cascadeTruncate, type Given, touch } from './facts/touch.ts';
@@ -28,6 +29,13 @@ export function analyseStatement(
   const shape = lineage(kind, node, context);
   if (mode === 'top') context.out.use('value', told(shape));
   return shape;
+}
+
+/** Do the types that PREPARE declares run checks or casts? Each EXECUTE makes values of them. */
+export function declaresCode(node: Tree, context: Context): boolean {
+  const out = new Collector();
+  walk(node['argtypes'], place('read'), { ...context, out });
+  return out.functions.size + out.unknowns.size + out.casts.size + out.named.size > 0;
 }
 
 /** Statements without expressions. */

@@ -537,6 +537,10 @@ describe('settings and effects', () => {
       [{ kind: 'prepare', name: 'p', sql: 'SELECT * FROM orders WHERE id = $1' }],
     ],
     ['PREPARE "as" AS SELECT \'é\'; SELECT 2', [{ kind: 'prepare', name: 'as', sql: "SELECT 'é'" }]],
+    [
+      "PREPARE p (int, checked_text) AS SELECT 'é' ",
+      [{ kind: 'prepare', name: 'p', sql: "PREPARE p (int, checked_text) AS SELECT 'é'" }],
+    ],
     ['EXECUTE p(1)', [{ kind: 'execute', name: 'p' }]],
     ['EXPLAIN ANALYZE EXECUTE p', [{ kind: 'execute', name: 'p' }]],
     [

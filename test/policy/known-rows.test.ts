@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { type AnalyseInput, analyse, loadParser } from '../../src/policy/analyse.ts';
 import { Related } from '../../src/policy/lineage/related.ts';
 import type { Facts } from '../../src/policy/types.ts';
-import { catalog, input, tagsOf } from './fixture.ts';
+import { catalog, input, relations, tagsOf } from './fixture.ts';
 
 beforeAll(() => loadParser());
 
@@ -42,6 +42,36 @@ describe('an equality', () => {
     expect(uses(`INSERT INTO plain VALUES (1, 'x'); ${joined}`)).toBe('p:email v:email');
     expect(uses(`UPDATE plain SET label = 'x'; ${joined}`)).toBe('p:email v:email');
     expect(uses(`DELETE FROM plain; ${joined}`)).toBe('p:email');
+  });
+  it('tells them in views and row policies as well', () => {
+    const plain = relations.find(({ name }) => name === 'plain');
+    if (plain === undefined) throw new Error('plain');
+    const view = 'SELECT p.id FROM public.plain p JOIN public.customers c ON c.email = p.label';
+    const policy = 'EXISTS (SELECT 1 FROM public.customers c WHERE c.email = plain.label)';
+    const over = (changed: Partial<typeof plain>): Partial<AnalyseInput> => ({
+      catalog: {
+        ...catalog,
+        relations: [{ ...plain, ...changed }, ...relations.filter((one) => one !== plain)],
+      },
+    });
+    const asView = over({ oid: 99_000, name: 'met', relkind: 'v', definition: view });
+    const withView = {
+      catalog: { ...catalog, relations: [...relations, ...(asView.catalog?.relations.slice(0, 1) ?? [])] },
+    };
+    const policies = [{ on: ['read'], text: policy, calls: [] }] as const;
+    const protectedBy = over({
+      rowSecurity: true,
+      policies: policies.map((one) => ({ ...one, on: [...one.on] })),
+    });
+    for (const [sql, catalogued] of [
+      ['SELECT id FROM met', withView],
+      ['SELECT id FROM plain', protectedBy],
+    ] as const) {
+      expect(facts(sql, catalogued).handed).toEqual(['public.plain']);
+      expect(uses(sql, catalogued)).toBe('p:email');
+      expect(uses(sql, { ...catalogued, ...written('public.plain') })).toBe('p:email v:email');
+      expect(uses(sql, catalogued)).toBe('p:email');
+    }
   });
   it('within one table hands the tag to the other column', () => {
     expect(uses('SELECT name FROM customers WHERE name = email')).toBe('p:email v:email');

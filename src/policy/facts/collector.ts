@@ -68,6 +68,8 @@ export class Collector {
   };
   /** Worked out, whether or not anything reads it. */
   readonly #evaluated = new Set<Tagged>();
+  /** Made of tagged columns, and kept while rows are sorted or stored: EXPLAIN ANALYZE prints how large that is. */
+  readonly #sized = new Set<Tagged>();
   /** Comparisons of a tagged column with constants. */
   readonly #ladders = new Map<Tagged | Origin, Map<unknown, number>>();
   /** Where each relation is named. */
@@ -91,6 +93,11 @@ export class Collector {
   /** What evaluates it may fail at it or act on it. */
   evaluated(deps: Deps): void {
     for (const dep of deps) if (dep.kind === 'tagged') this.#evaluated.add(dep);
+  }
+
+  /** It may be as large as its value says: `repeat('x', pin)`. */
+  sized(deps: Deps): void {
+    for (const dep of deps) if (dep.kind === 'tagged') this.#sized.add(dep);
   }
 
   /** `weight`: how much of it one such comparison tells. */
@@ -136,6 +143,11 @@ export class Collector {
   /** The number of rows at every step is shown: all that was compared is told. */
   tellSteps(): void {
     for (const member of this.related.all()) if (member.kind !== 'tagged') this.#told.add(member);
+  }
+
+  /** How large it was at every step is shown. */
+  tellSizes(): void {
+    this.use('value', this.#sized);
   }
 
   uses(kind: ColumnUse['use']): Deps {
@@ -189,6 +201,7 @@ export class Collector {
     const tainted = this.tainted;
     for (const kind of ['value', 'predicate', 'written'] as const) this.use(kind, inner.#uses[kind]);
     this.evaluated(inner.#evaluated);
+    this.sized(inner.#sized);
     for (const origin of inner.#told) this.#told.add(origin);
     this.related.absorb(inner.related);
     for (const relation of inner.handed) this.handed.add(relation);

@@ -259,7 +259,7 @@ function ranged(name: RelationName, base: Reach, restricts: Restricts): Source {
 }
 
 function definitionOf(view: CatalogRelation, base: Reach, restricts: Restricts): Source['columns'] {
-  const context = { ...base.context, resolution: definedIn(base.context.env) };
+  const context = { ...base.context, resolution: definedIn(base.context) };
   const parsed = view.definition === null ? null : parse(view.definition, context.env.grammar);
   const statement = parsed?.kind === 'parsed' ? parsed.statements[0] : undefined;
   if (statement === undefined) return null;

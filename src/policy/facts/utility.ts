@@ -179,13 +179,17 @@ export function objectName(type: unknown): string {
 }
 
 /** EXPLAIN runs the statement. */
-export function analyses(node: Tree): boolean {
+export const analyses = (node: Tree): boolean => asked(node, 'analyze');
+/** EXPLAIN turns the rows into text, and says how much it was. */
+export const serializes = (node: Tree): boolean => asked(node, 'serialize');
+
+function asked(node: Tree, name: string): boolean {
   return asList(node['options']).some((item) => {
     const option = nodeOf(item, 'DefElem');
-    if (option === null || asText(option['defname']).toLowerCase() !== 'analyze') return false;
+    if (option === null || asText(option['defname']).toLowerCase() !== name) return false;
     const argument = option['arg'];
     const text = argument === undefined ? 'true' : optionText(argument).toLowerCase();
-    return !['false', 'off', '0', 'no'].includes(text);
+    return !['false', 'off', '0', 'no', 'none'].includes(text);
   });
 }
 

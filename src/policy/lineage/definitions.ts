@@ -13,17 +13,22 @@ import type { Context } from './context.ts';
 import { MAX_DEFINITION_DEPTH } from './context.ts';
 import type { Deps, Shape } from './deps.ts';
 import { counted, NONE, tagsOnly, union, whole } from './deps.ts';
-import type { Env, Summary, TriggerSummary } from './env.ts';
+import type { Summary, TriggerSummary } from './env.ts';
 
 export const ANYWHERE: ResolutionContext = { searchPath: null, tempRelations: [] };
 const QUALIFIED: ResolutionContext = { searchPath: [], tempRelations: [] };
 /** Where names resolve in the definition of a view or of a generated column. What people write themselves may leave schemas out. */
-export const definedIn = ({ catalog }: Env): ResolutionContext =>
-  catalog?.qualified === true ? QUALIFIED : ANYWHERE;
+export function definedIn({ env, resolution: { written } }: Context): ResolutionContext {
+  const names = env.catalog?.qualified === true ? QUALIFIED : ANYWHERE;
+  return written === undefined ? names : { ...names, written };
+}
+
+/** Whose rows are known decides what a definition tells, too. */
+export const knowing = ({ resolution: { written = [] } }: Context): string => written.join('\0');
 
 export function viewSummary(view: CatalogRelation, context: Context): Summary {
   const { env } = context;
-  const key = `${context.trustedKey}\0${view.oid}`;
+  const key = `${context.trustedKey}\0${view.oid}\0${knowing(context)}`;
   const known = env.bodies.get(`v${key}`);
   if (known !== undefined) return known;
   const facts = new Collector();
@@ -40,7 +45,7 @@ export function viewSummary(view: CatalogRelation, context: Context): Summary {
     shape = opaque(context, view);
     return { facts, shape };
   }
-  const inner = inside(context, facts, definedIn(env), seen, false);
+  const inner = inside(context, facts, definedIn(context), seen, false);
   shape = analyseStatement(statement, inner, 'body');
   const summary = { facts, shape: named(shape, view) };
   env.bodies.set(`v${key}`, summary);

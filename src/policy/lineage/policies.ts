@@ -6,7 +6,7 @@ import { parse } from '../parse/parser.ts';
 import type { CatalogPolicy, CatalogRelation, RelationUse } from '../types.ts';
 import type { Context } from './context.ts';
 import { MAX_DEFINITION_DEPTH } from './context.ts';
-import { definedIn, inside } from './definitions.ts';
+import { definedIn, inside, knowing } from './definitions.ts';
 import type { Summary } from './env.ts';
 import { expression } from './expression.ts';
 import { shapeOf } from './relation.ts';
@@ -42,7 +42,7 @@ function policySummary(relation: CatalogRelation, policy: CatalogPolicy, context
   const summary: Summary = { facts, shape: { columns: [], open: null } };
   // The server refuses a policy that comes round to its own table, unless a function of another owner is between them.
   if (stack.includes(seen)) return summary;
-  const key = `${seen}\0${context.trustedKey}\0${stack.join()}\0${JSON.stringify([text, calls])}`;
+  const key = `${seen}\0${context.trustedKey}\0${stack.join()}\0${JSON.stringify([text, calls])}\0${knowing(context)}`;
   const known = env.bodies.get(key);
   if (known !== undefined) return known;
   const parsed =
@@ -52,7 +52,7 @@ function policySummary(relation: CatalogRelation, policy: CatalogPolicy, context
     facts.unknowns.add(`row security of ${relation.schema}.${relation.name}`);
     return summary;
   }
-  const inner = inside(context, facts, definedIn(env), seen, false);
+  const inner = inside(context, facts, definedIn(context), seen, false);
   const scope = scopeOf([{ alias: relation.name, schema: '', shape: shapeOf(relation, inner) }], null);
   const asks = statement.node['targetList'];
   for (const called of calls) callHidden(called, inner);

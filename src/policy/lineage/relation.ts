@@ -60,7 +60,7 @@ function withGenerated(own: Shape, relation: CatalogRelation, context: Context):
   const apart: Context = {
     ...context,
     out: new Collector(),
-    resolution: definedIn(context.env),
+    resolution: definedIn(context),
     indirect: true,
   };
   const shape: Shape = {

@@ -99,6 +99,7 @@ function ordering(node: Tree, shape: Shape, scope: Scope, context: Context): voi
   for (const field of ['groupClause', 'sortClause', 'distinctClause']) {
     if (node[field] === undefined) continue;
     predicate(node[field], withOutput, context);
+    for (const item of asList(node[field])) kept(item, withOutput, context);
     clearPositions(asList(node[field]), context);
     for (const item of asList(node[field])) positional(item, shape, context);
   }
@@ -108,6 +109,12 @@ function ordering(node: Tree, shape: Shape, scope: Scope, context: Context): voi
     context.out.use('value', expression(node[field], scope, context));
     clearPositions([node[field]], context);
   }
+}
+
+/** What rows are sorted or grouped by is kept with them. */
+function kept(item: unknown, scope: Scope, context: Context): void {
+  const value = nodeOf(item, 'SortBy')?.['node'] ?? item;
+  if (nodeOf(value, 'ColumnRef') === null) context.out.sized(expression(value, scope, context));
 }
 
 const countOf = ({ shape }: Source): Deps => counted(shape);
@@ -132,6 +139,7 @@ export function valuesShape(lists: readonly unknown[], scope: Scope, context: Co
     asList(nodeOf(list, 'List')?.['items']).forEach((item, i) => {
       const deps = expression(item, scope, context);
       context.out.evaluated(deps);
+      context.out.sized(deps);
       columns[i] = { name: `column${i + 1}`, deps: union(columns[i]?.deps ?? NONE, deps) };
     });
   }
@@ -160,7 +168,10 @@ export function targets(list: unknown, scope: Scope, star: Shape, context: Conte
       continue;
     }
     const deps = expression(value, scope, context);
-    if (nodeOf(value, 'ColumnRef') === null) context.out.evaluated(deps);
+    if (nodeOf(value, 'ColumnRef') === null) {
+      context.out.evaluated(deps);
+      context.out.sized(deps);
+    }
     columns.push({
       name: asText(target['name']) || figureName(value),
       deps,

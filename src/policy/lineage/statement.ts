@@ -1,4 +1,5 @@
 /** Columns that come out of a statement; uses inside go to the collector. */
+import { analyses, serializes } from '../facts/utility.ts';
 import type { Tree } from '../parse/node.ts';
 import { asList, asText, asTree, names, nodeOf, relationName, splitName, unwrap } from '../parse/node.ts';
 import type { Context } from './context.ts';
@@ -30,8 +31,11 @@ export function lineage(kind: string, node: Tree, context: Context): Shape {
       return modification(kind, node, null, context);
     case 'ExplainStmt': {
       const wrapped = unwrap(node['query']);
-      // The plan shows no row of the output, but rows estimated from the columns it names.
-      if (wrapped !== null) out.use('predicate', whole(lineage(wrapped.kind, wrapped.node, context)));
+      // The plan shows no row of the output, but rows estimated from the columns it names, and how large what it made of them was.
+      const shape = wrapped === null ? NOTHING : lineage(wrapped.kind, wrapped.node, context);
+      out.use('predicate', whole(shape));
+      if (analyses(node)) out.tellSizes();
+      if (serializes(node)) out.use('value', whole(shape));
       // It prints what the planner made of calls beforehand, and how many rows there are at every step: ANALYZE as they were, else by samples.
       for (const name of out.functions) out.use('value', lookedAt(...splitName(name), context));
       out.tellSteps();

@@ -114,6 +114,9 @@ export const SAYING: readonly (string | readonly string[])[] = [
   // larger than a message that is kept
   `select (select string_agg(name, '') from customers, generate_series(1, 4000))::int`,
   `do $$ declare s text; begin select name into s from customers where id = 1; raise notice '%', repeat(s, 4000); end $$`,
+  // the types that it was prepared for run their checks
+  ['prepare q(checked) as select 1', `execute q('x')`],
+  ['prepare q(int, checked[]) as select 1', `explain execute q(1, '{x}')`],
   // told of a name that is not there only after a domain's check has run
   `select '{other}'::checked[] from orders union select 1 from nowhere`,
   [
