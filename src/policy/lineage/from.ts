@@ -4,7 +4,7 @@ import { asList, asText, asTree, names, nodeOf, relationName, unwrap } from '../
 import { madeBy, relate } from './compare.ts';
 import type { Context } from './context.ts';
 import type { Column, Deps, Shape } from './deps.ts';
-import { adding, counting, lookup, NONE, originsOnly, rename, tagsOnly, union, whole } from './deps.ts';
+import { adding, counted, counting, lookup, NONE, originsOnly, rename, tagsOnly, union, whole } from './deps.ts';
 import { expression, predicate, rowOf } from './expression.ts';
 import { relationShape } from './relation.ts';
 import type { Scope, Source } from './scope.ts';
@@ -147,8 +147,8 @@ function join(node: Tree, outer: Scope, before: readonly Source[], context: Cont
     return { name, deps };
   });
   const rest = (shape: Shape): Shape => ({
+    ...shape,
     columns: shape.columns.filter((column) => !using.includes(column.name)),
-    open: shape.open,
   });
   let star =
     using.length === 0
@@ -160,7 +160,7 @@ function join(node: Tree, outer: Scope, before: readonly Source[], context: Cont
   if (natural && (left.star.open !== null || right.star.open !== null)) {
     context.out.use('predicate', union(whole(left.star), whole(right.star)));
     relate(whole(left.star), whole(right.star), 'equality', context);
-    star = { columns: star.columns.map((column) => adding(column, opened(column.name))), open: star.open };
+    star = { ...star, columns: star.columns.map((column) => adding(column, opened(column.name))) };
   }
   const usingAlias = asTree(node['join_using_alias']);
   if (usingAlias !== null) {
@@ -182,6 +182,7 @@ function namedAlike(left: Shape, right: Shape): string[] {
 export function concat(shapes: readonly Shape[]): Shape {
   const columns = shapes.flatMap((shape) => shape.columns);
   const open = shapes.flatMap((shape) => shape.open ?? []);
-  if (open.length === 0) return { columns, open: null };
-  return { columns, open: (name) => union(...open.map((look) => look(name))) };
+  const count = union(...shapes.map(counted));
+  if (open.length === 0) return { columns, open: null, count };
+  return { columns, open: (name) => union(...open.map((look) => look(name))), count };
 }
