@@ -236,11 +236,6 @@ export class Core {
     return settles;
   }
 
-  /** A refused Parse leaves no unnamed statement behind (WIRE.md). */
-  dropUnnamed(): void {
-    this.statements.closing('')('done');
-  }
-
   mustSettleFirst(): boolean {
     return this.unsettled > 0 || (this.context.stale && this.link.status === 'I') || this.#nameDue();
   }

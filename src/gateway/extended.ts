@@ -111,7 +111,14 @@ export class ExtendedQuery {
     return statements.bytes + portals.bytes >= o.limits.namedBytes;
   }
 
+  /** The server drops the unnamed one before it makes another, and if that fails there is none (WIRE.md). */
+  #replacing(name: string): Settle {
+    const before = name === '' ? this.#c.statements.closing('') : null;
+    return (end) => (end === 'failed' ? before?.('done') : undefined);
+  }
+
   #sendParse(message: Buffer, name: string, prepared: Prepared): void {
+    const replaced = this.#replacing(name);
     const settle = this.#c.statements.propose(name, prepared);
     this.#c.unsynced = true;
     this.#c.link.send(
@@ -121,6 +128,7 @@ export class ExtendedQuery {
         text: prepared.sql,
         settle: (end) => {
           settle(end);
+          replaced(end);
           if (end !== 'done') this.#c.outcomes.giveUp(prepared.early?.approval ?? null);
         },
       }),
@@ -400,9 +408,9 @@ export class ExtendedQuery {
   /** In its place goes what must fail, so that the server itself skips to Sync and undoes the pipeline (WIRE.md). */
   #refuseExtended(failure: Failure, parsed: string | null = null): Promise<void> {
     const name = parsed === '' ? '' : 'holdpoint_refused';
-    if (parsed === '') this.#c.dropUnnamed();
     this.#c.unsynced = true;
-    this.#c.link.send(own.failingParse(name), expected('parse', { refusal: failure }));
+    const settle = this.#replacing(name);
+    this.#c.link.send(own.failingParse(name), expected('parse', { refusal: failure, settle }));
     return Promise.resolve();
   }
 

@@ -32,6 +32,8 @@ export interface Portal {
 
 interface Entry<T> {
   readonly value: T;
+  /** Syncs that had gone out before it. */
+  readonly pipeline: number;
   known: boolean;
 }
 
@@ -41,11 +43,17 @@ export class Names<T> {
   readonly #map = new Map<string, Entry<T>[]>();
   readonly #weigh: (value: T) => number;
   readonly #changed: (bytes: number) => void;
+  readonly #syncs: () => number;
   #bytes = 0;
 
-  /** `changed` is told how much more, or less, is kept. */
-  constructor(weigh: (value: T) => number, changed: (bytes: number) => void = () => {}) {
+  /** `syncs`: how many have gone out. `changed` is told how much more, or less, is kept. */
+  constructor(
+    weigh: (value: T) => number,
+    syncs: () => number = () => 0,
+    changed: (bytes: number) => void = () => {},
+  ) {
     this.#weigh = weigh;
+    this.#syncs = syncs;
     this.#changed = changed;
   }
 
@@ -58,8 +66,15 @@ export class Names<T> {
     return this.#bytes;
   }
 
+  /**
+   * What it may stand for where the next message is looked at. The unnamed one sent last in this pipeline is it, or that message is skipped as well;
+   * behind a Sync it may have been skipped, and what was there before still is.
+   */
   candidates(name: string): T[] {
-    return (this.#map.get(name) ?? []).map((entry) => entry.value);
+    const list = this.#map.get(name) ?? [];
+    const pipeline = this.#syncs();
+    const last = name === '' ? list.findLastIndex((one) => one.known || one.pipeline === pipeline) : 0;
+    return list.slice(Math.max(0, last)).map((entry) => entry.value);
   }
 
   has(name: string): boolean {
@@ -68,52 +83,54 @@ export class Names<T> {
 
   /** On its way to the server. `keep`: it stays a candidate even if its string failed (an earlier part of it may have run). */
   propose(name: string, value: T, keep = false): Settle {
-    const entry: Entry<T> = { value, known: false };
-    // The unnamed one is dropped by the server before it makes the new one; if that fails there is none (WIRE.md).
-    this.#update(name, (list) => (name === '' ? [entry] : [...list, entry]));
+    const entry: Entry<T> = { value, pipeline: this.#syncs(), known: false };
+    const list = this.#map.get(name);
+    if (list === undefined) this.#map.set(name, [entry]);
+    else list.push(entry);
+    this.#count(this.#weigh(value));
     return (end) => {
       if (end === 'done') {
         entry.known = true;
         // It takes the place of what was sent before it.
-        this.#update(name, (list) => list.slice(Math.max(0, list.indexOf(entry))));
-      } else if (end === 'skipped' || !keep)
-        this.#update(name, (list) => list.filter((one) => one !== entry));
+        const at = this.#map.get(name)?.indexOf(entry) ?? -1;
+        this.#remove(name, (_, i) => i < at);
+      } else if (end === 'skipped' || !keep) this.#remove(name, (one) => one === entry);
     };
   }
 
-  /** A Close or DEALLOCATE on its way; null: all. */
+  /** A Close or DEALLOCATE on its way; null: all, but for the unnamed one. */
   closing(name: string | null): Settle {
-    const doomed = new Set(name === null ? [...this.#map.values()].flat() : this.#map.get(name));
+    const names = name === null ? [...this.#map.keys()].filter((one) => one !== '') : [name];
+    const doomed = new Set(names.flatMap((one) => this.#map.get(one) ?? []));
     return (end) => {
-      if (end !== 'done') return;
-      for (const key of name === null ? [...this.#map.keys()] : [name])
-        this.#update(key, (list) => list.filter((entry) => !doomed.has(entry)));
+      if (end === 'done') for (const one of names) this.#remove(one, (entry) => doomed.has(entry));
     };
   }
 
   /** Forgets what the server has and `test` names; what is on its way stays. */
   forget(test: (value: T) => boolean): T[] {
+    return [...this.#map.keys()].flatMap((name) =>
+      this.#remove(name, ({ known, value }) => known && test(value)),
+    );
+  }
+
+  #remove(name: string, test: (entry: Entry<T>, i: number) => boolean): T[] {
+    const list = this.#map.get(name) ?? [];
     const gone: T[] = [];
-    for (const name of [...this.#map.keys()])
-      this.#update(name, (list) =>
-        list.filter((entry) => {
-          if (!entry.known || !test(entry.value)) return true;
-          gone.push(entry.value);
-          return false;
-        }),
-      );
+    const rest = list.filter((entry, i) => {
+      if (!test(entry, i)) return true;
+      gone.push(entry.value);
+      return false;
+    });
+    if (gone.length === 0) return gone;
+    if (rest.length === 0) this.#map.delete(name);
+    else this.#map.set(name, rest);
+    this.#count(-gone.reduce((bytes, value) => bytes + this.#weigh(value), 0));
     return gone;
   }
 
-  #update(name: string, change: (list: Entry<T>[]) => Entry<T>[]): void {
-    const before = this.#map.get(name) ?? [];
-    const list = change(before);
-    const sum = (all: readonly Entry<T>[]): number =>
-      all.reduce((bytes, { value }) => bytes + this.#weigh(value), 0);
-    const more = sum(list) - sum(before);
-    this.#bytes += more;
-    this.#changed(more);
-    if (list.length === 0) this.#map.delete(name);
-    else this.#map.set(name, list);
+  #count(bytes: number): void {
+    this.#bytes += bytes;
+    this.#changed(bytes);
   }
 }

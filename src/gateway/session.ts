@@ -84,9 +84,11 @@ export class Session {
     const log = deps.log.child({ session: this.id });
     const context = new SessionContext(upstream.facts, upstream.parameters, options.holdpointSettings);
     const kept = (bytes: number): void => options.memory.named.add(bytes);
-    const statements = new Names<Prepared>(({ sql }) => sql.length * 2, kept);
+    const syncs = (): number => link.syncs;
+    const statements = new Names<Prepared>(({ sql }) => sql.length * 2, syncs, kept);
     const portals = new Names<Portal>(
       ({ bind, declared }) => (bind?.bytes ?? 0) + (declared?.length ?? 0) * 2,
+      syncs,
       kept,
     );
     // The client connects again, and with it comes a new recording.

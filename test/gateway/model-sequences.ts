@@ -122,6 +122,8 @@ const PREPARED = [
   'fetch all from c',
   'fetch 1 from p',
   'deallocate b',
+  'deallocate all',
+  'close all',
   'prepare b as select 8',
   "notify n_@, 'ext'",
   'set local timezone to utc',

@@ -68,6 +68,7 @@ export class ServerLink {
   readonly #walker: BackendWalker;
   #status: TransactionStatus = 'I';
   #skipping = false;
+  #syncs = 0;
   readonly #late = new Map<string, Buffer>();
   #copyIn = false;
   /** An answered statement of this transaction touches tagged columns: what the server says may quote them, also later, as at the COMMIT. */
@@ -103,6 +104,10 @@ export class ServerLink {
   get skipping(): boolean {
     return this.#skipping;
   }
+  /** How many Syncs have gone out: behind each, messages are looked at again. */
+  get syncs(): number {
+    return this.#syncs;
+  }
   get copyIn(): boolean {
     return this.#copyIn;
   }
@@ -125,7 +130,10 @@ export class ServerLink {
   control(bytes: Buffer, reply: Expected | null): void {
     const type = bytes[0];
     if (type === undefined || !CONTROL.has(type)) throw new Error('a statement needs a clearance');
-    if (type === FRONTEND.sync) this.#skipping = false;
+    if (type === FRONTEND.sync) {
+      this.#skipping = false;
+      this.#syncs += 1;
+    }
     if (this.#skipping && (type === FRONTEND.describe || type === FRONTEND.close)) {
       if (reply !== null) this.#skip(reply);
       return;
