@@ -32,15 +32,16 @@ export function redact(sql: string, statement: RawStatement, context: Context): 
   if (!out.tainted && !passed && !opaque && !strange) return NOTHING;
   const { literals, parameters } = remainingLiterals(statement.node, cleared);
   const binds = [...parameters].map((number) => number - 1).filter((at) => at >= 0);
-  if (literals.length === 0 && !strange) return { redactions: [], binds };
-  const tokens = tokensFor(sql, statement, env.grammar);
   const offset = utf16Offsets(sql);
   const all: Redaction = {
     start: offset(statement.start),
     end: offset(statement.end),
     label: '<pii:statement>',
   };
-  if (tokens === null || strange) return { redactions: [all], binds };
+  if (strange) return { redactions: [all], binds };
+  if (literals.length === 0) return { redactions: [], binds };
+  const tokens = tokensFor(sql, statement, env.grammar);
+  if (tokens === null) return { redactions: [all], binds };
   const redactions = new Map<number, Redaction>();
   for (const { location, label } of literals) {
     const token = constantAt(tokens, location);

@@ -152,17 +152,12 @@ function facts(kind: string, node: Tree, context: Context): void {
       return;
     }
   }
-  if (kind === STRANGE) {
-    out.raise('unknown');
-    out.unknowns.add(`${asText(node['strange'])} in its parse tree`);
-    out.use('value', context.env.everyTag('', '', '*'));
-    walkFields(node, place('ddl'), context);
-    return;
-  }
+  // What is not known of its tree may put out anything.
+  if (kind === STRANGE) out.use('value', context.env.everyTag('', '', '*'));
   const utility = UTILITIES.get(kind);
   if (utility === undefined) {
     out.raise('unknown');
-    out.unknowns.add(`statement ${kind}`);
+    out.unknowns.add(kind === STRANGE ? `${asText(node['strange'])} in its parse tree` : `statement ${kind}`);
     walkFields(node, place('ddl'), context);
     return;
   }

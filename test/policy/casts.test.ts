@@ -146,6 +146,16 @@ it('a trigger may hold such a value in a variable', () => {
   expect(of('merry')).toEqual([]);
 });
 
+it('a cast to json runs where an extension makes json of rows', () => {
+  const made = { oid: 8_004, name: 'st_asgeojson', language: 'c', body: null, extension: 'postgis' };
+  const functions = [...catalog.functions, { ...lower, ...made }];
+  const of = (sql: string) =>
+    statement(sql, [{ ...cast(GLOOM, 'mystery'), name: 'json' }], [], undefined, functions).unknowns;
+  expect(of('SELECT public.st_asgeojson(glooms) FROM glooms')).toEqual(RUN);
+  expect(of('SELECT st_asgeojson(glooms) FROM glooms')).toEqual(RUN);
+  expect(of('SELECT public.st_asgeojson(merries) FROM merries')).toEqual([]);
+});
+
 it('what EXECUTE is given may be cast to what was declared', () => {
   expect(statement('EXECUTE p((SELECT label FROM glooms))').unknowns).toEqual(RUN);
   expect(statement('EXECUTE p((SELECT label FROM merries))').unknowns).toEqual([]);

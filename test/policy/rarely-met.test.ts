@@ -4,12 +4,15 @@ import { analyse, loadGrammar } from '../../src/policy/analyse.ts';
 import { Collector } from '../../src/policy/facts/collector.ts';
 import { transaction, variableSet } from '../../src/policy/facts/session.ts';
 import { envOf } from '../../src/policy/lineage/env.ts';
+import { STRANGE } from '../../src/policy/parse/parser.ts';
+import { redact } from '../../src/policy/redact.ts';
 import { analyseStatement } from '../../src/policy/statement.ts';
-import type {
-  CatalogFunction,
-  CatalogRelation,
-  CatalogSnapshot,
-  StatementFacts,
+import {
+  ANY_RELATION,
+  type CatalogFunction,
+  type CatalogRelation,
+  type CatalogSnapshot,
+  type StatementFacts,
 } from '../../src/policy/types.ts';
 import { catalog, input } from './fixture.ts';
 
@@ -72,6 +75,18 @@ describe('what cannot be seen through is unknown', () => {
       class: 'unknown',
       unknowns: ['operator public.<~>'],
     });
+  });
+
+  it('a comparison of what every relation has in its system columns, where users wrote it', () => {
+    const of = (sql: string) =>
+      statement(sql, {
+        customOperators: [
+          { schema: 'pg_catalog', name: ANY_RELATION, compared: true, calls: ['public.mystery'] },
+        ],
+      }).unknowns;
+    expect(of('SELECT id FROM plain ORDER BY xmin')).toEqual(['function public.mystery']);
+    expect(of('SELECT xmin FROM plain')).toEqual([]);
+    expect(of('SELECT 1 AS one ORDER BY one')).toEqual([]);
   });
 
   it('a statement of more relations than are listed', () => {
@@ -462,6 +477,20 @@ describe('what a later grammar may bring', () => {
     const one = context();
     analyseStatement({ kind: 'LaterStmt', node: {} }, one, 'top');
     expect([one.out.class, ...one.out.unknowns]).toEqual(['unknown', 'statement LaterStmt']);
+  });
+
+  it('is an unknown tree, which may put out anything: none of its text is shown', () => {
+    const one = { ...context(), env: envOf(catalog, input.tagsOf) };
+    const tree = { SelectStmt: { whereClause: { Novel: { arg: { ParamRef: { number: 2 } } } } } };
+    const later = { kind: STRANGE, node: { strange: 'Novel', tree }, start: 2, end: 10 };
+    analyseStatement(later, one, 'top');
+    expect([one.out.class, ...one.out.unknowns]).toEqual(['unknown', 'Novel in its parse tree']);
+    const [...told] = one.out.uses('value');
+    expect(told.map(({ tag }) => tag)).toEqual(expect.arrayContaining(['email', 'ssn']));
+    const all = { start: 2, end: 10, label: '<pii:statement>' };
+    expect(redact('  SELECT 1', later, one)).toEqual({ redactions: [all], binds: [1] });
+    const untagged = { ...context(), env: envOf(catalog, () => null) };
+    expect(redact('  SELECT 1', later, untagged)).toEqual({ redactions: [], binds: [] });
   });
 });
 

@@ -1,7 +1,6 @@
 /** Gathers what a walk finds; statements, views and function bodies each have one, and flow into the one above. */
 
 import type { Deps, Origin, Tagged } from '../lineage/deps.ts';
-import { tagsOnly } from '../lineage/deps.ts';
 import { Related } from '../lineage/related.ts';
 import type {
   ColumnUse,
@@ -107,14 +106,14 @@ export class Collector {
   }
 
   /** Compared with so many constants, they are told. */
-  #spelledOut(): Deps {
+  #spelledOut(): readonly Tagged[] {
     const told: (Tagged | Origin)[] = [];
     for (const [column, nodes] of this.#ladders) {
       let steps = 0;
       for (const weight of nodes.values()) steps += weight;
       if (steps > MAX_CONSTANTS) told.push(column);
     }
-    return new Set([...told, ...this.related.tagsTold(told)]);
+    return [...told.filter((one): one is Tagged => one.kind === 'tagged'), ...this.related.tagsTold(told)];
   }
 
   /** A relation is read here. */
@@ -150,14 +149,10 @@ export class Collector {
     this.use('value', this.#sized);
   }
 
-  uses(kind: ColumnUse['use']): Deps {
+  uses(kind: ColumnUse['use']): ReadonlySet<Tagged> {
     switch (kind) {
       case 'value':
-        return new Set([
-          ...this.#uses.value,
-          ...this.related.tagsTold(this.#told),
-          ...tagsOnly(this.#spelledOut()),
-        ]);
+        return new Set([...this.#uses.value, ...this.related.tagsTold(this.#told), ...this.#spelledOut()]);
       case 'predicate':
         return new Set([...this.#uses.predicate, ...this.#evaluated]);
       case 'written':
@@ -217,7 +212,6 @@ export class Collector {
     const value = this.uses('value');
     for (const use of ['value', 'predicate', 'written'] as const) {
       for (const dep of use === 'value' ? value : this.uses(use)) {
-        if (dep.kind !== 'tagged') continue;
         if (use === 'predicate' && value.has(dep) && !this.#uses.predicate.has(dep)) continue;
         const { schema, relation, column, tag } = dep;
         columns.push({ schema, relation, column, tag, use });

@@ -108,14 +108,14 @@ function callNamed(schema: string | null, name: string, context: Context, given 
     if (row !== null) meetCasts(context);
     const summary = functionSummary(fn, context);
     if (summary !== null) out.absorb(summary.facts, 'function');
-    else if (onlyComputes(fn)) {
-      // ST_AsGeoJSON of a row, as row_to_json.
-      if (name.includes('json')) meetCasts(context, /^json/);
-    } else if (context.trusted(fn.schema, fn.name)) continue;
+    else if (onlyComputes(fn) || context.trusted(fn.schema, fn.name)) continue;
     else if (fn.supports === undefined || fn.supports.length === 0) out.unknowns.add(`function ${full}`);
     // An aggregate does what the functions do that it is made of.
     else for (const support of fn.supports) callHidden(support, context, 'value');
   }
+  // Those of the server and of extensions (ST_AsGeoJSON of a row) look for casts to json for values of users' types.
+  if (/json/.test(name)) meetCasts(context, /^json/);
+
   if (schema !== null && schema !== 'pg_catalog') {
     if (custom.length > 0) return;
     out.functions.add(`${schema}.${name}`);
@@ -126,8 +126,6 @@ function callNamed(schema: string | null, name: string, context: Context, given 
   }
   meetCompared(name, context);
   if (COMPARING.test(name)) out.compares = true;
-  // They look for casts to json for values of users' types.
-  if (/json/.test(name)) meetCasts(context, /^json/);
   if (TO_TEXT.test(name)) callOperators('pg_catalog', 'text', 'cast', context);
   const exists = HARMLESS.has(name) || HELD.has(name) || name === 'set_config' || name === 'setval';
   if (!exists && custom.length > 0) return;

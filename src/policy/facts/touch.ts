@@ -121,14 +121,8 @@ function touchRelation(
 /** FOR UPDATE, FOR SHARE: row security asks of their rows what it asks of those that an UPDATE changes. */
 export function touchLocked(name: RelationName, context: Context): void {
   touch(name, 'lock', context);
-  for (const relation of context.env.resolve(name, context.resolution).relations) {
-    applyPolicies(relation, 'update', context);
-    if (relation.relkind !== 'v') continue;
-    for (const base of viewSummary(relation, context).facts.relations.values())
-      for (const under of context.env.resolve({ schema: base.schema, name: base.name }, context.resolution)
-        .relations)
-        applyPolicies(under, 'update', context);
-  }
+  for (const relation of context.env.resolve(name, context.resolution).relations)
+    for (const one of [relation, ...behind(relation, context)]) applyPolicies(one, 'update', context);
 }
 
 /**
@@ -143,15 +137,14 @@ export function touchPlanned(
   given: Given = null,
 ): void {
   touch(name, 'read', context);
-  for (const relation of context.env.resolve(name, context.resolution).relations)
+  for (const relation of context.env.resolve(name, context.resolution).relations) {
     planned(relation, access, given, context);
+    for (const base of behind(relation, context)) planned(base, access, null, context);
+  }
 }
 
 function planned(relation: CatalogRelation, access: Access, given: Given, context: Context): void {
   const { env, out } = context;
-  const key = `planned ${relation.oid} ${access}`;
-  if (out.followed.has(key)) return;
-  out.followed.add(key);
   if (ruled(relation, access)) out.unknowns.add(`rules on ${relation.schema}.${relation.name}`);
   applyPolicies(relation, access, context);
   for (const { function: full, on, column, from } of relation.calls) {
@@ -162,10 +155,14 @@ function planned(relation: CatalogRelation, access: Access, given: Given, contex
     else if (on === 'write' && (column === undefined || !isGiven(column, relation, given)))
       callHidden(full, context, 'value');
   }
-  if (relation.relkind !== 'v') return;
-  for (const { schema, name } of viewSummary(relation, context).facts.relations.values())
-    for (const base of env.resolve({ schema, name }, context.resolution).relations)
-      planned(base, access, null, context);
+}
+
+/** What a view reads, through other views too. */
+function behind(relation: CatalogRelation, context: Context): readonly CatalogRelation[] {
+  const named = relation.relkind === 'v' ? [...viewSummary(relation, context).facts.relations.values()] : [];
+  return named.flatMap(
+    ({ schema, name }) => context.env.resolve({ schema, name }, context.resolution).relations,
+  );
 }
 
 /** What its server does when it is asked is in nobody's catalog here: a view over there calls functions, a file is a program's output. */

@@ -69,8 +69,6 @@ function compares({ kind, node }: Wrapped): boolean {
     case 'CaseExpr':
       return node['arg'] !== undefined;
     case 'MinMaxExpr':
-    case 'OnConflictClause':
-    case 'CTECycleClause':
       return true;
     default:
       return false;

@@ -2,7 +2,7 @@
  * What predicates relate to one another. Within one group a value of one member may be told by another: of `series = c.salary` every
  * number that comes out is a salary, and so is their count.
  */
-import type { Deps, Origin, Tagged } from './deps.ts';
+import type { Origin, Tagged } from './deps.ts';
 
 type Member = Tagged | Origin;
 
@@ -33,7 +33,7 @@ export class Related {
   }
 
   /** The tagged columns in the groups of these. */
-  tagsTold(by: Iterable<Member>): Deps {
+  tagsTold(by: Iterable<Member>): ReadonlySet<Tagged> {
     const roots = new Set<Member>();
     for (const member of by) if (this.#parents.has(member)) roots.add(this.#root(member));
     const told = new Set<Tagged>();
