@@ -130,13 +130,15 @@ describe('an error', () => {
 
 it.each([
   ['COPY customers, line 3, column email: "Alice\nExample"', 'COPY customers, line 3, column email'],
-  ['COPY customers, line 3: "Alice Example"', 'COPY customers, line 3'],
-  ['COPY customers, line 3', 'COPY customers, line 3'],
+  ['COPY customers, line 3: "Alice Example"', undefined],
+  ['COPY customers, line 3', undefined],
+  ['COPY customers, line 3: "Alice Example"', 'COPY customers, line 3', 'copyfromparse.c'],
+  ['COPY customers, line 3, column mood: "fine"', undefined],
   ['COPY alice, line 3', undefined],
   ['COPY customers, line 3, column alice', undefined],
   ['PL/pgSQL function f() line 3 at RAISE\nCOPY customers, line 3', undefined],
-])('of the context %j tells %s', (W, expected) => {
-  expect(told({ C: '22P02', W })['W']).toBe(expected);
+])('of the context %j tells %s', (W, expected, F = 'pl_exec.c') => {
+  expect(told({ C: '22P02', W, F })['W']).toBe(expected);
 });
 
 it('a notice is told only in words of the server itself', () => {

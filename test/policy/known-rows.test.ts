@@ -79,6 +79,27 @@ describe('an equality', () => {
   });
 });
 
+describe('rows put in order or into groups by a tagged column', () => {
+  it.each([
+    'SELECT id FROM customers ORDER BY email, id',
+    'SELECT id FROM customers ORDER BY upper(email)',
+    'SELECT id, upper(mail) IS NULL FROM customer_emails ORDER BY mail',
+    'SELECT array_agg(id) FROM customers GROUP BY email HAVING count(*) > 1',
+    'SELECT array_agg(id ORDER BY email) FROM customers',
+    'SELECT id, row_number() OVER (ORDER BY email) FROM customers',
+    'SELECT id, count(*) OVER w FROM customers WINDOW w AS (PARTITION BY email)',
+    'SELECT DISTINCT ON (email) id FROM customers',
+    'SELECT count(*) FROM (SELECT DISTINCT email FROM customers) d',
+    'SELECT count(*) FROM (SELECT email FROM customers UNION SELECT email FROM customers) d',
+    'SELECT id FROM (SELECT id, email FROM customers ORDER BY 2) s',
+  ])('are told by the rows that the owner has put among them: %s', (sql) => {
+    expect(facts(sql).handed).toEqual(['public.customers']);
+    expect(uses(sql)).toBe('p:email');
+    expect(uses(sql, written('public.customers'))).toBe('p:email v:email');
+    expect(uses(sql, written('public.orders'))).toBe('p:email');
+  });
+});
+
 describe('any other comparison', () => {
   it('tells by the number of rows, unless both are of one row', () => {
     expect(uses('SELECT count(*) FROM plain p, customers c WHERE p.label < c.email')).toBe('p:email v:email');

@@ -193,19 +193,27 @@ export function objectsOf(fields: ReadonlyMap<string, string>, names: CatalogNam
   };
 }
 
-/** The place in the data of a COPY, without what stands there. */
-export function copyPlace(context: string | undefined, names: CatalogNames): string | null {
-  const found = /^COPY ([^,\n]+), line (\d+)(?:, column ([^:\n]+))?(?:: [\s\S]*)?$/.exec(context ?? '');
+/**
+ * The place in the data of a COPY, without what stands there. The session knows its rows: which of them met a constraint, a check or a trigger
+ * tells what they are compared with. So only where the data itself cannot be read: by COPY, or as a value of a built-in type.
+ */
+export function copyPlace(fields: ReadonlyMap<string, string>, names: CatalogNames): string | null {
+  const found = /^COPY ([^,\n]+), line (\d+)(?:, column ([^:\n]+))?(?:: [\s\S]*)?$/.exec(
+    fields.get('W') ?? '',
+  );
   if (found === null) return null;
   const [, table = '', line, column] = found;
-  const at = names.relations(null, table).filter((one) => column === undefined || hasColumn(one, column));
-  return at.length === 0
-    ? null
-    : `COPY ${table}, line ${line}${column === undefined ? '' : `, column ${column}`}`;
+  const unread = fields.get('F') === 'copyfromparse.c';
+  const at = names.relations(null, table).filter((one) => column === undefined || reads(one, column));
+  if (at.length === 0 || (column === undefined && !unread)) return null;
+  return `COPY ${table}, line ${line}${column === undefined ? '' : `, column ${column}`}`;
 }
 
 const hasColumn = ({ columns }: CatalogRelation, column: string): boolean =>
   columns.some(({ name }) => name === column);
+
+const reads = ({ columns }: CatalogRelation, column: string): boolean =>
+  columns.some(({ name, type }) => name === column && BUILT_IN_TYPE.test(type.replace(/\([^)]*\)/, '')));
 
 /** A constraint's error, as the server words it. */
 export function violation(code: string, { table, column, constraint }: Objects): string | null {

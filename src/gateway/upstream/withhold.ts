@@ -37,7 +37,7 @@ export function withheldError(bytes: Buffer, text: string | null, names: Catalog
   put('M', echoed?.message ?? recorded);
   put('H', echoed?.hint);
   if (echoed !== null) put('P', fields.get('P'));
-  put('W', copyPlace(fields.get('W'), names));
+  put('W', copyPlace(fields, names));
   put('s', objects.schema);
   put('t', objects.table);
   put('c', objects.column);

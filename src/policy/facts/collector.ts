@@ -44,6 +44,8 @@ export class Collector {
   readonly types = new Map<number, string>();
   /** Casts to built-in types that something in it may run: by the type of users that they are from, and what they call. */
   readonly casts = new Map<number, Set<string>>();
+  /** It calls, row by row, what tells how often it was called: how far every comparison has gone is told. */
+  countsSteps = false;
   /** It sorts, groups or compares. */
   compares = false;
   /** Functions of users that compare values of built-in types which may be met in it. */
@@ -152,6 +154,7 @@ export class Collector {
   uses(kind: ColumnUse['use']): ReadonlySet<Tagged> {
     switch (kind) {
       case 'value':
+        if (this.countsSteps) this.tellSteps();
         return new Set([...this.#uses.value, ...this.related.tagsTold(this.#told), ...this.#spelledOut()]);
       case 'predicate':
         return new Set([...this.#uses.predicate, ...this.#evaluated]);
@@ -187,6 +190,7 @@ export class Collector {
     for (const name of inner.attributes) this.attributes.add(name);
     for (const [oid, name] of inner.types) this.types.set(oid, name);
     for (const [from, calls] of inner.casts) this.cast(from, [...calls]);
+    this.countsSteps ||= inner.countsSteps;
     this.compares ||= inner.compares;
     for (const called of inner.comparisons) this.comparisons.add(called);
     for (const type of inner.named) this.named.add(type);

@@ -30,6 +30,16 @@ export function callHidden(full: string, context: Context, use: 'value' | 'predi
   }
 }
 
+/** As callHidden, of rows that are written. What it compares them with is seen by what comes of them: a trigger fires, another partition has them. */
+export function callWithRow(full: string, context: Context, use: 'value' | 'predicate'): void {
+  callHidden(full, context, use);
+  const { env, out, resolution } = context;
+  for (const fn of env.functionsNamed(...splitName(full), resolution)) {
+    const compared = functionSummary(fn, context)?.facts.related.tagsTold(env.parameters(fn.oid));
+    if (compared !== undefined) out.use('value', compared);
+  }
+}
+
 /** What makes values of a built-in type that users compare: a type's name, a function's, an operator's. */
 export function meetCompared(name: string, { env, out, resolution }: Context): void {
   for (const { compared, calls } of env.operatorsNamed('pg_catalog', name, resolution))

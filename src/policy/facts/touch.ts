@@ -10,7 +10,7 @@ import {
   SYSTEM_RELATION,
   type WriteEvent,
 } from '../types.ts';
-import { callHidden, callTriggers, meetCompared } from './functions.ts';
+import { callHidden, callTriggers, callWithRow, meetCompared } from './functions.ts';
 
 type Access = RelationUse['access'];
 
@@ -219,8 +219,8 @@ function hidden(
     }
     if (column !== undefined && (event === 'delete' || isGiven(column, relation, given))) continue;
     // A default may put what it read into the row.
-    if (on === 'any' || event !== undefined)
-      callHidden(called, context, on === 'any' ? 'predicate' : 'value');
+    if (event !== undefined) callWithRow(called, context, on === 'any' ? 'predicate' : 'value');
+    else if (on === 'any') callHidden(called, context);
   }
   if (event !== undefined && relation.relkind !== 'v') callTriggers(relation, event, context, set);
 }

@@ -38,6 +38,17 @@ export function relate(left: Deps, right: Deps, by: Comparing, context: Context)
   if (members.size > 1) context.out.related.join(members);
 }
 
+/** Rows are put in order, or into groups, by these: where the owner has written some of them, theirs tell the others. */
+export function arrange(deps: Deps, { env, out, resolution }: Context): void {
+  for (const one of deps) {
+    if (one.kind !== 'tagged') continue;
+    const { schema, relation } = one;
+    const name = `${schema}.${relation}`;
+    out.handed.add(name);
+    if (resolution.written?.includes(name) === true) out.related.join([one, ...env.rows(schema, relation)]);
+  }
+}
+
 /** `n / c.salary = 0`: an equality in name only. */
 function isMixed(side: readonly (Tagged | Origin)[]): boolean {
   return side.some(({ kind }) => kind === 'tagged') && side.some(({ kind }) => kind !== 'tagged');

@@ -2,7 +2,7 @@
 import type { Tree } from '../parse/node.ts';
 import { asList, asTree, names, nodeOf, qualified, splitName, unwrap } from '../parse/node.ts';
 import type { CatalogFunction } from '../types.ts';
-import { type Comparing, comparingBy, madeBy, relate } from './compare.ts';
+import { arrange, type Comparing, comparingBy, madeBy, relate } from './compare.ts';
 import type { Context } from './context.ts';
 import { calledDeps, functionSummary } from './definitions.ts';
 import type { Column, Deps, Shape } from './deps.ts';
@@ -267,7 +267,10 @@ function call(node: Tree, scope: Scope, context: Context): Deps {
   predicate(node['agg_filter'], scope, context);
   given(context.env.functionsNamed(schema, name, context.resolution), deps, context);
   if (node['agg_within_group'] === true) deps = union(deps, expression(node['agg_order'], scope, context));
-  else predicate(node['agg_order'], scope, context);
+  else {
+    predicate(node['agg_order'], scope, context);
+    arrange(expression(node['agg_order'], scope, context), context);
+  }
   windowOf(node['over'], scope, context);
   const custom = context.env.functionsNamed(schema, name, context.resolution);
   if (custom.length === 0 && name === 'count') {
@@ -295,16 +298,20 @@ function call(node: Tree, scope: Scope, context: Context): Deps {
   if (REVEALING_FUNCTIONS.has(name) || name.startsWith('pg_stat_get_xact_'))
     deps = union(deps, context.env.everyTag('pg_catalog', name, '*'));
   deps = union(deps, calledDeps(schema, name, context));
-  if (changesByRow(schema, name, custom, context)) {
+  if (changesByRow(schema, name, custom, context) || LOCKING.test(name)) {
     // How often it was asked is told by what it gives next.
     context.out.use('value', countsIn(scope));
     deps = union(deps, countsIn(scope));
+    if (COUNTED.test(name)) context.out.countsSteps = true;
   }
   for (const fn of custom) {
     const facts = functionSummary(fn, context)?.facts;
     for (const one of facts?.compared() ?? []) context.out.comparedAt(one, node);
     // How often it was called is told by what it has written.
-    if (facts?.writes === true) context.out.use('value', countsIn(scope));
+    if (facts?.writes === true) {
+      context.out.use('value', countsIn(scope));
+      context.out.countsSteps = true;
+    }
   }
   if (custom.length === 0 && !isTagged(deps) && hasColumn(node['args']))
     clearLiterals(asList(node['args']), context);
@@ -327,6 +334,11 @@ function changesByRow(
   );
 }
 
+/** How often they were called can be found out: where a search stopped that called them. */
+const COUNTED = /^(?:nextval|random|random_normal|pg_(?:try_)?advisory_.*)$/;
+/** Taken once for each call. */
+const LOCKING = /^pg_(?:try_)?advisory_/;
+
 /** Window functions that are given how many rows. */
 const LOOKING: ReadonlySet<string> = new Set(['lag', 'lead', 'nth_value', 'ntile']);
 
@@ -337,7 +349,10 @@ export function windowOf(value: unknown, scope: Scope, context: Context): void {
   for (const field in window) {
     if (field === 'startOffset' || field === 'endOffset')
       context.out.use('value', expression(window[field], scope, context));
-    else predicate(window[field], scope, context);
+    else {
+      predicate(window[field], scope, context);
+      arrange(expression(window[field], scope, context), context);
+    }
   }
 }
 

@@ -4,7 +4,18 @@ import { asList, asText, asTree, names, nodeOf, relationName, unwrap } from '../
 import { madeBy, relate } from './compare.ts';
 import type { Context } from './context.ts';
 import type { Column, Deps, Shape } from './deps.ts';
-import { adding, counted, counting, lookup, NONE, originsOnly, rename, tagsOnly, union, whole } from './deps.ts';
+import {
+  adding,
+  counted,
+  counting,
+  lookup,
+  NONE,
+  originsOnly,
+  rename,
+  tagsOnly,
+  union,
+  whole,
+} from './deps.ts';
 import { expression, predicate, rowOf } from './expression.ts';
 import { relationShape } from './relation.ts';
 import type { Scope, Source } from './scope.ts';

@@ -4,7 +4,7 @@
  */
 import type { Tree } from '../parse/node.ts';
 import { asList, asText, asTree, bare, names, nodeOf, qualified, unwrap } from '../parse/node.ts';
-import { madeBy, relate } from './compare.ts';
+import { arrange, madeBy, relate } from './compare.ts';
 import type { Context } from './context.ts';
 import { TooComplex } from './context.ts';
 import type { Column, Deps, Shape, Tagged } from './deps.ts';
@@ -37,6 +37,7 @@ export function select(node: Tree, parent: Scope | null, context: Context): Shap
     // Rows are found by comparing, duplicates too.
     if (node['all'] !== true || node['op'] !== 'SETOP_UNION') {
       context.out.use('predicate', whole(shape));
+      arrange(whole(shape), context);
       left.columns.forEach((column, i) => {
         const other = right.columns[i]?.deps ?? whole(right);
         relate(column.deps, other, 'equality', context);
@@ -86,6 +87,7 @@ function chosen(shape: Shape, { out }: Context): Shape {
 function distinct(clause: readonly unknown[], shape: Shape, context: Context): void {
   if (clause.some((item) => unwrap(item) !== null)) return;
   context.out.use('predicate', whole(shape));
+  arrange(whole(shape), context);
   for (const { deps } of shape.columns) relate(deps, NONE, 'order', context);
 }
 
@@ -114,7 +116,9 @@ function ordering(node: Tree, shape: Shape, scope: Scope, context: Context): voi
 /** What rows are sorted or grouped by is kept with them. */
 function kept(item: unknown, scope: Scope, context: Context): void {
   const value = nodeOf(item, 'SortBy')?.['node'] ?? item;
-  if (nodeOf(value, 'ColumnRef') === null) context.out.sized(expression(value, scope, context));
+  const deps = expression(value, scope, context);
+  arrange(deps, context);
+  if (nodeOf(value, 'ColumnRef') === null) context.out.sized(deps);
 }
 
 const countOf = ({ shape }: Source): Deps => counted(shape);
@@ -129,8 +133,10 @@ function madeRows(shape: Shape): Deps {
 function positional(item: unknown, shape: Shape, context: Context): void {
   const constant = nodeOf(nodeOf(item, 'SortBy')?.['node'] ?? item, 'A_Const');
   const at = asTree(constant?.['ival'])?.['ival'];
-  if (typeof at === 'number')
-    context.out.use('predicate', shape.columns[at - 1]?.deps ?? shape.open?.(null) ?? NONE);
+  if (typeof at !== 'number') return;
+  const deps = shape.columns[at - 1]?.deps ?? shape.open?.(null) ?? NONE;
+  context.out.use('predicate', deps);
+  arrange(deps, context);
 }
 
 export function valuesShape(lists: readonly unknown[], scope: Scope, context: Context): Shape {

@@ -329,3 +329,6 @@ CREATE FUNCTION nearest() RETURNS int LANGUAGE sql STABLE AS 'SELECT week FROM p
 CREATE SEQUENCE steps_seq;
 CREATE FUNCTION sift() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN IF NEW.k <= (SELECT wage FROM public.payroll WHERE id = 1) THEN RETURN NEW; END IF; RETURN NULL; END'; CREATE TABLE sifted (k int); CREATE TRIGGER t BEFORE INSERT ON sifted FOR EACH ROW EXECUTE FUNCTION sift();
 CREATE FUNCTION known_mail() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN IF NOT EXISTS (SELECT FROM public.customers WHERE email = NEW.mail) THEN RAISE EXCEPTION ''unknown''; END IF; RETURN NEW; END'; CREATE TABLE checked_in (mail text); CREATE TRIGGER t BEFORE INSERT ON checked_in FOR EACH ROW EXECUTE FUNCTION known_mail();
+-- Which rows fire a trigger depends on a tagged column.
+CREATE FUNCTION is_mail(text) RETURNS boolean LANGUAGE sql STABLE AS 'SELECT EXISTS (SELECT 1 FROM public.customers WHERE email = $1)';
+CREATE TABLE when_mail (id int, label text); CREATE TRIGGER t AFTER INSERT OR UPDATE ON when_mail FOR EACH ROW WHEN (is_mail(NEW.label)) EXECUTE FUNCTION log_it();
