@@ -46,6 +46,12 @@ export function meetCompared(name: string, { env, out, resolution }: Context): v
     if (compared === true) for (const full of calls) out.comparisons.add(full);
 }
 
+/** It may have columns of any built-in type. */
+export function meetAnyCompared({ env, out }: Context): void {
+  for (const { compared, calls } of env.catalog?.customOperators ?? [])
+    if (compared === true) for (const full of calls) out.comparisons.add(full);
+}
+
 /** An operator, a type that is a domain or has casts. Null: nothing of that name runs functions of users. */
 export function callOperators(schema: string | null, name: string, what: string, context: Context): void {
   for (const operator of context.env.operatorsNamed(schema, name, context.resolution)) {

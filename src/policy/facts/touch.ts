@@ -10,7 +10,7 @@ import {
   SYSTEM_RELATION,
   type WriteEvent,
 } from '../types.ts';
-import { callHidden, callTriggers, callWithRow, meetCompared } from './functions.ts';
+import { callHidden, callTriggers, callWithRow, meetAnyCompared, meetCompared } from './functions.ts';
 
 type Access = RelationUse['access'];
 
@@ -50,6 +50,8 @@ export function touch(
   }
   if (resolved.temporary) {
     out.relation({ schema: 'pg_temp', name: name.name, access, indirect: context.indirect, known: true });
+    // No catalog shows what its columns are.
+    meetAnyCompared(context);
   }
   for (const relation of resolved.relations)
     touchRelation(relation, access, context, context.indirect, name.inherits, set, given);
