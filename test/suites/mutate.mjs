@@ -50,10 +50,6 @@ const KNOWN = /^\((?:known|byTags|env|rows|digest|tagged) [!=]== undefined\)$/;
 
 /** Mutants that change nothing observable, or make the judge stricter only: `file what`, why. They are counted, not run. */
 const EQUIVALENT = new Map([
-  [
-    'facts/collector.js never if (deps.size === 0)',
-    'stricter: literals are hidden where nothing tagged is compared with',
-  ],
   ...[
     'lineage/env.js without push(this.#referenced, key.from, key)',
     'lineage/env.js without push(this.#byIndex, index, relation)',
