@@ -241,7 +241,7 @@ class Listener implements Gateway {
     );
     let recording: SessionRecording;
     try {
-      recording = this.#deps.recorder.open({
+      const meta = {
         id,
         ownerId: identity.owner?.id ?? null,
         ownerName: identity.owner?.name ?? null,
@@ -258,7 +258,10 @@ class Listener implements Gateway {
         groups: identity.groups,
         level,
         startedAt: this.#deps.now(),
-      });
+      };
+      recording = this.#deps.recorder.open(meta, () =>
+        this.#sessions.get(id)?.end({ kind: 'not-recordable' }),
+      );
     } catch (error) {
       upstream.socket.destroy();
       // The recorder tells of its own faults, once.

@@ -113,7 +113,7 @@ class FileRecorder implements IndexedRecorder {
     return this.#outage.current;
   }
 
-  open(meta: SessionMeta): RecordedSession {
+  open(meta: SessionMeta, onLost: () => void = () => {}): RecordedSession {
     if (this.#closed) throw new RecordingFault('closed');
     assertSessionId(meta.id);
     if (this.#open.has(meta.id)) throw new RecordingFault('exists');
@@ -126,7 +126,7 @@ class FileRecorder implements IndexedRecorder {
       throw this.#fault(meta.id, toFault(error));
     }
     try {
-      const session = new RecordedSession(this.#host, meta);
+      const session = new RecordedSession(this.#host, meta, null, onLost);
       this.#open.set(meta.id, session);
       return session;
     } catch (error) {

@@ -63,9 +63,16 @@ export class RecordedSession implements SessionRecording {
   #sealed = false;
   #endRecorded = false;
   #closing: Promise<void> | null = null;
+  readonly #onLost: () => void;
 
-  constructor(host: SessionHost, meta: SessionMeta, resume: Resume | null = null) {
+  constructor(
+    host: SessionHost,
+    meta: SessionMeta,
+    resume: Resume | null = null,
+    onLost: () => void = () => {},
+  ) {
     this.#host = host;
+    this.#onLost = onLost;
     this.id = meta.id;
     this.#day = dayOf(meta.startedAt);
     this.#counts = { ...(resume?.summary ?? newSummary(meta)) };
@@ -204,8 +211,10 @@ export class RecordedSession implements SessionRecording {
 
   #fault(error: unknown, state: 'failing' | 'lost' | 'gone'): RecordingFault {
     const fault = toFault(error);
-    if (state === 'failing' || this.#state !== state) this.#host.onFault(this, fault);
-    if (this.#state !== 'closed') this.#state = state;
+    const before = this.#state;
+    if (state === 'failing' || before !== state) this.#host.onFault(this, fault);
+    if (before !== 'closed') this.#state = state;
+    if (state !== 'failing' && (before === 'open' || before === 'failing')) queueMicrotask(this.#onLost);
     return fault;
   }
 }

@@ -92,8 +92,11 @@ export interface SessionRecording {
   close(why: string): void;
 }
 export interface Recorder {
-  /** Throws a RecordingFault when the recording cannot be started: the session is then refused. */
-  open(meta: SessionMeta): SessionRecording;
+  /**
+   * Throws a RecordingFault when the recording cannot be started: the session is then refused. `onLost`, once: it will never take anything again, as when
+   * its file was taken away.
+   */
+  open(meta: SessionMeta, onLost?: () => void): SessionRecording;
   /**
    * Once, before the first `open`: ends what a killed gateway left open ("gateway stopped"), cuts torn tails, brings the index up to date.
    * Recordings that are shorter than the index knows are left as they are and reported, never signed over.
