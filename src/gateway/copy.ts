@@ -6,24 +6,29 @@ import { FRONTEND, type Frame } from './wire/frame.ts';
 
 export class CopyIn {
   readonly #c: Core;
+  readonly #onData: () => void;
   /** Where the pieces of a large CopyData go. */
   #pieces: 'send' | 'drop' = 'drop';
 
-  constructor(core: Core) {
+  constructor(core: Core, onData: () => void) {
     this.#c = core;
+    this.#onData = onData;
   }
 
   /** CopyData, CopyDone, CopyFail. Stray ones are ignored, as the server does. */
   data(frame: Frame): Work {
     const { link } = this.#c;
     if (frame.piece === 'rest') {
-      if (this.#pieces === 'send') link.copyData(frame.bytes, true);
+      if (this.#pieces === 'drop') return null;
+      this.#onData();
+      link.copyData(frame.bytes, true);
       return null;
     }
     const under = link.copyIn;
     this.#pieces = under ? 'send' : 'drop';
     if (!under) return null;
     if (frame.type === FRONTEND.copyData) {
+      if (frame.bytes.length > HEADER) this.#onData();
       link.copyData(frame.bytes, false);
       return null;
     }
@@ -54,6 +59,8 @@ export class CopyIn {
   }
 }
 
+/** Of a message without a body. */
+const HEADER = 5;
 const LAST_WORDS_MS = 2000;
 
 const STRAY = serialize.describe({ type: 'S' });

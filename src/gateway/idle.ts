@@ -1,6 +1,7 @@
 /**
- * Transactions of agents that hold locks and are left alone end after a while, by the gateway's own clock: the client may set the server's to nothing,
- * and the server's does not count a pipeline without Sync, a COPY without data or a client that does not read.
+ * Transactions of agents that hold locks and in which nothing runs end after a while, by the gateway's own clock: the client may set the server's to
+ * nothing, and the server's does not count a pipeline without Sync, a COPY without data or a client that does not read. What asks for no work (Sync, an
+ * empty query, as pools say to keep a connection) begins nothing anew.
  */
 import type { TransactionStatus } from './upstream/link.ts';
 
@@ -8,8 +9,10 @@ export const DEFAULT_AGENT_IDLE_MS = 5 * 60_000;
 
 /** A session at one moment. */
 export interface Moment {
-  /** Judging, waiting for an approver or for the target: the next step is not the client's. */
+  /** Waiting for an approver, or for the target with work that was asked for: the next step is not the client's. */
   readonly atWork: boolean;
+  /** Something of the client's is looked at: it is not ended in the midst of that. */
+  readonly busy: boolean;
   readonly status: TransactionStatus;
   /** Something in the transaction may hold locks. */
   readonly worked: boolean;
@@ -31,7 +34,7 @@ export class IdleWatch {
     this.#since = now();
   }
 
-  /** The client did something. On the path of every message: the clock is looked at in `over` alone. */
+  /** A statement ran, data came, or a result was read on. On the path of every statement: the clock is looked at in `over` alone. */
   touch(): void {
     this.#active = true;
   }
@@ -43,7 +46,7 @@ export class IdleWatch {
       this.#since = this.#now();
       return false;
     }
-    return this.#now() - this.#since >= this.#limitMs;
+    return !moment.busy && this.#now() - this.#since >= this.#limitMs;
   }
 }
 

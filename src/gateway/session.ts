@@ -44,6 +44,8 @@ type State =
   | { readonly kind: 'holding'; readonly interrupt: (why: Interruption) => void }
   | { readonly kind: 'ended'; readonly why: string };
 
+/** Nothing ran: the transaction has failed before. */
+const IN_FAILED = '25P02';
 const LIVENESS_MS = 1000;
 /** Behind a pooler the backend is asked for that often, before a statement. */
 const BACKEND_MS = 60_000;
@@ -134,7 +136,7 @@ export class Session {
     const client = new ClientLink(options.client, options.limits, memory, deps.now, {
       readable: () => this.#pump(),
       drained: () => {
-        this.#idle?.touch();
+        if (link.working) this.#idle?.touch();
         link.resume();
       },
       ended: (why) => this.#clientEnded(why),
@@ -144,6 +146,7 @@ export class Session {
       {
         toClient: (bytes) => this.#over || client.write(bytes),
         batchEnded: () => this.#batchEnded(),
+        progressed: () => this.#idle?.touch(),
         completed: (run, tag) => this.#completed(run, tag),
         failed: (run, error) => this.#failed(run, error),
         skipped: (run) => {
@@ -177,7 +180,7 @@ export class Session {
       lostBackend: () => this.lostBackend(),
     });
     this.#simple = new SimpleQuery(this.#core);
-    this.#copyIn = new CopyIn(this.#core);
+    this.#copyIn = new CopyIn(this.#core, () => this.#idle?.touch());
     this.#extended = new ExtendedQuery(this.#core, (it, fields) => this.#mayShow(it, fields));
   }
 
@@ -208,7 +211,6 @@ export class Session {
       while (this.#state.kind === 'ready') {
         const frame = this.#client.shift();
         if (frame === null) break;
-        this.#idle?.touch();
         const work = this.#take(frame);
         if (work !== null) this.#await(work);
         else if (this.#link.replies.crowded) this.#await(this.#core.answered());
@@ -386,6 +388,7 @@ export class Session {
 
   #failed(run: Run | null, error: ServerError): void {
     this.#erred = true;
+    if (run !== null && error.code !== IN_FAILED) this.#idle?.touch();
     if (error.severity === 'FATAL' || error.severity === 'PANIC') this.#serverSaidWhy = true;
     this.#core.outcomes.failed(run);
   }
@@ -456,15 +459,14 @@ export class Session {
     else if (changed) this.end({ kind: 'target-changed', target: this.#o.target.name });
   }
 
-  /** Asked now and then: an agent that left its transaction does not keep others from its tables for as long as it likes. */
+  /** Asked now and then: an agent in whose transaction nothing runs does not keep others from its tables for as long as it likes. */
   checkIdle(): void {
     if (this.#idle === null || this.#over) return;
     const { status, copyIn, replies } = this.#link;
     const { stalled } = this.#client;
     const moment = {
-      atWork:
-        this.#state.kind === 'holding' ||
-        (!stalled && (this.#state.kind === 'busy' || (replies.size > 0 && !copyIn))),
+      atWork: this.#state.kind === 'holding' || (!stalled && !copyIn && this.#link.working),
+      busy: !stalled && !copyIn && this.#state.kind === 'busy',
       status,
       worked: this.#core.worked,
       unsynced: this.#core.unsynced,

@@ -4,10 +4,18 @@ import { IdleWatch, type Moment } from '../../src/gateway/idle.ts';
 import { decodeError } from '../../src/gateway/wire/backend.ts';
 import { type TestPostgres, testPostgres } from '../support/postgres.ts';
 import { serialize, WireClient } from '../support/wire-client.ts';
+import { bytesOf } from './model-steps.ts';
 import { AGENT, type Bench, bench, PERSON, SCHEMA } from './support.ts';
 
 describe('the watch', () => {
-  const open: Moment = { atWork: false, status: 'T', worked: true, unsynced: false, awaited: false };
+  const open: Moment = {
+    atWork: false,
+    busy: false,
+    status: 'T',
+    worked: true,
+    unsynced: false,
+    awaited: false,
+  };
   const watch = () => {
     let at = 0;
     const it_ = new IdleWatch(() => at, 1000);
@@ -21,7 +29,7 @@ describe('the watch', () => {
     pass(1);
     expect(it_.over(open)).toBe(true);
   });
-  it('begins anew with each message', () => {
+  it('begins anew with each statement', () => {
     const { it_, pass } = watch();
     pass(999);
     it_.touch();
@@ -39,6 +47,12 @@ describe('the watch', () => {
     pass(999);
     expect(it_.over(open)).toBe(false);
     pass(1);
+    expect(it_.over(open)).toBe(true);
+  });
+  it('ends nobody in the midst of something, and counts on', () => {
+    const { it_, pass } = watch();
+    pass(5000);
+    expect(it_.over({ ...open, busy: true })).toBe(false);
     expect(it_.over(open)).toBe(true);
   });
   it.each([
@@ -173,6 +187,70 @@ describe('the gateway', () => {
     expect(it_.recorder.closed.at(-1)).toContain('left idle for too long');
     const { rows } = await server.query('shop', 'select total::int from orders where id = 1');
     expect(rows).toEqual([{ total: 1 }]);
+  });
+
+  const pings: readonly (readonly string[])[] = [
+    ['S'],
+    ['H'],
+    ['Q '],
+    ['Q -- ping', 'Q ;'],
+    ['P: ', 'B:< []', 'E: 0', 'S'],
+    ['CS:nothing', 'CP:nothing', 'DS:known', 'S'],
+    ['d stray\n'],
+    ['c', 'f stray'],
+  ];
+  /** Again and again until it is closed. */
+  async function keepSaying(client: WireClient, steps: readonly string[]): Promise<string[]> {
+    const bytes = steps.map(bytesOf);
+    const timer = setInterval(() => client.send(...bytes), 20);
+    const seen = await client.end();
+    clearInterval(timer);
+    return seen;
+  }
+  it('ends a transaction that an agent only keeps: with Sync, Flush, empty queries, Close, Describe and data outside of a COPY', async () => {
+    const kept = await Promise.all(
+      pings.map(async (steps, i) => {
+        const client = await open();
+        await say(
+          client,
+          'prepare known as select 1',
+          'begin',
+          `update orders set total = 0 where id = ${i + 10}`,
+        );
+        return { client, steps };
+      }),
+    );
+    for (const seen of await Promise.all(kept.map(({ client, steps }) => keepSaying(client, steps))))
+      expect(seen.at(-1)).toBe('E:25P03');
+    await free();
+  });
+
+  it('leaves alone whose statements run, a few rows at a time too, and whose data comes', async () => {
+    const client = await open();
+    await say(client, 'begin', UPDATE);
+    const fetching = await open();
+    await say(fetching, 'begin');
+    fetching.send(...['P: select o.id from orders o, orders p', 'B:p< []', 'H'].map(bytesOf));
+    const copying = await open();
+    copying.send(serialize.query('copy orders from stdin'));
+    await copying.until('G');
+    const failing = await open();
+    await say(failing, 'begin', 'select id from customers', 'savepoint s');
+    const over: Promise<unknown>[] = [];
+    let n = 0;
+    const timer = setInterval(() => {
+      client.send(serialize.query('select 1'));
+      fetching.send(...['E:p 1', 'H'].map(bytesOf));
+      copying.send(serialize.copyData(Buffer.from(`${5000 + n++}\t1\t1\n`)));
+      failing.send(serialize.query('select 1/0'), serialize.query('rollback to s'));
+    }, 100);
+    for (const one of [client, fetching, copying, failing]) over.push(one.end());
+    await untilOneIsEnded();
+    await untilOneIsEnded();
+    clearInterval(timer);
+    for (const one of [client, fetching, copying, failing]) expect(one.closed).toBe(false);
+    for (const one of [client, fetching, copying, failing]) one.close();
+    await Promise.all(over);
   });
 
   it('ends a transaction whose result an agent does not read', async () => {

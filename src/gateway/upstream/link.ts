@@ -4,7 +4,7 @@ import { serialize } from 'pg-protocol';
 import { type Cleared, PROBE, type Question } from '../clearance.ts';
 import { toReport } from '../errors.ts';
 import type { CatalogNames } from '../judge/names.ts';
-import type { Plan } from '../plan.ts';
+import { classOf, type Plan } from '../plan.ts';
 import { type Answer, type Expected, expected, Replies } from '../replies.ts';
 import type { Run } from '../run.ts';
 import {
@@ -30,6 +30,8 @@ export interface LinkEvents {
   toClient(bytes: Buffer): void;
   /** All that one read brought has been handed on. */
   batchEnded(): void;
+  /** Something that was asked for was done, if only a part of it. */
+  progressed(): void;
   /** A command of this statement completed. */
   completed(run: Run, tag: string | null): void;
   failed(run: Run | null, error: ServerError): void;
@@ -113,6 +115,12 @@ export class ServerLink {
   }
   get over(): boolean {
     return this.#over;
+  }
+  /** Work was asked for that is not done. */
+  get working(): boolean {
+    return this.replies.some(
+      ({ kind, run }) => WORKS.has(kind) && (run === null || classOf(run.plan) !== 'empty'),
+    );
   }
 
   /** The one way in for Query, Parse, Bind, Execute and FunctionCall (I1). */
@@ -381,6 +389,7 @@ export class ServerLink {
       return 'drop';
     }
     this.#copyIn = false;
+    if (type !== EMPTY) this.#events.progressed();
     if (head.run !== null) this.#reported.ran(head.run.plan);
     if (head.run !== null) this.#events.completed(head.run, type === C ? head.run.complete(bytes) : null);
     if (head.kind === 'execute') {
@@ -432,7 +441,10 @@ export class ServerLink {
     this.#copyIn = false;
     if (status === 'I') this.#exposed = false;
     // A function call has no command tag: this is where it is known to be done.
-    if (head.kind === 'call' && head.run !== null && !head.failed) this.#events.completed(head.run, null);
+    if (head.kind === 'call' && head.run !== null && !head.failed) {
+      this.#events.progressed();
+      this.#events.completed(head.run, null);
+    }
     head.settle?.(head.failed ? 'failed' : 'done');
     if (head.run !== null) this.#events.finished(head.run);
     if (head.answer !== null) return 'drop';
@@ -449,8 +461,10 @@ export class ServerLink {
 }
 
 const BRINGS_READY: ReadonlySet<Expected['kind']> = new Set(['query', 'call', 'sync']);
+const WORKS: ReadonlySet<Expected['kind']> = new Set(['query', 'call', 'parse', 'bind', 'execute']);
 const D = 0x44;
 const C = 0x43;
+const EMPTY = 0x49;
 const COPY_ROW = 0x64;
 const NOTICE = 0x4e;
 const NOTIFICATION = 0x41;
