@@ -16,6 +16,7 @@ import { keepPostgres } from './embedded/keep.ts';
 import { lock } from './embedded/lock.ts';
 import { backTest } from './gateway/back-test.ts';
 import { explainOn } from './gateway/explain.ts';
+import { createGuesses } from './gateway/guesses.ts';
 import { createAppraiser } from './gateway/impact/index.ts';
 import { createJudge } from './gateway/judge/judge.ts';
 import { type PolicyFile, watchPolicyFile } from './gateway/judge/policy-file.ts';
@@ -279,6 +280,16 @@ async function compose(
     levelFor: (groups) => highest(groups, levels),
     onBlocked: (blocked) => bot?.denied(blocked),
     onLoginFailed: failedLogins.note,
+    guesses: createGuesses({
+      ...config.guesses,
+      now: shared.now,
+      log,
+      onAlert: (alert) =>
+        store.alerts.raise(
+          { ...alert, channel: config.slack?.alerts?.channel ?? null },
+          config.guesses.withinMs,
+        ),
+    }),
     proxies: networksOf(config.gateway.trustedProxies),
     log,
     now,

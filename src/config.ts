@@ -66,6 +66,10 @@ export function loadConfig(flags: Flags, env: NodeJS.ProcessEnv, cwd: string): C
       maxWaitMs: values.hold?.max_wait ?? 30 * 60_000,
       agentIdleMs: values.hold?.agent_idle_in_transaction ?? 5 * 60_000,
     },
+    guesses: {
+      count: values.alerts?.guesses?.count ?? 2000,
+      withinMs: values.alerts?.guesses?.within ?? 10 * 60_000,
+    },
     logLevel: env['HOLDPOINT_LOG'] || 'warn',
   };
   if (!LOG_LEVELS.includes(config.logLevel)) {

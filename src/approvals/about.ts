@@ -87,9 +87,9 @@ function listed(groups: readonly string[]): string {
   return `${shown.join(' or ')}${groups.length > 5 ? ` or ${groups.length - 5} more groups` : ''}`;
 }
 
-/** What an alert is about: destructive statements, logins that fail, or something revoked that was tried. */
+/** What an alert is about: destructive statements, logins that fail, something revoked that was tried, or many comparisons with tagged columns. */
 interface Alerted extends Pick<ApprovalRequest, 'requester'> {
-  readonly about?: 'statements' | 'logins' | 'revoked';
+  readonly about?: 'statements' | 'logins' | 'revoked' | 'guesses';
   readonly count: number;
   readonly since: number;
   readonly at: number;
@@ -100,10 +100,7 @@ export function burstTitle(alert: Alerted): string {
   const minutes = Math.max(1, Math.round((alert.at - alert.since) / 60_000));
   const over = minutes === 1 ? 'in a minute' : `in ${minutes} minutes`;
   const { about = 'statements', count, requester } = alert;
-  const whom = plain(
-    about !== 'statements' && requester.ownerId === null ? requester.subject : who(alert),
-    80,
-  );
+  const whom = plain(isSuspendable(alert) || requester.ownerId !== null ? who(alert) : requester.subject, 80);
   switch (about) {
     case 'statements':
       return `${whom}: ${count} destructive statements ${over}`;
@@ -111,17 +108,25 @@ export function burstTitle(alert: Alerted): string {
       return `${whom}: ${count} logins failed ${over}`;
     case 'revoked':
       return `${whom}: something revoked was tried`;
+    case 'guesses':
+      return `${whom}: ${count.toLocaleString('en-US')} statements compared tagged columns ${over}`;
   }
 }
 /** Below its title. */
 export function alertNote({ about = 'statements' }: Pick<Alerted, 'about'>): string {
-  return about === 'statements'
-    ? 'Held or denied, none ran unapproved.'
-    : 'Nobody was let in by any of them.';
+  switch (about) {
+    case 'statements':
+      return 'Held or denied, none ran unapproved.';
+    case 'logins':
+    case 'revoked':
+      return 'Nobody was let in by any of them.';
+    case 'guesses':
+      return 'Each passed by itself; so many can guess values that none shows. Look at the recordings. If it is not an application at its work, suspend, or hold pii_predicate in the policy.';
+  }
 }
 /** Whoever fails to log in need not be the owner of what they try: there is nobody to suspend. */
 export const isSuspendable = ({ about = 'statements' }: Pick<Alerted, 'about'>): boolean =>
-  about === 'statements';
+  about === 'statements' || about === 'guesses';
 /** What Suspend does, said before it is done. */
 export function suspendSentence({ requester }: Pick<ApprovalRequest, 'requester'>): string {
   const whom = requester.ownerId === null ? 'this credential' : 'this person and their agents';

@@ -188,7 +188,7 @@ export function renderAlert(alert: Alert, call: Parameters<typeof mentioned>[1][
     header(`${alert.suspendedBy === null ? '🚨' : '🔒'} ${title}`, name('head')),
     section(alert.lines.map((line) => `• ${oneLine(line, 220)}`).join('\n') || ' ', name('lines')),
     context(
-      [plain(`The latest of them. ${alertNote(alert)}`, 100), mrkdwn(own`${date(alert.at)}`)],
+      [plain(`The latest of them. ${alertNote(alert)}`, 250), mrkdwn(own`${date(alert.at)}`)],
       name('note'),
     ),
   ];

@@ -105,7 +105,7 @@ export interface PolicySummary {
   readonly change: { readonly at: number; readonly author: string | null } | null;
 }
 
-export type AlertAbout = 'statements' | 'logins' | 'revoked';
+export type AlertAbout = 'statements' | 'logins' | 'revoked' | 'guesses';
 /** A statement that somebody tried, as far as alerts need it. */
 export interface Attempt {
   readonly requester: Requester;
@@ -114,7 +114,7 @@ export interface Attempt {
   readonly verb: string;
   readonly relations: readonly string[];
 }
-/** Somebody kept sending destructive statements, or kept failing to log in, or tried what was revoked. */
+/** Somebody kept sending destructive statements, or kept failing to log in, or tried what was revoked, or compared tagged columns very often. */
 export interface Alert {
   /** Default: statements. */
   readonly about?: AlertAbout;

@@ -218,6 +218,18 @@ export const schema = z.strictObject({
         .optional(),
     })
     .optional(),
+  alerts: z
+    .strictObject({
+      guesses: z
+        .strictObject({
+          count: z.int().min(10).max(1_000_000).optional(),
+          within: duration
+            .refine((ms) => ms >= 60_000 && ms <= 24 * 3_600_000, 'is between 1m and 24h')
+            .optional(),
+        })
+        .optional(),
+    })
+    .optional(),
   hold: z
     .strictObject({
       agent_wait: duration.optional(),

@@ -72,6 +72,8 @@ export interface Config {
     readonly maxWaitMs: number;
     readonly agentIdleMs: number;
   };
+  /** So many statements of one owner that compare tagged columns with constants are an alert. */
+  readonly guesses: { readonly count: number; readonly withinMs: number };
   readonly logLevel: string;
 }
 

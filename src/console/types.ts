@@ -51,11 +51,11 @@ export interface People {
   restore(personId: string): Promise<boolean>;
 }
 
-/** Somebody kept sending destructive statements, or failing to log in (DESIGN.md 17); told of in Slack as well. */
+/** Somebody kept sending destructive statements, failing to log in or comparing tagged columns (DESIGN.md 17); told of in Slack as well. */
 export interface Burst {
   /** `AL-…` */
   readonly id: string;
-  readonly about?: 'statements' | 'logins' | 'revoked';
+  readonly about?: 'statements' | 'logins' | 'revoked' | 'guesses';
   readonly requester: Requester;
   readonly count: number;
   readonly since: number;

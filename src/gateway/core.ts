@@ -171,6 +171,7 @@ export class Core {
     const affects = this.context.affectedBy(it);
     if (affects) this.unsettled += 1;
     if (takesLocks(it)) this.worked = true;
+    if (it.guesses && run.approval === null) this.o.deps.guesses?.note(this.o.identity, this.o.target, it);
     for (const facts of factsOf(it)) this.o.judge.written.note(this.o.identity.owner?.id ?? null, facts);
     const unnamed = kind === 'query' ? this.statements.closing('') : null;
     if (kind !== 'execute') this.unsynced = false;

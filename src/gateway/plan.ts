@@ -22,6 +22,8 @@ export interface Plan {
   readonly probe: Judged['probe'];
   /** It touches tagged columns, or may: see Facts. What could not be read may touch anything. */
   readonly exposes: boolean;
+  /** It compares tagged columns with constants or bind values: which rows answer tells something of theirs. */
+  readonly guesses: boolean;
 }
 
 const WEIGHT: Readonly<Record<Effect, number>> = { allow: 0, hold: 1, deny: 2 };
@@ -33,8 +35,13 @@ export function plan(sql: string, judged: readonly Judged[], reachesExposing = f
   const probe = judged.find((one) => one.probe !== 'none')?.probe ?? 'none';
   const verdict = more.reduce((sum, one) => strictest(sum, one.verdict), first.verdict);
   const exposes = reachesExposing || judged.some(({ facts }) => facts === null || facts.exposes);
-  return { sql, judged, verdict, probe, exposes };
+  const guesses = judged.some(({ facts }) => facts !== null && compares(facts));
+  return { sql, judged, verdict, probe, exposes, guesses };
 }
+
+const compares = ({ redactions, statements, taggedBinds }: Facts): boolean =>
+  (redactions.length > 0 || taggedBinds.length > 0) &&
+  statements.some(({ columns }) => columns.some(({ use }) => use === 'predicate'));
 
 function strictest(a: Verdict, b: Verdict): Verdict {
   const seen = [a.observed, b.observed].filter((one) => one !== undefined);

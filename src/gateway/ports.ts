@@ -7,6 +7,7 @@ import type { TokenResult } from '../identity/token.ts';
 import type { AccessLevel, Identity, StoredCredential } from '../identity/types.ts';
 import type { StatementClass } from '../policy/types.ts';
 import type { Recorder } from '../recordings/types.ts';
+import type { Guesses } from './guesses.ts';
 import type { Appraiser } from './impact/index.ts';
 import type { Judge, Target } from './types.ts';
 
@@ -109,6 +110,8 @@ export interface GatewayDeps {
   /** Policy refused a statement: recorded already; for those who are to be told. */
   onBlocked?(blocked: BlockedStatement): void;
   onLoginFailed?(failure: FailedLogin): void;
+  /** Counts those who compare tagged columns with constants; default: nobody. */
+  readonly guesses?: Guesses;
 }
 
 export interface BlockedStatement {

@@ -18,7 +18,7 @@ const told = z.object({
   count: z.number(),
   since: z.number(),
   lines: z.array(z.string()),
-  about: z.enum(['statements', 'logins', 'revoked']).default('statements'),
+  about: z.enum(['statements', 'logins', 'revoked', 'guesses']).default('statements'),
 });
 
 export interface AlertRows extends AlertStore {
