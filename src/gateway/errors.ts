@@ -25,6 +25,8 @@ export type Failure =
   /** The session only asks ahead of time. */
   | { readonly kind: 'ahead' }
   | { readonly kind: 'ahead-too-long'; readonly most: number }
+  /** Held, and to be read alone would run functions of users. */
+  | { readonly kind: 'not-read' }
   | { readonly kind: 'desk-unavailable' }
   | { readonly kind: 'not-recorded' }
   | { readonly kind: 'cancelled'; readonly requestId: string | null }
@@ -189,6 +191,11 @@ export function toReport(failure: Failure): Report {
       return error(
         '42501',
         `The function-call message of the protocol is refused. Not run. Call the function with SELECT.`,
+      );
+    case 'not-read':
+      return error(
+        '42501',
+        'This statement needs approval, and its literals run functions as soon as it is prepared. Not prepared, not run. Send it as a simple query, or with Bind and Execute in one message.',
       );
     case 'desk-unavailable':
       return error(

@@ -5,11 +5,12 @@ import { type Subject, simple } from './draft.ts';
 import type { Failure } from './errors.ts';
 import { asksForRequests } from './judging.ts';
 import type { Portal, Prepared, Settle } from './names.ts';
+import { executedAhead } from './pipelined.ts';
 import type { Plan } from './plan.ts';
+import { runByValues, runsWhenRead } from './read.ts';
 import { expected } from './replies.ts';
 import { requestRows } from './requests.ts';
 import type { Field } from './wire/backend.ts';
-import { MessageFault } from './wire/fault.ts';
 import { FRONTEND, type Frame } from './wire/frame.ts';
 import { type BindMessage, decodeBind, decodeExecute, decodeNamed, decodeParse } from './wire/frontend.ts';
 
@@ -54,7 +55,8 @@ export class ExtendedQuery {
     const it = planned.plan;
     const subject: Subject = { plan: it, values: [], formats: [], paramTypes, protocol: 'extended' };
     if (this.#full(name, sql)) return this.#refuseExtended({ kind: 'too-many-names' }, name);
-    if (it.probe === 'none') {
+    const unread = this.#unread(it);
+    if (it.probe === 'none' || unread) {
       const blocked = this.#c.gate.blocked(it);
       if (blocked !== null) {
         const decision = this.#c.gate.refuse(subject, blocked);
@@ -72,8 +74,9 @@ export class ExtendedQuery {
       return;
     }
     // Its Execute is here already: ask before the Parse takes locks and starts timeouts (DESIGN.md 3).
-    if (it.verdict.effect === 'hold' && it.probe === 'none') {
-      const bound = this.#executedAhead(name);
+    if (it.verdict.effect === 'hold' && (it.probe === 'none' || unread)) {
+      const bound = executedAhead(this.#c.client.ahead(), name);
+      if (bound === null && unread) return this.#refuseUnread(subject, name);
       if (bound !== null) {
         const bind = decodeBind(bound);
         const decision = await this.#c.gate.decide({
@@ -91,6 +94,22 @@ export class ExtendedQuery {
       }
     }
     this.#sendParse(message, name, prepared);
+  }
+
+  /** Not for the server to read yet. */
+  #unread(it: Plan): boolean {
+    const { context, o } = this.#c;
+    return it.verdict.effect !== 'allow' && runsWhenRead(it, o.judge.catalog(), context.resolution);
+  }
+
+  /** It would wait for its Bind, and the Bind for its answer. What is certain to fail gets the server's own error. */
+  async #refuseUnread(subject: Subject, name: string): Promise<void> {
+    if (!(await this.#c.settleEarlier())) return;
+    if (this.#c.transaction() === 'failed') return this.#inFailedExtended();
+    const failure = (await this.#c.missing(subject)) ?? { kind: 'not-read' };
+    if (this.#c.over) return;
+    const decision = this.#c.gate.refuse(subject, failure);
+    return decision.kind === 'refuse' ? this.#refuseExtended(decision.failure, name) : undefined;
   }
 
   /** No room for another statement of this name. The unnamed one takes the place of the one before. */
@@ -133,32 +152,6 @@ export class ExtendedQuery {
         },
       }),
     );
-  }
-
-  /** The Bind of this statement, if the Execute of its portal has been read as well. What is malformed there gets its error in its turn. */
-  #executedAhead(statement: string): Buffer | null {
-    try {
-      return this.#boundAhead(statement);
-    } catch (error) {
-      if (error instanceof MessageFault) return null;
-      throw error;
-    }
-  }
-
-  #boundAhead(statement: string): Buffer | null {
-    let bound: { readonly bytes: Buffer; readonly portal: string } | null = null;
-    for (const frame of this.#c.client.ahead()) {
-      if (frame.type === FRONTEND.sync || frame.type === FRONTEND.query || frame.type === FRONTEND.parse)
-        return null;
-      if (frame.type === FRONTEND.bind && bound === null) {
-        const bind = decodeBind(frame.bytes);
-        if (bind.statement !== statement) return null;
-        bound = { bytes: frame.bytes, portal: bind.portal };
-      }
-      if (frame.type === FRONTEND.execute && bound !== null)
-        return decodeExecute(frame.bytes).portal === bound.portal ? bound.bytes : null;
-    }
-    return null;
   }
 
   /** A Sync: a Bind that was skipped has no use for its approval. */
@@ -368,6 +361,31 @@ export class ExtendedQuery {
 
   named(frame: Frame): Work {
     const { of, name } = decodeNamed(frame.bytes);
+    if (frame.type === FRONTEND.describe && of === 'statement' && this.#readsAgain(name))
+      return this.#describeLater(frame, name);
+    return this.#named(frame, of, name);
+  }
+
+  /** The server reads a statement anew where names may mean something else by now. */
+  #readsAgain(name: string): boolean {
+    const catalog = this.#c.o.judge.catalog();
+    if (catalog === null || runByValues(catalog).size === 0) return false;
+    return this.#c.statements.candidates(name).some(({ plan }) => plan.verdict.effect === 'allow');
+  }
+
+  async #describeLater(frame: Frame, name: string): Promise<void> {
+    if (!(await this.#c.settleContext())) return;
+    for (const { plan, paramTypes, sql } of this.#c.statements.candidates(name)) {
+      if (plan.verdict.effect !== 'allow') continue;
+      const again = await this.#c.judging.later(sql, paramTypes, this.#c.transaction());
+      if (this.#c.over) return;
+      if (again.kind === 'plan' && this.#unread(again.plan))
+        return this.#refuseExtended({ kind: 'not-read' });
+    }
+    this.#named(frame, 'statement', name);
+  }
+
+  #named(frame: Frame, of: 'statement' | 'portal', name: string): null {
     this.#c.unsynced = true;
     if (frame.type === FRONTEND.close) {
       const map: { closing(name: string): Settle } =

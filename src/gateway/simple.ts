@@ -19,7 +19,7 @@ import { decodeFunctionCall, decodeQuery, type FunctionCallMessage } from './wir
  * the session's own connection (the gate asks on another, impact/refusal.ts).
  */
 const makesValues = (it: Plan): boolean =>
-  it.verdict.effect === 'hold' && it.probe === 'unknown-name' && /['$]|::|\bcast\b/i.test(it.sql);
+  it.verdict.effect !== 'allow' && it.probe === 'unknown-name' && /['$]|::|\bcast\b/i.test(it.sql);
 
 export class SimpleQuery {
   readonly #c: Core;

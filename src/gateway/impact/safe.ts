@@ -32,7 +32,7 @@ export function unsafe(facts: Facts | null, catalog: CatalogSnapshot): string | 
 }
 
 /** What a policy trusts is not meant: it may well do things. */
-function harmless(full: string, catalog: CatalogSnapshot): boolean {
+export function harmless(full: string, catalog: CatalogSnapshot): boolean {
   const dot = full.indexOf('.');
   const [schema, name] = [full.slice(0, dot), full.slice(dot + 1)];
   const users = catalog.functions.filter((fn) => fn.schema === schema && fn.name === name);
