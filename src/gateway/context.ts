@@ -55,6 +55,7 @@ export class SessionContext {
   /** As the server reports them. */
   readonly reported: Map<string, string>;
   readonly role: string;
+  readonly login: string;
   #searchPath: readonly string[];
   /** While stale: schemas that the path has nevertheless; null: any. */
   #among: readonly string[] | null = null;
@@ -86,6 +87,7 @@ export class SessionContext {
     this.settings = new SettingValues(new Map([...facts.settings, ...initial]));
     this.reported = new Map(reported);
     this.role = facts.role;
+    this.login = facts.login;
     this.#searchPath = facts.searchPath;
     this.#resolution = this.#resolve();
   }
@@ -282,6 +284,7 @@ export class SessionContext {
       searchPath: this.#stale ? null : this.#searchPath,
       ...(this.#stale && this.#among !== null ? { among: this.#among } : {}),
       tempRelations: this.#tempsUnknown ? [] : this.#temps,
+      login: this.login,
       changed: [
         ...this.#changed,
         ...this.#tempTypes,

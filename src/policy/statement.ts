@@ -11,6 +11,7 @@ import type { Context } from './lineage/context.ts';
 import type { Shape } from './lineage/deps.ts';
 import { told } from './lineage/deps.ts';
 import { lineage } from './lineage/statement.ts';
+import { operandsOf } from './operands/operands.ts';
 import type { Tree } from './parse/node.ts';
 import { asList, asText, asTree, names, nodeOf, relationName, unwrap } from './parse/node.ts';
 import { type RawStatement, STRANGE } from './parse/parser.ts';
@@ -19,10 +20,11 @@ import type { RelationUse } from './types.ts';
 /** `body`: the output belongs to the caller. `top`: the output leaves. */
 export function analyseStatement(
   statement: Pick<RawStatement, 'kind' | 'node'>,
-  context: Context,
+  at: Context,
   mode: 'body' | 'top',
 ): Shape {
   const { kind, node } = statement;
+  const context = mode === 'top' ? { ...at, operands: operandsOf(node, kind, at) } : at;
   // Implicit casts between built-in types have no name in the catalog's reading: any expression may meet them.
   if (mode === 'top' && !CONSTANT.has(kind)) callOperators('pg_catalog', '', 'cast', context);
   facts(kind, node, context);

@@ -191,6 +191,8 @@ export interface ResolutionContext {
   readonly among?: readonly string[];
   /** Lower-case names of temporary relations this session made. */
   readonly tempRelations: readonly string[];
+  /** The login. Absent: not known. */
+  readonly login?: string;
   /** `schema.name` of relations whose rows the session's owner has written, so that their values are known. Absent: none. */
   readonly written?: readonly string[];
   /** Names whose definitions this transaction changed and did not commit: the catalog does not show them. `*`: any name. */
@@ -201,6 +203,7 @@ export interface ResolutionContext {
 export interface CatalogColumn {
   readonly name: string;
   readonly type: string;
+  readonly typeOid?: number;
   readonly comment: string | null;
   readonly generated: string | null;
   readonly notNull?: boolean;
@@ -210,8 +213,8 @@ export interface CatalogColumn {
 /** Something with no name in the statement that runs a function: `schema.name`. */
 export interface CatalogCall {
   readonly function: string;
-  /** `write`: a default, CHECK, index, trigger condition or assignment cast. `any`: row security, a domain's CHECK, an implicit cast. */
-  readonly on: 'any' | 'write';
+  /** `write`: a default, CHECK, index, trigger condition or assignment cast. `any`: row security, a domain's CHECK, an implicit cast. `compare`: its columns are compared. */
+  readonly on: 'any' | 'compare' | 'write';
   /** It is the default of this column: it runs where the statement gives no value. */
   readonly column?: string;
   /** It is an assignment cast from this type of users. */
@@ -224,6 +227,8 @@ export interface CatalogPolicy {
   readonly text: string | null;
   /** What it runs that its text does not name. */
   readonly calls: readonly string[];
+  /** TO these alone, by oid; null: everybody, or a role of the server's own. */
+  readonly roles?: readonly number[] | null;
 }
 export type WriteEvent = 'insert' | 'update' | 'delete' | 'truncate';
 export interface CatalogTrigger {
@@ -319,15 +324,29 @@ export interface CatalogOperator {
   readonly gives?: 'value' | null;
   /** It is a cast to the built-in type of that name from this type of users. */
   readonly from?: number | null;
-  /** It makes values of a built-in type, and those functions compare them, where they are sorted, grouped or compared. */
+  /** A type, or it makes values of a built-in one, and those functions compare them, where they are sorted, grouped or compared. */
   readonly compared?: boolean;
-  /** That type. */
+  /** That type, of the server's own. */
   readonly type?: number | null;
+  /** Of an operator; `type` 0: it has none on that side. */
+  readonly left?: CatalogOperand | null;
+  readonly right?: CatalogOperand | null;
 }
+export interface CatalogOperand {
+  readonly type: number;
+  /** Types whose values it takes, by oid; null: it may be any. */
+  readonly takes: readonly number[] | null;
+}
+/** Among what a transaction changed: who is a member of which role. */
+export const MEMBERSHIPS = '(memberships)';
 /** Names of such entries in pg_catalog that no operator has: relations of the server itself, any relation (system columns), `@@ x`. */
 export const SYSTEM_RELATION = '(system relation)';
 export const ANY_RELATION = '(relation)';
 export const PREFIX = 'prefix ';
+export interface CatalogLogin {
+  readonly name: string;
+  readonly roles: readonly number[];
+}
 /** A type of users, and what its values are made of: elements of an array, base of a domain, bounds of a range. 0: nothing. */
 export interface CatalogType {
   readonly oid: number;
@@ -353,6 +372,8 @@ export interface CatalogSnapshot {
   readonly qualified?: true;
   /** Only where users have casts from types of their own. */
   readonly types?: readonly CatalogType[];
+  /** Those that can log in, and which of the roles that policies are for each may be: a member of them, however far. */
+  readonly logins?: readonly CatalogLogin[];
   readonly takenAt: number;
 }
 

@@ -130,6 +130,7 @@ const where: {
   searchPath: fc.constantFrom(['public'], ['other', 'public'], [], null),
   among: fc.constantFrom([], ['other'], ['public', 'other']),
   tempRelations: fc.constantFrom([], ['orders'], ['customers', 'plain']),
+  login: fc.constantFrom('app', 'other'),
   written: fc.constantFrom([], ['public.plain'], ['public.orders', 'public.plain']),
   changed: fc.constantFrom([], ['plain'], ['*']),
 };

@@ -410,6 +410,22 @@ describe('the catalog', () => {
     }
   });
 
+  it('is asked for by operators of the server, whatever users call theirs', async () => {
+    const never = "raise exception 'an operator of users ran'";
+    await server.query(
+      'shop',
+      `create function own_oid(oid, int) returns boolean language plpgsql as $$begin ${never}; end$$;
+       create operator <> (leftarg = oid, rightarg = int, function = own_oid);
+       create operator >= (leftarg = oid, rightarg = int, function = own_oid);
+       create operator = (leftarg = oid, rightarg = int, function = own_oid)`,
+    );
+    try {
+      expect((await open().ensure(true)).snapshot.relations.length).toBeGreaterThan(0);
+    } finally {
+      await server.query('shop', 'drop function own_oid(oid, int) cascade');
+    }
+  });
+
   it('has implicit casts between built-in types, which no text names', async () => {
     const catalog = open();
     await server.query('shop', "create function from_xml(xml) returns int language sql as 'select 1'");
@@ -423,6 +439,8 @@ describe('the catalog', () => {
         compared: false,
         type: null,
         gives: null,
+        left: null,
+        right: null,
         calls: ['public.from_xml'],
       });
     } finally {

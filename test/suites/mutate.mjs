@@ -35,7 +35,7 @@ const UNITS = [
 const dist = join(root, 'dist/policy');
 /** All that decides; not what only tells (locks), and lists of names. */
 const FILES = [
-  ...['facts', 'lineage'].flatMap((folder) =>
+  ...['facts', 'lineage', 'operands'].flatMap((folder) =>
     readdirSync(join(dist, folder))
       .filter((name) => name.endsWith('.js') && !/^(?:builtins|extensions|locks)/.test(name))
       .map((name) => `${folder}/${name}`),
@@ -165,7 +165,7 @@ async function judge(work) {
     level: 'admin',
     transaction: 'idle',
   };
-  const plain = { searchPath: ['public'], tempRelations: [] };
+  const plain = { searchPath: ['public'], tempRelations: [], login: 'app' };
   process.on('message', async ({ dir, first }) => {
     const caught = await checksOf(dir)
       .then((checks) => firstCaught(checks, first))
@@ -202,7 +202,11 @@ async function judge(work) {
       const tempRelations = [...setup.matchAll(/TEMP TABLE (\w+)/g)].map((match) => match[1]);
       const before = /^(?:CREATE(?! TEMP)|ALTER|DO)/.test(setup) ? read(setup, plain, of) : null;
       const changed = before?.kind === 'facts' ? before.statements.flatMap((one) => one.changes ?? []) : [];
-      const analysis = read(sql, { searchPath: path ?? ['public'], tempRelations, changed }, of);
+      const analysis = read(
+        sql,
+        { searchPath: path ?? ['public'], tempRelations, login: 'app', changed },
+        of,
+      );
       const { effect } = evaluate(policy, analysis, context);
       if (effect !== expected) return { expected, effect, sql };
       if (uses === undefined || uses === null) return null;

@@ -3,7 +3,6 @@
  * unqualified names, and deparsed definitions come out fully qualified), read only, under short timeouts.
  */
 import { z } from 'zod';
-import { ANY_RELATION, PREFIX, SYSTEM_RELATION } from '../../policy/types.ts';
 import { CHECKED, calledIn, callsOf, POLICIES, reliedOnByBody } from './catalog-stored.ts';
 
 /**
@@ -20,7 +19,7 @@ set local standard_conforming_strings = on`;
 
 /** Rows of users: also what a superuser put into pg_catalog. 16384 is the first oid after initdb. */
 const OURS = `(n.nspname <> 'information_schema' and n.nspname <> 'pg_catalog' and n.nspname not like 'pg\\_toast%' and n.nspname not like 'pg\\_temp\\_%')`;
-const ours = (oid: string) =>
+export const ours = (oid: string) =>
   `(${OURS} or (${oid} >= 16384 and n.nspname in ('pg_catalog', 'information_schema')))`;
 
 const sum = (key: string) =>
@@ -33,6 +32,8 @@ const part = (key: string, from: string) => `(select ${sum(key)} from ${from})`;
 const MAGNITUDE = `case when t.reltuples > 0 then pg_catalog.ceil(pg_catalog.ln(greatest(t.reltuples, 64)::float8) / 0.6931)::text else '-' end`;
 const PERMANENT = `relkind in ('r','v','m','p','f','S','c') and c.relpersistence <> 't'`;
 const KINDS = `${PERMANENT} and c.oid >= 16384`;
+/** Only then it matters who is a member of what. */
+const FOR_ROLES = `exists (select from pg_policy p where 16384 <= all (p.polroles))`;
 const KINDS_OURS = `${PERMANENT} and ${ours('c.oid')}`;
 
 /**
@@ -62,6 +63,9 @@ export const DIGEST = `select json_build_object('shared', ${parts(
     "pg_attribute t join pg_class c on c.oid = t.attrelid where c.relkind = 'c' and c.oid >= 16384",
   ),
   part('t.oid::text', 'pg_constraint t where t.contypid <> 0 and t.oid >= 16384'),
+  part("t.roleid::text || ':' || t.member::text", `pg_auth_members t where ${FOR_ROLES}`),
+  `(select pg_catalog.count(*) || ':' || coalesce(pg_catalog.sum(pg_catalog.hashtext(pg_catalog.concat_ws(':', t.oid, t.rolname, t.rolcanlogin, t.rolsuper))::bigint), 0)
+    from pg_roles t where ${FOR_ROLES})`,
 )}, 'relations', ${parts(
   part(`t.oid::text || ':' || ${MAGNITUDE}`, `pg_class t join pg_class c on c.oid = t.oid where c.${KINDS}`),
   part(
@@ -129,7 +133,8 @@ export const DATABASE = `select json_build_object('name', pg_catalog.current_dat
 export const databaseShape = z.object({ name: z.string(), eventTriggers: z.boolean() });
 
 const ids = (oids: readonly number[]) => oids.map((oid) => String(Math.trunc(oid))).join() || '0';
-const list = (query: string) => `select coalesce(pg_catalog.json_agg(x), '[]') as value from (${query}) x`;
+export const list = (query: string) =>
+  `select coalesce(pg_catalog.json_agg(x), '[]') as value from (${query}) x`;
 
 /** Casts of users from types of their own: only then it matters where values of those may come from. */
 const CASTS = `exists (select from pg_cast k where k.castsource >= 16384 and k.castfunc <> 0)`;
@@ -162,7 +167,7 @@ export const relations = (oids?: readonly number[]) => {
       where x.indrelid = c.oid), '[]') as indexes,
     coalesce((select pg_catalog.json_agg(k.conname order by k.oid) from pg_constraint k where k.conrelid = c.oid), '[]') as constraints,
     coalesce((select pg_catalog.json_agg(json_build_object('number', a.attnum, 'name', a.attname,
-        'type', pg_catalog.format_type(a.atttypid, a.atttypmod),
+        'type', pg_catalog.format_type(a.atttypid, a.atttypmod), 'typeOid', a.atttypid::bigint,
         'notNull', a.attnotnull,
         'rowType', (select h.relid::bigint from rows_of h where h.type = a.atttypid),
         'comment', pg_catalog.col_description(c.oid, a.attnum),
@@ -199,6 +204,7 @@ export const relationShape = z.array(
         oid: z.number(),
         on: z.array(z.enum(['read', 'insert', 'update', 'delete'])),
         calls: z.array(z.string()),
+        roles: z.array(z.number()).nullable(),
       }),
     ),
     rules: z.array(eventShape),
@@ -209,6 +215,7 @@ export const relationShape = z.array(
         number: z.number(),
         name: z.string(),
         type: z.string(),
+        typeOid: z.number(),
         comment: z.string().nullable(),
         generated: z.string().nullable(),
         notNull: z.boolean(),
@@ -230,7 +237,7 @@ export const relationShape = z.array(
     calls: z.array(
       z.object({
         function: z.string(),
-        on: z.enum(['any', 'write']),
+        on: z.enum(['any', 'compare', 'write']),
         column: z.string().exactOptional(),
         from: z.number().exactOptional(),
       }),
@@ -346,54 +353,6 @@ export const foreignKeyShape = z.array(
   }),
 );
 
-/**
- * What runs functions without calling them by name: operators, casts (named by the type they make; those of users' own types by that
- * type too; implicit ones from a built-in type to another by no name at all, as any expression may meet them), domains with constraints, row types with such columns. Estimators need `internal` arguments, so users cannot write them.
- * Where users compare a built-in type: also whatever of the server makes values of it.
- */
-export const OPERATORS = list(`
-  with recursive ${CHECKED}, called(schema, name, fn, "from", compared, type, gives) as (
-    select n.nspname, o.oprname, r.fn, null::bigint, false, null::bigint, null::text from pg_operator o join pg_namespace n on n.oid = o.oprnamespace join runs r on r.op = o.oid
-      where ${ours('o.oid')} or r.fn >= 16384
-    union all select n.nspname, o.oprname, o.oprcode, null, false, null, 'value' from pg_operator o join pg_namespace n on n.oid = o.oprnamespace
-      where ${ours('o.oid')} and o.oprresult <> 'bool'::regtype and o.oprcode <> 0
-    union all select n.nspname, o.oprname, c.fn, null, false, null, null from pg_operator o join pg_namespace n on n.oid = o.oprnamespace
-      join checked c on c.type in (o.oprleft, o.oprright, o.oprresult) where ${ours('o.oid')}
-    union all select n.nspname, t.typname, k.castfunc,
-      case when k.castsource >= 16384 and k.casttarget < 16384 and t.oid = k.casttarget then k.castsource::bigint end, false, null, null from pg_cast k
-      join pg_type t on t.oid = k.casttarget or (t.oid = k.castsource and t.oid >= 16384)
-      join pg_namespace n on n.oid = t.typnamespace where k.oid >= 16384 and k.castfunc <> 0
-    union all select 'pg_catalog', '', k.castfunc, null, false, null, null from pg_cast k
-      where k.oid >= 16384 and k.castfunc <> 0 and k.castcontext = 'i' and k.castsource < 16384 and k.casttarget < 16384
-    union all select n.nspname, t.typname, c.fn, null, c.type < 16384, case when c.type < 16384 then c.type::bigint end, null from pg_type t join pg_namespace n on n.oid = t.typnamespace
-      join checked c on c.type = t.oid where ${ours('t.oid')} or c.type < 16384
-    union all select 'pg_catalog', m.name, c.fn, null, true, null, null from checked c, lateral (
-        select p.proname from pg_proc p where p.oid < 16384 and (c.type = p.prorettype or c.type = any (p.proallargtypes))
-        union all select case o.oprleft when 0 then '${PREFIX}' else '' end || o.oprname from pg_operator o
-          where o.oid < 16384 and c.type = o.oprresult and c.type not in (o.oprleft, o.oprright)
-        union all select '${SYSTEM_RELATION}' where exists (
-          select from pg_attribute a where a.attrelid < 16384 and a.attnum > 0 and a.atttypid = c.type)
-        union all select '${ANY_RELATION}' where exists (
-          select from pg_attribute a where a.attrelid = 'pg_class'::regclass and a.attnum < 0 and a.atttypid = c.type)
-      ) m(name) where c.type < 16384
-  )
-  select c.schema, c.name, c."from", c.compared, c.type, pg_catalog.max(c.gives) as gives,
-    coalesce(pg_catalog.json_agg(distinct n.nspname || '.' || p.proname order by n.nspname || '.' || p.proname)
-      filter (where p.oid >= 16384 or p.provolatile = 'v'), '[]') as calls
-  from called c join pg_proc p on p.oid = c.fn join pg_namespace n on n.oid = p.pronamespace
-  where p.oid >= 16384 or p.provolatile = 'v' or c.gives is not null group by 1, 2, 3, 4, 5 order by 1, 2, 3, 4, 5`);
-export const operatorShape = z.array(
-  z.object({
-    schema: z.string(),
-    name: z.string(),
-    from: z.number().nullable(),
-    gives: z.literal('value').nullable(),
-    compared: z.boolean(),
-    type: z.number().nullable(),
-    calls: z.array(z.string()),
-  }),
-);
-
 /** Types of users and what their values are made of; rows are told by their relations. */
 export const TYPES = list(`
   select t.oid::bigint as oid, n.nspname as schema, t.typname as name, coalesce(r.part, case when t.typtype = 'd' then t.typbasetype else t.typelem end)::bigint as part
@@ -403,3 +362,10 @@ export const TYPES = list(`
 export const typeShape = z.array(
   z.object({ oid: z.number(), schema: z.string(), name: z.string(), part: z.number() }),
 );
+
+/** Superusers are members of all. */
+export const LOGINS =
+  list(`select r.rolname as name, (select coalesce(pg_catalog.json_agg(m.oid::bigint), '[]') from (
+    select distinct u.oid from pg_policy p, pg_catalog.unnest(p.polroles) u(oid) where 16384 <= all (p.polroles) and pg_catalog.pg_has_role(r.oid, u.oid, 'MEMBER')) m) as roles
+  from pg_roles r where r.rolcanlogin and ${FOR_ROLES} order by r.rolname limit 5000`);
+export const loginShape = z.array(z.object({ name: z.string(), roles: z.array(z.number()) }));

@@ -54,7 +54,8 @@ const early = `${folds('t.node', 't.fn')}
  * `runs`: functions of an operator. Planning puts its commutator or negator in its place; hashing and sorting by it run the functions of
  * the families that it is in. `checked`: types whose values run functions of users by themselves: domains with constraints, types and
  * ranges that are compared by such functions, those with implicit casts, and whatever is made of them: domains over them, their arrays,
- * ranges, composite types and rows. A built-in type is among them where a default operator class of users compares it.
+ * ranges, composite types and rows. A built-in type is among them where a default operator class of users compares it. `compares`: only
+ * where its values are compared; to make a range compares its bounds, and a domain's check may compare what it mentions.
  */
 export const CHECKED = `${USERS}, unsteady(fn) as (select p.oid from pg_proc p where p.oid >= 16384 or p.provolatile <> 'i'
   ), family(family, fn) as (
@@ -73,26 +74,26 @@ export const CHECKED = `${USERS}, unsteady(fn) as (select p.oid from pg_proc p w
     select o.opcintype, c.fn from pg_opclass o join compares c on c.class = o.oid where o.opcdefault and o.opcmethod in (403, 405)
   ), domain_tree(type, field, oid) as (
     select k.contypid, s.field, s.oid from pg_constraint k, lateral ${oidsIn('k.conbin::text')} s where k.contypid <> 0
-  ), part(whole, of) as (
-    select t.oid, t.typbasetype from pg_type t where t.typtype = 'd'
-    union all select d.type, d.oid from domain_tree d where ${isType('d.field')} and d.oid >= 16384
-    union all select t.oid, t.typelem from pg_type t where t.typcategory = 'A' and t.typelem <> 0
-    union all select t.oid, a.atttypid from pg_type t join pg_attribute a on a.attrelid = t.typrelid
+  ), part(whole, of, held) as (
+    select t.oid, t.typbasetype, true from pg_type t where t.typtype = 'd'
+    union all select d.type, d.oid, false from domain_tree d where ${isType('d.field')} and d.oid >= 16384
+    union all select t.oid, t.typelem, true from pg_type t where t.typcategory = 'A' and t.typelem <> 0
+    union all select t.oid, a.atttypid, true from pg_type t join pg_attribute a on a.attrelid = t.typrelid
       where t.typtype = 'c' and a.attnum > 0 and (a.atttypid >= 16384 or a.atttypid in (select c.type from classed c))
-    union all select r.rngtypid, r.rngsubtype from pg_range r
-    union all select (pg_catalog.to_jsonb(r) ->> 'rngmultitypid')::oid, r.rngtypid from pg_range r
-    union all select k.castsource, k.casttarget from pg_cast k where k.castmethod = 'b' and k.casttarget in (select c.type from classed c)
+    union all select r.rngtypid, r.rngsubtype, false from pg_range r
+    union all select (pg_catalog.to_jsonb(r) ->> 'rngmultitypid')::oid, r.rngtypid, false from pg_range r
+    union all select k.castsource, k.casttarget, true from pg_cast k where k.castmethod = 'b' and k.casttarget in (select c.type from classed c)
       and not exists (select from pg_opclass o where o.opcintype = k.castsource and o.opcdefault and o.opcmethod = 403)
-  ), checked(type, fn) as (
-    select d.type, d.oid from domain_tree d where ${isFunction('d.field')} and d.oid in (select b.fn from unsteady b)
-    union select d.type, r.fn from domain_tree d join runs r on r.op = d.oid where ${isOperator('d.field')}
-    union select k.contypid, j.oid from pg_constraint k, lateral ${jsonIn('k.conbin::text')} j where k.contypid <> 0
-    union select c.type, c.fn from classed c
-    union select r.rngtypid, c.fn from pg_range r join compares c on c.class = r.rngsubopc
-    union select r.rngtypid, u.fn from pg_range r join users u on u.fn in (r.rngsubdiff, r.rngcanonical)
-    union select t.type, k.castfunc from pg_cast k, lateral (values (k.castsource), (k.casttarget)) t(type)
+  ), checked(type, fn, compares) as (
+    select d.type, d.oid, false from domain_tree d where ${isFunction('d.field')} and d.oid in (select b.fn from unsteady b)
+    union select d.type, r.fn, false from domain_tree d join runs r on r.op = d.oid where ${isOperator('d.field')}
+    union select k.contypid, j.oid, false from pg_constraint k, lateral ${jsonIn('k.conbin::text')} j where k.contypid <> 0
+    union select c.type, c.fn, true from classed c
+    union select r.rngtypid, c.fn, false from pg_range r join compares c on c.class = r.rngsubopc
+    union select r.rngtypid, u.fn, false from pg_range r join users u on u.fn in (r.rngsubdiff, r.rngcanonical)
+    union select t.type, k.castfunc, false from pg_cast k, lateral (values (k.castsource), (k.casttarget)) t(type)
       where k.oid >= 16384 and k.castfunc <> 0 and k.castcontext = 'i' and t.type >= 16384
-    union select p.whole, c.fn from part p join checked c on c.type = p.of
+    union select p.whole, c.fn, c.compares and p.held from part p join checked c on c.type = p.of
   )`;
 
 /** `tree_calls(…, fn, node)` of a query's own `tree(id, …, node)`: each function that an expression runs, beside the columns `keep` of its tree. */
@@ -125,7 +126,8 @@ export const reliedOnByBody = (oid: string): string => reliedOn('pg_proc', oid);
  * A relation's policies, USING and WITH CHECK (by minus its oid) apart, and what in them no text shows. Without WITH CHECK, USING is asked of
  * new rows too.
  */
-export const POLICIES = `(select pg_catalog.json_agg(json_build_object('oid', q.oid, 'on', q.events, 'calls', coalesce((
+export const POLICIES = `(select pg_catalog.json_agg(json_build_object('oid', q.oid, 'on', q.events, 'roles',
+      case when 16384 <= all (p.polroles) then pg_catalog.array_to_json(p.polroles::bigint[]) end, 'calls', coalesce((
       select pg_catalog.json_agg(distinct n.nspname || '.' || f.proname) from ${reliedOn('pg_policy', 'p.oid')} r(fn)
         join pg_proc f on f.oid = r.fn join pg_namespace n on n.oid = f.pronamespace where f.oid >= 16384 or f.provolatile <> 'i'), '[]')) order by q.oid)
     from pg_policy p, lateral (values
@@ -153,7 +155,7 @@ export const callsOf = (of: (column: string) => string): string => `
   ${calledIn('t.relid, t."on", t."column"')}, called(relid, "on", fn, "column", "from") as (
     select t.relid, t."on", t.fn, t."column", null::bigint from tree_calls t where t."on" <> 'plan'
     union select t.relid, 'any', t.fn, null, null from tree_calls t where t."column" is null and t."on" <> 'any' and t.fn >= 16384 and (${early})
-    union select a.attrelid, 'any', c.fn, null, null from pg_attribute a join checked c on c.type = a.atttypid
+    union select a.attrelid, case when c.compares then 'compare' else 'any' end, c.fn, null, null from pg_attribute a join checked c on c.type = a.atttypid
       where a.attrelid >= 16384 and a.attnum > 0${of('a.attrelid')}
     union select i.indrelid, 'any', c.fn, null, null from pg_index i join compares c on c.class = any (i.indclass) where i.indrelid >= 16384${of('i.indrelid')}
     union select k.conrelid, 'write', r.fn, null, null from pg_constraint k join runs r on r.op = any (k.conexclop) where k.contype = 'x'${of('k.conrelid')}

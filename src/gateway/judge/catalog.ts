@@ -6,6 +6,7 @@ import type { z } from 'zod';
 import type { Server } from '../../policy/server.ts';
 import type { CatalogRelation, CatalogSnapshot } from '../../policy/types.ts';
 import type { CatalogConnection } from './catalog-connection.ts';
+import { OPERATORS, operatorShape } from './catalog-operators.ts';
 import { type CatalogPatch, patched } from './catalog-patch.ts';
 import * as sql from './catalog-sql.ts';
 
@@ -160,8 +161,9 @@ export function createCatalog(options: CatalogOptions): Catalog {
     const rows = await one(link, sql.relations(), sql.relationShape);
     const functions = await one(link, sql.FUNCTIONS, sql.functionShape);
     const foreignKeys = await one(link, sql.FOREIGN_KEYS, sql.foreignKeyShape);
-    const operators = await one(link, sql.OPERATORS, sql.operatorShape);
+    const operators = await one(link, OPERATORS, operatorShape);
     const types = await one(link, sql.TYPES, sql.typeShape);
+    const logins = await one(link, sql.LOGINS, sql.loginShape);
     const definitions = await texts(link, sql.definitions, viewsOf(rows));
     const database = await one(link, sql.DATABASE, sql.databaseShape);
     const policies = await texts(link, sql.policyTexts, policiesOf(rows));
@@ -181,6 +183,7 @@ export function createCatalog(options: CatalogOptions): Catalog {
       foreignKeys,
       customOperators: operators,
       types,
+      logins,
       qualified: true,
       takenAt,
     };

@@ -375,8 +375,9 @@ const anyTagged = memo((reading: CatalogReading) =>
   ),
 );
 
-const resolutionKey = memo(({ searchPath, among, tempRelations, written, changed }: ResolutionContext) =>
-  JSON.stringify([searchPath, among ?? null, tempRelations, written ?? [], changed ?? []]),
+const resolutionKey = memo(
+  ({ searchPath, among, tempRelations, login, written, changed }: ResolutionContext) =>
+    JSON.stringify([searchPath, among ?? null, tempRelations, login ?? null, written ?? [], changed ?? []]),
 );
 
 const policyKey = memo((context: JudgeContext['policy']) =>

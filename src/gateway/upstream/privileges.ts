@@ -6,6 +6,8 @@ import type { Talk } from './talk.ts';
 
 export interface LoginFacts {
   readonly role: string;
+  /** Who logged in: RESET ROLE goes back to it. */
+  readonly login: string;
   /** pg_backend_pid(). */
   readonly pid: string;
   /** Tells backends apart for good: a pid is used again. */
@@ -29,7 +31,7 @@ const SETTINGS = [
 
 /** Privileges of the login and of every role it is a member of: SET ROLE is no boundary. */
 const QUERY = `
-SELECT current_user,
+SELECT current_user, session_user,
   pg_catalog.pg_backend_pid(),
   (SELECT pg_catalog.json_build_array(extract(epoch FROM a.backend_start)::pg_catalog.text,
       extract(epoch FROM pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) a.backend_start))
@@ -56,8 +58,8 @@ const NAMES = [
 export async function checkPrivileges(talk: Talk, target: Target): Promise<LoginFacts> {
   const { row, code } = await talk.ask(QUERY);
   if (code !== null) throw new UpstreamFault(`the check of its login failed (${code})`);
-  const [role, pid, activity, path, ...rest] = row ?? [];
-  if (!role || !pid || !path) throw new UpstreamFault('the check of its login gave no answer');
+  const [role, login, pid, activity, path, ...rest] = row ?? [];
+  if (!role || !login || !pid || !path) throw new UpstreamFault('the check of its login gave no answer');
   const [start, age] = JSON.parse(activity ?? '[]') as readonly [string?, number?];
   const held = NAMES.filter((_, i) => rest[i] === 't');
   const accepted = new Set(target.acceptPrivileges.map((name) => name.toLowerCase()));
@@ -74,6 +76,7 @@ export async function checkPrivileges(talk: Talk, target: Target): Promise<Login
   const searchPath = JSON.parse(path) as readonly string[];
   return {
     role,
+    login,
     pid,
     backend: `${pid} ${start ?? ''}`,
     ageMs: age === undefined ? null : age * 1000,

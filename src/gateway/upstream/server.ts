@@ -20,9 +20,9 @@ export async function checkServer(talk: Talk, target: Target): Promise<Server> {
  * Casts of users between types that the gateway's own questions are made of: those questions would run them, before any statement is judged.
  * This one has none: literals become what they are compared with.
  */
-export const CASTS = `SELECT EXISTS (SELECT FROM pg_catalog.pg_cast k WHERE k.oid >= 16384 AND k.castfunc <> 0
-  AND k.castsource = ANY ('{16,18,19,20,21,23,24,26,28,194,700,701,1009,1028,1184,2202,2205,2206,4089,4096}')
-  AND k.casttarget = ANY ('{19,20,23,25,114,701,1009,1043,3802}')) AS found`;
+export const CASTS = `SELECT EXISTS (SELECT FROM pg_catalog.pg_cast k WHERE k.oid OPERATOR(pg_catalog.>=) '16384' AND k.castfunc OPERATOR(pg_catalog.<>) '0'
+  AND k.castsource OPERATOR(pg_catalog.=) ANY ('{16,18,19,20,21,23,24,26,28,194,700,701,1009,1028,1184,2202,2205,2206,4089,4096}')
+  AND k.casttarget OPERATOR(pg_catalog.=) ANY ('{19,20,23,25,114,701,1009,1043,3802}')) AS found`;
 export const CASTS_REFUSED =
   'users have casts between built-in types that the gateway’s own questions would run (pg_cast); drop them';
 

@@ -4,7 +4,7 @@
  */
 import type { Tree, Wrapped } from '../parse/node.ts';
 import { asText, names, nodeOf, unwrap } from '../parse/node.ts';
-import type { StatementClass } from '../types.ts';
+import { MEMBERSHIPS, type StatementClass } from '../types.ts';
 import type { Collector } from './collector.ts';
 
 /** What they change is among the relations they touch as DDL. */
@@ -24,11 +24,12 @@ const NAMED: ReadonlySet<string> = new Set([
   'AlterPolicyStmt',
 ]);
 /** They change no definition that facts rely on. */
-const NOTHING: ReadonlySet<string> = new Set(['GrantStmt', 'GrantRoleStmt', 'VariableSetStmt']);
+const NOTHING: ReadonlySet<string> = new Set(['GrantStmt', 'VariableSetStmt']);
 const CHANGING: ReadonlySet<StatementClass> = new Set(['ddl', 'dcl', 'admin', 'do', 'call', 'unknown']);
 
 export function changesOf(kind: string, node: Tree, out: Collector, cls: StatementClass): readonly string[] {
   if (NOTHING.has(kind)) return [];
+  if (kind === 'GrantRoleStmt') return [MEMBERSHIPS];
   if (kind === 'CommentStmt') return tagging(node);
   const runs = out.unknowns.size > 0 || cls === 'do' || cls === 'call';
   const created = [...out.relations.values()]

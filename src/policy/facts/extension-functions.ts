@@ -3,7 +3,8 @@
  * 18, PostGIS 3.3 and pgvector 0.8 have them, and looked through. Pure data. What an extension says of a function itself is no proof
  * (PostGIS: ST_FromFlatGeobufToTable makes tables and is IMMUTABLE): a function that is not here is unknown.
  *
- * Left out on purpose: what runs SQL given as text (tablefunc's crosstab, xml2, dblink), reads files, pages or statistics
+ * Left out on purpose: what runs SQL given as text (tablefunc's crosstab, xml2's xpath_table, dblink), follows a
+ * stylesheet (xslt_process), reads files, pages or statistics
  * (ST_EstimatedExtent), changes the session (isn_weak, set_limit), makes rows of a type given to it (ST_FromFlatGeobuf), and what is
  * written in PL/pgSQL, whose names mean what the caller's search_path makes of them (postgis_full_version, ST_Letters).
  */
@@ -42,6 +43,9 @@ hstore_version_diag isdefined isexists populate_record skeys slice slice_array s
 _int_contained _int_contains _int_different _int_inter _int_overlap _int_same _int_union boolop icount idx
 intarray_del_elem intarray_push_array intarray_push_elem intset intset_subtract intset_union_elem querytree rboolop
 sort sort_asc sort_desc subarray uniq
+  `,
+  intagg: `
+int_array_aggregate int_array_enum
   `,
   isn: `
 btean13cmp btisbn13cmp btisbncmp btismn13cmp btismncmp btissn13cmp btissncmp btupccmp hashean13 hashisbn hashisbn13
@@ -134,8 +138,18 @@ st_wkbtosql st_wkttosql st_wrapx st_x st_xmax st_xmin st_y st_ymax st_ymin st_z 
 seg_center seg_cmp seg_contained seg_contains seg_different seg_ge seg_gt seg_inter seg_le seg_left seg_lower seg_lt
 seg_over_left seg_over_right seg_overlap seg_right seg_same seg_size seg_union seg_upper
   `,
+  sslinfo: `
+ssl_cipher ssl_client_cert_present ssl_client_dn ssl_client_dn_field ssl_client_serial ssl_extension_info ssl_is_used
+ssl_issuer_dn ssl_issuer_field ssl_version
+  `,
   tablefunc: `
 normal_rand
+  `,
+  tsm_system_rows: `
+system_rows
+  `,
+  tsm_system_time: `
+system_time
   `,
   unaccent: `
 unaccent
@@ -155,5 +169,8 @@ sparsevec_negative_inner_product sparsevec_send sparsevec_to_halfvec sparsevec_t
 vector_accum vector_add vector_avg vector_cmp vector_combine vector_concat vector_dims vector_eq vector_ge vector_gt
 vector_l2_squared_distance vector_le vector_lt vector_mul vector_ne vector_negative_inner_product vector_norm
 vector_send vector_spherical_distance vector_sub vector_to_float4 vector_to_halfvec vector_to_sparsevec
+  `,
+  xml2: `
+xml_encode_special_chars xml_valid xpath_bool xpath_list xpath_nodeset xpath_number xpath_string
   `,
 };

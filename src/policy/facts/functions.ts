@@ -3,6 +3,7 @@ import type { Context } from '../lineage/context.ts';
 import { functionSummary, triggerSummary } from '../lineage/definitions.ts';
 import { whole } from '../lineage/deps.ts';
 import { shapeOf } from '../lineage/relation.ts';
+import { operatorsAt } from '../operands/apply.ts';
 import type { Tree } from '../parse/node.ts';
 import { asList, literalText, nodeOf, qualified, splitName } from '../parse/node.ts';
 import type { CatalogFunction, CatalogRelation, SettingChange, WriteEvent } from '../types.ts';
@@ -40,21 +41,33 @@ export function callWithRow(full: string, context: Context, use: 'value' | 'pred
   }
 }
 
-/** What makes values of a built-in type that users compare: a type's name, a function's, an operator's. */
-export function meetCompared(name: string, { env, out, resolution }: Context): void {
-  for (const { compared, calls } of env.operatorsNamed('pg_catalog', name, resolution))
-    if (compared === true) for (const full of calls) out.comparisons.add(full);
-}
-
 /** It may have columns of any built-in type. */
 export function meetAnyCompared({ env, out }: Context): void {
   for (const { compared, calls } of env.catalog?.customOperators ?? [])
     if (compared === true) for (const full of calls) out.comparisons.add(full);
 }
 
+/** What makes values of a type that users compare: a type's name; of a built-in one, a function's, an operator's. */
+export function meetCompared(
+  name: string,
+  { env, out, resolution }: Context,
+  schema: string | null = 'pg_catalog',
+): void {
+  for (const { compared, calls } of env.operatorsNamed(schema, name, resolution))
+    if (compared === true) for (const full of calls) out.comparisons.add(full);
+}
+
+/** At no node of the statement's: its types are not known. */
+const NOWHERE = {};
 /** An operator, a type that is a domain or has casts. Null: nothing of that name runs functions of users. */
-export function callOperators(schema: string | null, name: string, what: string, context: Context): void {
-  for (const operator of context.env.operatorsNamed(schema, name, context.resolution)) {
+export function callOperators(
+  schema: string | null,
+  name: string,
+  what: string,
+  context: Context,
+  node: object = NOWHERE,
+): void {
+  for (const operator of operatorsAt(node, schema, name, context)) {
     if (operator.from) {
       context.out.cast(operator.from, operator.calls);
       continue;
@@ -153,7 +166,7 @@ function callNamed(schema: string | null, name: string, context: Context, given 
 
 /** Built-ins that compare what they are given, or its elements, by the default operator class of their types. */
 const COMPARING =
-  /^(?:array|width_bucket|min|max|mode|percentile|rank|dense_rank|percent_rank|cume_dist|ntile|record|row|hash|bt|(?:multi)?range|json_object_agg)/;
+  /^(?!array_(?:agg|to_json|to_string|length|append|prepend|cat|upper|lower|ndims|dims|fill)$|row_to_json$)(?:array|width_bucket|min|max|mode|percentile|rank|dense_rank|percent_rank|cume_dist|ntile|record|row|hash|bt|(?:multi)?range|json_object_agg)/;
 
 /** Built-ins whose bodies are SQL: `$1::text`, whatever it is given. `||` is one of them. */
 const TO_TEXT = /^(?:quote_literal|quote_nullable|textanycat|anytextcat)$/;

@@ -53,8 +53,10 @@ export function touch(
     // No catalog shows what its columns are.
     meetAnyCompared(context);
   }
-  for (const relation of resolved.relations)
+  for (const relation of resolved.relations) {
+    applyPolicies(relation, access, context, true);
     touchRelation(relation, access, context, context.indirect, name.inherits, set, given);
+  }
   if (resolved.relations.length === 0 && resolved.system === null && !resolved.temporary) {
     out.relation({ schema: name.schema, name: name.name, access, indirect: context.indirect, known: false });
     // DDL makes names; everything else that means nothing here may mean anything there.
@@ -62,6 +64,7 @@ export function touch(
   }
 }
 
+/** Row security of what is reached through its parent is not asked. */
 function touchRelation(
   relation: CatalogRelation,
   access: Access,
@@ -90,7 +93,6 @@ function touchRelation(
   const own = access === 'update' ? written(relation, set) : null;
   if (access === 'truncate') callTriggers(relation, 'truncate', context);
   else if (access !== 'ddl' && !LOCKS.has(access)) hidden(relation, access, context, given, own);
-  applyPolicies(relation, access, context);
 
   if (inherits || access === 'truncate') {
     for (const child of env.childrenOf(relation.oid)) {
@@ -115,6 +117,7 @@ function touchRelation(
       if (action === 'no action' || action === 'restrict') continue;
       const reached = action === 'cascade' ? access : 'update';
       const rest = action === 'set default' ? null : 'all';
+      applyPolicies(from, reached, context);
       touchRelation(from, reached, context, true, true, new Set(columns), rest);
     }
   }
@@ -123,8 +126,10 @@ function touchRelation(
 /** FOR UPDATE, FOR SHARE: row security asks of their rows what it asks of those that an UPDATE changes. */
 export function touchLocked(name: RelationName, context: Context): void {
   touch(name, 'lock', context);
-  for (const relation of context.env.resolve(name, context.resolution).relations)
-    for (const one of [relation, ...behind(relation, context)]) applyPolicies(one, 'update', context);
+  for (const relation of context.env.resolve(name, context.resolution).relations) {
+    applyPolicies(relation, 'update', context, true);
+    for (const one of behind(relation, context)) applyPolicies(one, 'update', context);
+  }
 }
 
 /**
@@ -140,15 +145,21 @@ export function touchPlanned(
 ): void {
   touch(name, 'read', context);
   for (const relation of context.env.resolve(name, context.resolution).relations) {
-    planned(relation, access, given, context);
-    for (const base of behind(relation, context)) planned(base, access, null, context);
+    planned(relation, access, given, context, true);
+    for (const base of behind(relation, context)) planned(base, access, null, context, false);
   }
 }
 
-function planned(relation: CatalogRelation, access: Access, given: Given, context: Context): void {
+function planned(
+  relation: CatalogRelation,
+  access: Access,
+  given: Given,
+  context: Context,
+  own: boolean,
+): void {
   const { env, out } = context;
   if (ruled(relation, access)) out.unknowns.add(`rules on ${relation.schema}.${relation.name}`);
-  applyPolicies(relation, access, context);
+  applyPolicies(relation, access, context, own);
   for (const { function: full, on, column, from } of relation.calls) {
     const dot = full.indexOf('.');
     const found = env.functionsNamed(full.slice(0, dot), full.slice(dot + 1), context.resolution);
@@ -219,6 +230,10 @@ function hidden(
       if (event !== undefined) context.out.cast(from, [called]);
       continue;
     }
+    if (on === 'compare') {
+      context.out.comparisons.add(called);
+      continue;
+    }
     if (column !== undefined && (event === 'delete' || isGiven(column, relation, given))) continue;
     // A default may put what it read into the row.
     if (event !== undefined) callWithRow(called, context, on === 'any' ? 'predicate' : 'value');
@@ -265,6 +280,8 @@ function through(view: CatalogRelation, access: Access, context: Context): void 
       { schema: base.schema, name: base.name },
       context.resolution,
     ).relations;
-    if (relation !== undefined) touchRelation(relation, access, context, true, true);
+    if (relation === undefined) continue;
+    applyPolicies(relation, access, context);
+    touchRelation(relation, access, context, true, true);
   }
 }

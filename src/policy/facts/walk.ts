@@ -3,6 +3,7 @@
  * nobody thought of (LIBRARIES.md: judging by the root statement missed half).
  */
 import type { Context } from '../lineage/context.ts';
+import { comparesPlainly } from '../operands/apply.ts';
 import type { Tree, Wrapped } from '../parse/node.ts';
 import {
   asList,
@@ -17,6 +18,7 @@ import {
 } from '../parse/node.ts';
 import { PREFIX, type RelationUse } from '../types.ts';
 import { meetCasts, nameType } from './casts.ts';
+import { onlyComputes } from './extensions.ts';
 import { callByAttribute, callFunction, callHidden, callOperators, meetCompared } from './functions.ts';
 import { limits, overwritesAll } from './limits.ts';
 import type { Ctes } from './reach.ts';
@@ -57,27 +59,35 @@ export function walkFields(node: Tree, place: Place, context: Context, except?: 
 function compares({ kind, node }: Wrapped): boolean {
   switch (kind) {
     case 'SelectStmt':
-      return COMPARING_CLAUSES.some((clause) => node[clause] !== undefined) || node['op'] !== 'SETOP_NONE';
+      return (
+        COMPARING_CLAUSES.some((clause) => node[clause] !== undefined) ||
+        (node['op'] !== 'SETOP_NONE' && !(node['op'] === 'SETOP_UNION' && node['all'] === true))
+      );
     case 'FuncCall':
       return node['agg_order'] !== undefined || node['agg_distinct'] === true || node['over'] !== undefined;
     case 'A_Expr':
-      return /[=<>&]|BETWEEN/.test(qualified(node['name']).name);
+      return comparing(qualified(node['name']).name);
     case 'SubLink':
       return node['testexpr'] !== undefined;
     case 'JoinExpr':
       return node['usingClause'] !== undefined || node['isNatural'] === true;
     case 'CaseExpr':
       return node['arg'] !== undefined;
+    case 'SortBy':
+    case 'WindowDef':
     case 'MinMaxExpr':
       return true;
     default:
       return false;
   }
 }
+const comparing = (operator: string): boolean => /[=<>&]|BETWEEN/.test(operator) && !PICKING.has(operator);
+/** Out of a document. */
+const PICKING: ReadonlySet<string> = new Set(['->', '->>', '#>', '#>>']);
 const COMPARING_CLAUSES = ['distinctClause', 'groupClause', 'sortClause', 'windowClause'];
 
 export function walkNode({ kind, node }: Wrapped, place: Place, context: Context): void {
-  context.out.compares ||= compares({ kind, node });
+  context.out.compares ||= compares({ kind, node }) && !comparesPlainly(node, context);
   switch (kind) {
     case 'SelectStmt':
     case 'InsertStmt':
@@ -93,19 +103,19 @@ export function walkNode({ kind, node }: Wrapped, place: Place, context: Context
       callFunction(node, context);
       break;
     case 'A_Expr':
-      operator(node['name'], context);
+      operator(node['name'], context, node);
       if (node['lexpr'] === undefined) meetCompared(`${PREFIX}${qualified(node['name']).name}`, context);
       break;
     case 'SubLink':
-      if (node['operName'] !== undefined) operator(node['operName'], context);
-      else if (node['subLinkType'] === 'ANY_SUBLINK') operator(EQUALS, context);
+      if (node['operName'] !== undefined) operator(node['operName'], context, node);
+      else if (node['subLinkType'] === 'ANY_SUBLINK') operator(EQUALS, context, node);
       break;
     // The path decides what `=` they mean.
     case 'CaseExpr':
-      if (node['arg'] !== undefined) operator(EQUALS, context);
+      if (node['arg'] !== undefined) operator(EQUALS, context, node);
       break;
     case 'JoinExpr':
-      if (node['usingClause'] !== undefined || node['isNatural'] === true) operator(EQUALS, context);
+      if (node['usingClause'] !== undefined || node['isNatural'] === true) operator(EQUALS, context, node);
       break;
     case 'SortBy':
       if (node['useOp'] !== undefined) operator(node['useOp'], context);
@@ -113,7 +123,7 @@ export function walkNode({ kind, node }: Wrapped, place: Place, context: Context
     case 'TypeName': {
       const { schema, name } = qualified(node['names']);
       callOperators(schema, name, 'type', context);
-      meetCompared(name, context);
+      meetCompared(name, context, schema);
       rowType(schema, name, context);
       nameType(schema, name, context);
       // Temporary ones are in no catalog, and found before those of pg_catalog; what is qualified with it is that one.
@@ -132,9 +142,7 @@ export function walkNode({ kind, node }: Wrapped, place: Place, context: Context
       break;
     case 'RangeTableSample': {
       const { schema, name } = qualified(node['method']);
-      if ((schema !== null && schema !== 'pg_catalog') || (name !== 'system' && name !== 'bernoulli')) {
-        context.out.unknowns.add(`sampling method ${name}`);
-      }
+      if (!samples(schema, name, context)) context.out.unknowns.add(`sampling method ${name}`);
       break;
     }
     case 'A_Const':
@@ -148,6 +156,13 @@ export function walkNode({ kind, node }: Wrapped, place: Place, context: Context
   }
   if (kind.startsWith('Xml')) meetCompared('xml', context);
   walkFields(node, place, context);
+}
+
+/** A sampling method is the name of a function. */
+function samples(schema: string | null, name: string, { env, resolution }: Context): boolean {
+  const builtin = (schema === null || schema === 'pg_catalog') && (name === 'system' || name === 'bernoulli');
+  const custom = env.functionsNamed(schema, name, resolution);
+  return builtin || (custom.length > 0 && custom.every(onlyComputes));
 }
 
 const EQUALS = [{ String: { sval: '=' } }];
@@ -227,8 +242,11 @@ const updateGives = (node: Tree | null): Given =>
 const SELECT_APART = new Set(['withClause', 'intoClause', 'lockingClause']);
 const MODIFY_APART = new Set(['withClause', 'relation']);
 
-function modify(kind: keyof typeof TARGETS, node: Tree, target: Tree, place: Place, context: Context): void {
-  const { out, executing } = context;
+function modify(kind: keyof typeof TARGETS, node: Tree, target: Tree, place: Place, outer: Context): void {
+  const { out, executing } = outer;
+  const conflict = bare(node['onConflictClause'], 'OnConflictClause');
+  const unread = kind === 'InsertStmt' && conflict === null && node['returningClause'] === undefined;
+  const context = { ...outer, unread };
   const write = executing ? touch : touchPlanned;
   const name = relationName(target);
   // The target of DML is never a WITH query.
@@ -250,7 +268,6 @@ function modify(kind: keyof typeof TARGETS, node: Tree, target: Tree, place: Pla
     kind === 'InsertStmt' ? insertGives(node) : updateGives(node),
   );
   if (kind === 'InsertStmt') {
-    const conflict = bare(node['onConflictClause'], 'OnConflictClause');
     if (conflict?.['action'] === 'ONCONFLICT_UPDATE') {
       if (executing) out.raise('update');
       write(name, 'update', context, setColumns(conflict), updateGives(conflict));
@@ -328,12 +345,13 @@ export function createdBy(node: Tree, context: Context): void {
 function rowType(schema: string | null, name: string, context: Context): void {
   const { env, resolution } = context;
   for (const { calls } of env.resolve({ schema, name }, resolution).relations)
-    for (const { function: called, from } of calls)
-      if (from === undefined) callHidden(called, context);
-      else context.out.cast(from, [called]);
+    for (const { function: called, from, on } of calls)
+      if (from !== undefined) context.out.cast(from, [called]);
+      else if (on === 'compare') context.out.comparisons.add(called);
+      else callHidden(called, context);
 }
 
-function operator(value: unknown, context: Context): void {
+function operator(value: unknown, context: Context, node: object = EQUALS): void {
   const { schema, name } = qualified(value);
   const { env, out } = context;
   const members =
@@ -342,7 +360,7 @@ function operator(value: unknown, context: Context): void {
       : [name];
   for (const member of members) {
     const foreign = schema !== null && schema !== 'pg_catalog';
-    callOperators(schema, member, 'operator', context);
+    callOperators(schema, member, 'operator', context, node);
     meetCompared(member, context);
     if (member === '||') callOperators('pg_catalog', 'text', 'cast', context);
     if (foreign && env.catalog === null) out.unknowns.add(`operator ${schema}.${member}`);

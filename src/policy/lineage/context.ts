@@ -1,4 +1,5 @@
 import type { Collector } from '../facts/collector.ts';
+import type { OperandsOf } from '../operands/apply.ts';
 import type { ResolutionContext } from '../types.ts';
 import type { Tagged } from './deps.ts';
 import type { Env } from './env.ts';
@@ -14,6 +15,10 @@ export interface Context {
   readonly executing: boolean;
   /** Reached through a view or function body, not named in the text. */
   readonly indirect: boolean;
+  /** What is known of the types that operators stand between. Absent: nothing. */
+  readonly operands?: OperandsOf;
+  /** Inserted rows are not read back: no RETURNING, no ON CONFLICT. */
+  readonly unread?: boolean;
   /** Inside a function body: a name that is no column is a parameter. */
   readonly inBody: boolean;
   /** Definitions being read, against cycles. */

@@ -5,13 +5,15 @@ import { digestOf } from '../parse/digest.ts';
 import type { RelationName } from '../parse/node.ts';
 import type { TagLookup } from '../rules/tags.ts';
 import { type Grammar, grammarFor, NEWEST } from '../server.ts';
-import type {
-  CatalogForeignKey,
-  CatalogFunction,
-  CatalogOperator,
-  CatalogRelation,
-  CatalogSnapshot,
-  ResolutionContext,
+import {
+  type CatalogForeignKey,
+  type CatalogFunction,
+  type CatalogOperator,
+  type CatalogPolicy,
+  type CatalogRelation,
+  type CatalogSnapshot,
+  MEMBERSHIPS,
+  type ResolutionContext,
 } from '../types.ts';
 import type { Deps, Origin, Rows, Shape, Tagged } from './deps.ts';
 import { NONE } from './deps.ts';
@@ -66,6 +68,7 @@ export class Env {
   readonly #digests = new Map<string, string>();
   #everyTag: Deps | null = null;
   #tags: boolean | null = null;
+  #compared: ReadonlySet<number> | null = null;
 
   constructor(catalog: CatalogSnapshot | null, tagsOf: TagLookup, grammar: Grammar) {
     this.catalog = catalog;
@@ -92,6 +95,14 @@ export class Env {
     }
     for (const type of catalog.types ?? []) push(this.#types, type.name, type.oid);
     for (const operator of catalog.customOperators) push(this.#operators, operator.name, operator);
+  }
+
+  /** Users compare this type of the server's own. */
+  comparedByUsers(oid: number): boolean {
+    this.#compared ??= new Set(
+      (this.catalog?.customOperators ?? []).flatMap(({ compared, type }) => (compared && type ? [type] : [])),
+    );
+    return this.#compared.has(oid);
   }
 
   relationByOid(oid: number): CatalogRelation | null {
@@ -219,6 +230,13 @@ export class Env {
     if (schema !== null) return all.filter((operator) => operator.schema === schema);
     const path = schemasOf(context);
     return path === null ? all : all.filter((o) => o.schema === 'pg_catalog' || path.includes(o.schema));
+  }
+
+  /** The policy is for roles that the session can never be, whatever it sets. */
+  spared({ roles }: CatalogPolicy, { login, changed }: ResolutionContext): boolean {
+    if (!roles || login === undefined || changed?.includes(MEMBERSHIPS) === true) return false;
+    const known = this.catalog?.logins?.find(({ name }) => name === login);
+    return known !== undefined && !roles.some((role) => known.roles.includes(role));
   }
 
   tag(schema: string, relation: string, column: string, comment: string | null): Tagged | null {

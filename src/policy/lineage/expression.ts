@@ -1,4 +1,5 @@
 /** What an expression may carry, and what it only compares. */
+import { operatorsAt } from '../operands/apply.ts';
 import type { Tree } from '../parse/node.ts';
 import { asList, asTree, names, nodeOf, qualified, splitName, unwrap } from '../parse/node.ts';
 import type { CatalogFunction } from '../types.ts';
@@ -174,7 +175,7 @@ function operator(node: Tree, scope: Scope, context: Context): Deps {
     relate(left, right, 'equality', context);
     return left;
   }
-  given(calledBy(schema, name, context), union(left, right), context);
+  given(calledBy(schema, name, node, context), union(left, right), context);
   const compares =
     BOOLEAN_KINDS.has(kind) || (COMPARISONS.has(name) && isBoolean(schema, name, node, context));
   if (!compares || node['lexpr'] === undefined) return union(left, right);
@@ -202,8 +203,7 @@ function compare(left: Deps, right: Deps, by: Comparing, context: Context): void
 
 /** An operator is what it returns: users may give any name to one that returns text, and `tsquery && tsquery` is a tsquery. */
 function isBoolean(schema: string | null, name: string, node: Tree, context: Context): boolean {
-  if (context.env.operatorsNamed(schema, name, context.resolution).some(({ gives }) => gives === 'value'))
-    return false;
+  if (operatorsAt(node, schema, name, context).some(({ gives }) => gives === 'value')) return false;
   return name !== '&&' || [node['lexpr'], node['rexpr']].some(isArray);
 }
 
@@ -214,11 +214,16 @@ function isArray(value: unknown): boolean {
 }
 
 /** The functions of users behind an operator. */
-function calledBy(schema: string | null, name: string, context: Context): readonly CatalogFunction[] {
+function calledBy(
+  schema: string | null,
+  name: string,
+  node: Tree,
+  context: Context,
+): readonly CatalogFunction[] {
   const { env, resolution } = context;
-  return env
-    .operatorsNamed(schema, name, resolution)
-    .flatMap(({ calls }) => calls.flatMap((full) => env.functionsNamed(...splitName(full), resolution)));
+  return operatorsAt(node, schema, name, context).flatMap(({ calls }) =>
+    calls.flatMap((full) => env.functionsNamed(...splitName(full), resolution)),
+  );
 }
 
 /** What a function's body compares its parameters with, it compares these with. */

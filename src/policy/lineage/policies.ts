@@ -12,7 +12,7 @@ import { expression } from './expression.ts';
 import { shapeOf } from './relation.ts';
 import { scopeOf } from './scope.ts';
 
-/** As what rows are asked for; those that are changed are looked for as well. */
+/** As what rows are asked for; those that are changed are looked for as well, and new ones too where the statement reads them back. */
 const ASKED: Readonly<Partial<Record<RelationUse['access'], CatalogPolicy['on']>>> = {
   read: ['read'],
   'copy-out': ['read'],
@@ -22,14 +22,19 @@ const ASKED: Readonly<Partial<Record<RelationUse['access'], CatalogPolicy['on']>
   delete: ['read', 'delete'],
 };
 
+const UNREAD: CatalogPolicy['on'] = ['insert'];
+
+/** `own`: asked for by the session itself, not by whose view, function or foreign key it goes through. */
 export function applyPolicies(
   relation: CatalogRelation,
   access: RelationUse['access'],
   context: Context,
+  own = false,
 ): void {
-  const asked = ASKED[access] ?? [];
+  const asked = access === 'insert' && context.unread === true ? UNREAD : (ASKED[access] ?? []);
   for (const policy of relation.policies ?? []) {
     if (!policy.on.some((event) => asked.includes(event))) continue;
+    if (own && !context.indirect && context.env.spared(policy, context.resolution)) continue;
     context.out.absorb(policySummary(relation, policy, context).facts, 'view');
   }
 }

@@ -103,7 +103,7 @@ async function filled(
   const at = (sql: string) =>
     analyse(sql, {
       catalog: snapshot,
-      resolution: { searchPath: ['public'], tempRelations: [] },
+      resolution: { searchPath: ['public'], tempRelations: [], login: 'app' },
       tagsOf,
       trustedFunctions: policy.trustedFunctions,
     });
@@ -125,7 +125,7 @@ async function filled(
       const changed = before?.kind === 'facts' ? before.statements.flatMap((one) => one.changes ?? []) : [];
       const analysis = analyse(sql, {
         catalog: snapshot,
-        resolution: { searchPath: path ?? ['public'], tempRelations: temporary, changed },
+        resolution: { searchPath: path ?? ['public'], tempRelations: temporary, login: 'app', changed },
         tagsOf,
         trustedFunctions: policy.trustedFunctions,
       });

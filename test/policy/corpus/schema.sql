@@ -332,3 +332,4 @@ CREATE FUNCTION known_mail() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN IF NOT E
 -- Which rows fire a trigger depends on a tagged column.
 CREATE FUNCTION is_mail(text) RETURNS boolean LANGUAGE sql STABLE AS 'SELECT EXISTS (SELECT 1 FROM public.customers WHERE email = $1)';
 CREATE TABLE when_mail (id int, label text); CREATE TRIGGER t AFTER INSERT OR UPDATE ON when_mail FOR EACH ROW WHEN (is_mail(NEW.label)) EXECUTE FUNCTION log_it();
+CREATE EXTENSION xml2; CREATE EXTENSION tsm_system_rows; CREATE FUNCTION my_rows(internal) RETURNS tsm_handler LANGUAGE internal STRICT AS 'tsm_bernoulli_handler';
