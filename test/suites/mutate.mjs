@@ -31,6 +31,7 @@ const UNITS = [
   'limits',
   'match',
   'known-rows',
+  'operand-names',
 ];
 const dist = join(root, 'dist/policy');
 /** All that decides; not what only tells (locks), and lists of names. */

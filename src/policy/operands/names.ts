@@ -58,7 +58,7 @@ export const renamed = (
 /** `column`, `table.column` or `schema.table.column`. */
 export function typeOfName(parts: readonly string[], names: Names): Operand {
   const column = parts.at(-1);
-  if (column === undefined || SYSTEM_COLUMNS.has(column) || parts.length > 3) return null;
+  if (column === undefined || SYSTEM_COLUMNS.has(column)) return null;
   for (let at: Names | null = names; at !== null; at = at.outer) {
     const sources = parts.length === 1 ? at.sources : at.sources.filter((source) => means(source, parts));
     const found = sources.flatMap(({ columns }) => columns?.filter(({ name }) => name === column) ?? []);

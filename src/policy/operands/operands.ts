@@ -24,7 +24,7 @@ import {
   typeOfName,
   within,
 } from './names.ts';
-import { BOOL, DOCUMENTS, type Operand, STRINGS, TEXT, TYPES } from './types.ts';
+import { BOOL, type Operand, STRINGS, TEXT, TYPES } from './types.ts';
 
 const NOWHERE: Names = { sources: [], ctes: null, outer: null };
 
@@ -32,9 +32,7 @@ const NOWHERE: Names = { sources: [], ctes: null, outer: null };
 export function operandsOf(node: Tree, kind: string, context: Context): OperandsOf {
   const operands: OperandsOf = new WeakMap();
   const { catalog } = context.env;
-  // Definitions that the session changed are in no catalog.
-  if (catalog === null || (context.resolution.changed ?? []).length > 0) return operands;
-  if (catalog.customOperators.length > 0)
+  if (catalog !== null && catalog.customOperators.length > 0)
     new Reader({ ...context, operands }, operands).visit({ [kind]: node }, NOWHERE);
   return operands;
 }
@@ -263,14 +261,15 @@ class Reader {
         if (lexpr === undefined) return;
         this.#put(node, left, [this.#type(rexpr, names)]);
     }
-    this.#types.set(node, this.#result(node, left));
+    this.#types.set(node, this.#result(node));
   }
 
   /** Of operators whose result is worth knowing: a field of a document. */
-  #result(node: Tree, left: Operand): Operand {
+  #result(node: Tree): Operand {
     const { schema, name } = qualified(node['name']);
-    const text = (name === '->>' || name === '#>>') && DOCUMENTS.has(left);
-    return text && operatorsAt(node, schema, name, this.#context).length === 0 ? TEXT : null;
+    return (name === '->>' || name === '#>>') && operatorsAt(node, schema, name, this.#context).length === 0
+      ? TEXT
+      : null;
   }
 
   #type(value: unknown, names: Names): Operand {
@@ -312,7 +311,7 @@ class Reader {
     const { schema, name } = qualified(type?.['names']);
     const own = schema === 'pg_catalog' || (schema === null && ownFirst(resolution));
     const hidden = schema === null && resolution.tempRelations.includes(name);
-    if (!own || hidden || type?.['arrayBounds'] !== undefined || type?.['setof'] === true) return null;
+    if (!own || hidden || type?.['arrayBounds'] !== undefined) return null;
     return TYPES.get(name) ?? null;
   }
 

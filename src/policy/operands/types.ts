@@ -8,7 +8,6 @@ export const TEXT = 25;
 const VARCHAR = 1043;
 const BPCHAR = 1042;
 const JSON_TYPE = 114;
-const JSONB = 3802;
 
 /** By their names in pg_type. No arrays, rows, ranges or domains. */
 export const TYPES: ReadonlyMap<string, number> = new Map([
@@ -37,11 +36,10 @@ export const TYPES: ReadonlyMap<string, number> = new Map([
   ['uuid', 2950],
   ['tsvector', 3614],
   ['tsquery', 3615],
-  ['jsonb', JSONB],
+  ['jsonb', 3802],
 ]);
 export const PLAIN: ReadonlySet<number> = new Set(TYPES.values());
 export const STRINGS: ReadonlySet<Operand> = new Set<Operand>([TEXT, VARCHAR, BPCHAR]);
-export const DOCUMENTS: ReadonlySet<Operand> = new Set<Operand>([JSON_TYPE, JSONB]);
 
 const COMPARED = new Set(['=', '<>', '<', '<=', '>', '>=']);
 /** Compared by an operator that takes this type on both sides: not varchar, which goes through text, nor json, which is not compared. */
