@@ -64,7 +64,7 @@ export function touch(
   }
 }
 
-/** Row security of what is reached through its parent is not asked. */
+/** Row security of what is reached through its parent, or by a foreign key, is not asked. */
 function touchRelation(
   relation: CatalogRelation,
   access: Access,
@@ -117,7 +117,6 @@ function touchRelation(
       if (action === 'no action' || action === 'restrict') continue;
       const reached = action === 'cascade' ? access : 'update';
       const rest = action === 'set default' ? null : 'all';
-      applyPolicies(from, reached, context);
       touchRelation(from, reached, context, true, true, new Set(columns), rest);
     }
   }
