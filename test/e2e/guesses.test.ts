@@ -49,7 +49,7 @@ it('guesses digit by digit, until it is told of, and is suspended with one tap',
   );
   expect(body(alert)).toContain('SELECT compares public.people.ssn on demo/shop');
   expect(body(alert)).toContain('hold pii_predicate');
-  expect(body(alert)).not.toMatch(/078|1120/);
+  expect(body(alert)).not.toMatch(/078-|LIKE/);
   expect(buttonsOf(alert)).toEqual(['hp_suspend']);
   const { alerts } = await dana.get<{ alerts: { id: string; about: string; count: number }[] }>('/alerts');
   expect(alerts).toMatchObject([{ about: 'guesses', count: 15 }]);
