@@ -188,12 +188,24 @@ describe('what decides the number of rows', () => {
   ])('%s → %s', (sql, expected) => expect(uses(sql)).toBe(expected));
 });
 
+it('a recursion tells what decides how long it goes on, and what decides how many there are at each step', () => {
+  expect(
+    uses(
+      'WITH RECURSIVE r(i) AS (SELECT ssn::int FROM customers UNION ALL SELECT i - 1 FROM r, generate_series(1, 9) g WHERE i > 1 AND g < (SELECT max(email)::int FROM customers)) SELECT count(*) FROM r',
+    ),
+  ).toBe('p:email p:ssn v:email v:ssn');
+});
+
 describe('a ladder of constants', () => {
   const ladder = (steps: number): string =>
     `SELECT CASE ${Array.from({ length: steps }, (_, i) => `WHEN ssn < '${i}' THEN ${i}`).join(' ')} END FROM customers`;
   it('of sixteen steps only compares, one of seventeen spells it out', () => {
     expect(uses(ladder(16))).toBe('p:ssn');
     expect(uses(ladder(17))).toBe('p:ssn v:ssn');
+  });
+  it('counts its steps whichever side the constant is on', () => {
+    const steps = Array.from({ length: 17 }, (_, i) => `('${i}' > ssn)::int`).join(' + ');
+    expect(uses(`SELECT ${steps} FROM customers`)).toBe('p:ssn v:ssn');
   });
   it('counts the steps of CASE x WHEN as well, and those in a function', () => {
     const cases = Array.from({ length: 17 }, (_, i) => `WHEN '${i}' THEN ${i}`).join(' ');

@@ -127,8 +127,12 @@ export class Collector {
     return [...this.relations.values()].some(({ access }) => access !== 'read');
   }
 
-  relationsNamed(): Iterable<string> {
-    return this.#named.keys();
+  /** A view named twice is its tables twice; so are those that it names twice itself. */
+  namesAll(view: Collector, node: unknown): void {
+    for (const relation of view.#named.keys()) {
+      this.names(relation, node);
+      if (view.namedTwice(relation)) this.names(relation, view);
+    }
   }
 
   /** What it compares, apart from what it works out. */
@@ -206,7 +210,9 @@ export class Collector {
     for (const relation of inner.handed) this.handed.add(relation);
     for (const [column, nodes] of inner.#ladders)
       for (const [node, weight] of nodes) this.comparedAt(column, node, weight);
-    for (const [relation, nodes] of inner.#named) for (const node of nodes) this.names(relation, node);
+    // Those of a view are named where it is (relationShape).
+    if (from === 'function')
+      for (const [relation, nodes] of inner.#named) for (const node of nodes) this.names(relation, node);
     this.tainted = from === 'view' ? tainted : this.tainted;
   }
 

@@ -1,7 +1,6 @@
 /** Comparisons: what they relate (related.ts). */
 import type { Context } from './context.ts';
 import type { Deps, Made, Origin, Tagged } from './deps.ts';
-import { NONE } from './deps.ts';
 
 /** `order`: every comparison but those that only tell values which are equal from values which are not. */
 export type Comparing = 'equality' | 'order';
@@ -18,7 +17,6 @@ export function relate(left: Deps, right: Deps, by: Comparing, context: Context)
   if (context.loop)
     for (const side of [left, right])
       for (const one of side) if (one.kind === 'tagged') context.loop.compared.add(one);
-  if (left.size + right.size < 2) return;
   const sides = [left, right].map((side) => [...taking(side, context)]);
   const members = new Set(sides.flat());
   const equal = by === 'equality' && !sides.some(isMixed);
@@ -49,9 +47,10 @@ export function arrange(deps: Deps, { env, out, resolution }: Context): void {
   }
 }
 
-/** `n / c.salary = 0`: an equality in name only. */
+/** `n / c.salary = 0`: an equality in name only. So is `k.week % n = 0`, where the week may be a salary by another. */
 function isMixed(side: readonly (Tagged | Origin)[]): boolean {
-  return side.some(({ kind }) => kind === 'tagged') && side.some(({ kind }) => kind !== 'tagged');
+  const tagged = side.filter(({ kind }) => kind === 'tagged').length;
+  return (tagged > 0 && tagged < side.length) || new Set(side.map(relationOf)).size > 1;
 }
 
 /** Untagged columns beside a tagged one of their row, as in `name || city`, are not compared with it. */
@@ -62,24 +61,16 @@ function* taking(side: Deps, { out }: Context): Generator<Tagged | Origin> {
     if (one.kind !== 'stored' || !own.has(one.rows.name) || out.namedTwice(one.rows.name)) yield one;
 }
 
+/** Whose row it is a column of. */
 function relationOf(one: Tagged | Origin): string | null {
-  switch (one.kind) {
-    case 'tagged':
-      return `${one.schema}.${one.relation}`;
-    case 'stored':
-      return one.rows.name;
-    case 'rows':
-      return one.name;
-    case 'made':
-      return null;
-  }
+  if (one.kind === 'tagged') return `${one.schema}.${one.relation}`;
+  return one.kind === 'stored' ? one.rows.name : null;
 }
 
 const made = new WeakMap<object, Deps>();
 
 /** The rows that this part of a statement makes: VALUES, a series, a recursion. */
-export function madeBy(node: object, context: Context): Deps {
-  if (!context.env.tags) return NONE;
+export function madeBy(node: object): Deps {
   let deps = made.get(node);
   if (deps === undefined) {
     const one: Made = { kind: 'made' };

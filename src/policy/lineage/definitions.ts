@@ -82,14 +82,21 @@ export function calledDeps(schema: string | null, name: string, context: Context
   return deps;
 }
 
-/** Tagged columns that the functions that a call may mean look at by themselves, whether or not they put them out. */
+/** What the number of rows tells that those put out that return sets. */
+export function calledCounts(schema: string | null, name: string, context: Context): Deps {
+  const called = context.env.functionsNamed(schema, name, context.resolution);
+  const shapes = called.flatMap((fn) => functionSummary(fn, context)?.shape ?? []);
+  return union(...shapes.map(counted));
+}
+
+/** Tagged columns that the functions that a call may mean compare or put out by themselves. What their bodies tell is told already. */
 export function lookedAt(schema: string | null, name: string, context: Context): Deps {
   let deps: Deps = NONE;
   for (const fn of context.env.functionsNamed(schema, name, context.resolution)) {
     const summary = functionSummary(fn, context);
     if (summary === null) continue;
     const { facts, shape } = summary;
-    deps = union(deps, facts.uses('predicate'), facts.uses('value'), tagsOnly(whole(shape)));
+    deps = union(deps, facts.uses('predicate'), tagsOnly(whole(shape)));
   }
   return deps;
 }

@@ -66,7 +66,7 @@ export class Env {
   readonly #origins = new Map<string, Deps>();
   readonly #rows = new Map<string, Rows>();
   readonly #digests = new Map<string, string>();
-  #everyTag: Deps | null = null;
+  #everyTag: ReadonlySet<Tagged> | null = null;
   #tags: boolean | null = null;
   #compared: ReadonlySet<number> | null = null;
 
@@ -305,12 +305,10 @@ export class Env {
           if (tagged !== null && !found.has(tagged.tag)) found.set(tagged.tag, tagged);
         }
       }
-      this.#everyTag = found.size === 0 ? NONE : new Set(found.values());
+      this.#everyTag = new Set(found.values());
     }
     const deps = new Set<Tagged>();
-    for (const one of this.#everyTag) {
-      if (one.kind !== 'tagged') continue;
-      const { tag } = one;
+    for (const { tag } of this.#everyTag) {
       const key = `${schema}\0${relation}\0${column}\0${tag}`;
       const tagged = this.#interned.get(key) ?? { kind: 'tagged', schema, relation, column, tag };
       this.#interned.set(key, tagged);

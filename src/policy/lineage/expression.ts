@@ -5,20 +5,21 @@ import { asList, asTree, names, nodeOf, qualified, splitName, unwrap } from '../
 import type { CatalogFunction } from '../types.ts';
 import { arrange, type Comparing, comparingBy, madeBy, relate } from './compare.ts';
 import type { Context } from './context.ts';
-import { calledDeps, functionSummary } from './definitions.ts';
-import type { Column, Deps, Shape } from './deps.ts';
+import { calledCounts, calledDeps, functionSummary } from './definitions.ts';
+import type { Deps } from './deps.ts';
 import { isMade, isTagged, NONE, tagsOnly, union, whole } from './deps.ts';
-import { argumentDeps, attributeCall, resultRow, returnsSet } from './functions.ts';
+import { argumentDeps, attributesRead, returnsSet } from './functions.ts';
 import { clearLiterals } from './literals.ts';
-import type { Scope } from './scope.ts';
+import { elementsOf, inAll, indirection } from './row.ts';
+import type { Scope, Source } from './scope.ts';
 import {
   countsIn,
   countsOf,
-  findSource,
+  everything,
   parameters,
   resolveName,
   resolveQualified,
-  resolveRow,
+  sourceNamed,
 } from './scope.ts';
 import { select } from './select.ts';
 import { AGGREGATES, BY_ROW, CARRYING_FUNCTIONS, REVEALING_FUNCTIONS } from './system.ts';
@@ -139,7 +140,7 @@ function ofKind(kind: string, node: Tree, scope: Scope, context: Context): Deps 
 }
 
 /** A node this file has no opinion on carries what its parts carry. */
-function children(node: Tree, scope: Scope, context: Context): Deps {
+export function children(node: Tree, scope: Scope, context: Context): Deps {
   let deps: Deps = NONE;
   for (const field in node) {
     const child = node[field];
@@ -152,16 +153,26 @@ function column(node: Tree, scope: Scope, context: Context): Deps {
   const fields = asList(node['fields']);
   const parts = names(fields);
   const last = parts.at(-1);
-  // `t.*` inside an expression, as in row(t.*) or count(t.*)
-  if (last === null) return resolveQualifiedStar(parts.at(-2) ?? '', scope, context);
   const known = parts.filter((part) => part !== null);
-  if (known.length === 1 && last !== undefined) return resolveName(last, scope, context);
-  return resolveQualified(known, scope, context);
+  if (last === undefined) return NONE;
+  // `t.*` inside an expression, as in row(t.*) or count(t.*)
+  if (last === null) {
+    const source = sourceNamed(known, scope);
+    return source === null ? resolveName(known.at(-1) ?? '', scope, context) : whole(source.shape);
+  }
+  if (known.length === 1) return resolveName(last, scope, context);
+  const source = sourceNamed(known.slice(0, -1), scope);
+  return (source && resolveQualified(source, last)) ?? attribute(last, source, node, scope, context);
 }
 
-function resolveQualifiedStar(table: string, scope: Scope, context: Context): Deps {
-  const source = findSource(scope, table);
-  return source === null ? resolveName(table, scope, context) : whole(source.shape);
+/** `table.f`, where the table has no column f: f(table). */
+function attribute(name: string, source: Source | null, node: Tree, scope: Scope, context: Context): Deps {
+  const read = source && attributesRead(name, source.rows ?? source.shape, context);
+  if (read !== null) return called(node, null, name, read, scope, context);
+  if (source !== null || !context.inBody) context.out.unresolved = true;
+  const all =
+    source !== null ? whole(source.shape) : context.inBody ? parameters(context) : everything(scope);
+  return union(all, called(node, null, name, all, scope, context));
 }
 
 function operator(node: Tree, scope: Scope, context: Context): Deps {
@@ -228,7 +239,6 @@ function calledBy(
 
 /** What a function's body compares its parameters with, it compares these with. */
 function given(functions: readonly CatalogFunction[], deps: Deps, context: Context): void {
-  if (deps.size === 0) return;
   for (const fn of functions) {
     const parameter = context.env.parameters(fn.oid);
     const compared = functionSummary(fn, context)?.facts.related.has(parameter) ?? false;
@@ -238,7 +248,6 @@ function given(functions: readonly CatalogFunction[], deps: Deps, context: Conte
 
 function subLink(node: Tree, scope: Scope, context: Context): Deps {
   const test = expression(node['testexpr'], scope, context);
-  context.out.use('predicate', test);
   const statement = nodeOf(node['subselect'], 'SelectStmt');
   if (statement === null) return expression(node['subselect'], scope, context);
   const shape = select(statement, scope, context);
@@ -249,8 +258,7 @@ function subLink(node: Tree, scope: Scope, context: Context): Deps {
         clearIfNumber(nodeOf(item, 'ResTarget')?.['val'], context);
       return NONE;
     case 'ANY_SUBLINK':
-    case 'ALL_SUBLINK':
-    case 'ROWCOMPARE_SUBLINK': {
+    case 'ALL_SUBLINK': {
       const operator = node['operName'] === undefined ? '=' : qualified(node['operName']).name;
       compare(test, whole(shape), comparingBy(operator), context);
       counts(node, [node['testexpr'], null], test, whole(shape), context);
@@ -268,16 +276,29 @@ export function clearIfNumber(value: unknown, context: Context): void {
 
 function call(node: Tree, scope: Scope, context: Context): Deps {
   const { schema, name } = qualified(node['funcname']);
-  let deps = argumentDeps(node, scope, context);
+  let args = argumentDeps(node, scope, context);
   predicate(node['agg_filter'], scope, context);
-  given(context.env.functionsNamed(schema, name, context.resolution), deps, context);
-  if (node['agg_within_group'] === true) deps = union(deps, expression(node['agg_order'], scope, context));
+  if (node['agg_within_group'] === true) args = union(args, expression(node['agg_order'], scope, context));
   else {
     predicate(node['agg_order'], scope, context);
     arrange(expression(node['agg_order'], scope, context), context);
   }
   windowOf(node['over'], scope, context);
+  return called(node, schema, name, args, scope, context);
+}
+
+/** `args`: what it is given. */
+export function called(
+  node: Tree,
+  schema: string | null,
+  name: string,
+  args: Deps,
+  scope: Scope,
+  context: Context,
+): Deps {
+  let deps = args;
   const custom = context.env.functionsNamed(schema, name, context.resolution);
+  given(custom, deps, context);
   if (custom.length === 0 && name === 'count') {
     context.out.use('predicate', deps);
     relate(deps, NONE, 'order', context);
@@ -296,7 +317,9 @@ function call(node: Tree, scope: Scope, context: Context): Deps {
     // How many rows it makes is decided by what it is given.
     const row = elementsOf(node, scope, context);
     context.out.use('value', tagsOnly(row === null ? deps : inAll(row)));
-    deps = union(deps, madeBy(node, context));
+    const made = madeBy(node);
+    context.out.related.join(union(made, calledCounts(schema, name, context)));
+    deps = union(deps, made);
   }
   // The value leaves here, wherever the call stands: in a predicate, under EXPLAIN ANALYZE.
   if (CARRYING_FUNCTIONS.has(name)) context.out.use('value', deps);
@@ -372,100 +395,4 @@ function jsonAggregate(node: Tree, scope: Scope, context: Context): Deps {
 
 function hasColumn(value: unknown): boolean {
   return asList(value).some((item) => nodeOf(item, 'ColumnRef') !== null);
-}
-
-/** `(c).email`, `(c.p).email`, `(f(x)).field`, `(expr).function`. */
-function indirection(node: Tree, scope: Scope, context: Context): Deps {
-  const path = asList(node['indirection']);
-  // Which element it is tells the subscript.
-  const subscripts = path.filter((item) => nodeOf(item, 'A_Indices') !== null);
-  const chosenBy = expression(subscripts, scope, context);
-  const { arg } = node;
-  const part = partOf({ A_Indirection: node }, scope, context);
-  if (part !== null) return union(part.deps, chosenBy);
-  const [only, ...more] = names(path);
-  const row = typeof only === 'string' && more.length === 0 ? rowValue(arg, scope, context)?.row : null;
-  const attribute = row && attributeCall(only ?? '', row, context);
-  if (attribute) return union(attribute, chosenBy);
-  const called = names(path).map((name) => (name === null ? NONE : calledDeps(null, name, context)));
-  return union(expression(arg, scope, context), chosenBy, ...called);
-}
-
-/** As partOf, where it is a value of its own: its attributes have the names of its type. */
-export function rowValue(value: unknown, scope: Scope, context: Context): Column | null {
-  if (nodeOf(value, 'ColumnRef') !== null) return ofName(value, scope, 'value');
-  const cast = nodeOf(value, 'TypeCast');
-  return cast === null ? partOf(value, scope, context) : asItsType(cast, scope, context);
-}
-
-/** `c.*::customers`, as the server prints a whole row: position by position the attributes have the names of the type. */
-function asItsType(cast: Tree, scope: Scope, context: Context): Column | null {
-  const type = asTree(cast['typeName']);
-  const fields = asList(nodeOf(cast['arg'], 'ColumnRef')?.['fields']);
-  const name =
-    nodeOf(fields.at(-1), 'A_Star') === null ? cast['arg'] : { ColumnRef: { fields: fields.slice(0, -1) } };
-  if (type === null || type['arrayBounds'] !== undefined || nodeOf(name, 'ColumnRef') === null) return null;
-  const [relation, ...more] = context.env.resolve(qualified(type['names']), context.resolution).relations;
-  const row = ofName(name, scope, 'value');
-  const same =
-    row?.row?.columns.length === relation?.columns.length &&
-    relation?.columns.every((column, i) => column.name === row?.row?.columns[i]?.name) === true;
-  return same && more.length === 0 ? row : null;
-}
-
-function ofName(value: unknown, scope: Scope, as: 'value' | 'prefix'): Column | null {
-  const parts = names(nodeOf(value, 'ColumnRef')?.['fields']);
-  const known = parts.filter((part) => part !== null);
-  const row = known.length < parts.length ? null : resolveRow(known, scope, as);
-  return row === null ? null : { name: '', deps: whole(row), row };
-}
-
-/** The columns of what a call puts out, `definition` being the names that the query gives them; null: they are not told apart. */
-export function rowOf(
-  value: unknown,
-  definition: readonly unknown[],
-  scope: Scope,
-  context: Context,
-): Shape | null {
-  const call = nodeOf(value, 'FuncCall');
-  if (call === null) return null;
-  return elementsOf(call, scope, context) ?? resultRow(call, definition, scope, context);
-}
-
-/** `unnest` of an array of rows. */
-function elementsOf(call: Tree, scope: Scope, context: Context): Shape | null {
-  const { schema, name } = qualified(call['funcname']);
-  const args = asList(call['args']);
-  const builtin = schema === null || schema === 'pg_catalog';
-  if (!builtin || name !== 'unnest' || args.length !== 1) return null;
-  if (context.env.functionsNamed(schema, name, context.resolution).length > 0) return null;
-  return rowValue(args[0], scope, context)?.row ?? null;
-}
-
-/** What all attributes carry, the array of rows carries itself. */
-function inAll({ columns: [first, ...rest] }: Shape): Deps {
-  return new Set([...(first?.deps ?? [])].filter((dep) => rest.every(({ deps }) => deps.has(dep))));
-}
-
-/** A row value by attributes: `c`, `(t).c`, `(cs[1]).a.b`, `unnest(cs)`, `f(x)`; null: its attributes are not told apart. */
-export function partOf(value: unknown, scope: Scope, context: Context): Column | null {
-  if (nodeOf(value, 'ColumnRef') !== null) return ofName(value, scope, 'prefix');
-  const called = rowOf(value, [], scope, context);
-  if (called !== null) return { name: '', deps: whole(called), row: called };
-  const node = nodeOf(value, 'A_Indirection');
-  let at = node === null ? null : partOf(node['arg'], scope, context);
-  for (const item of asList(node?.['indirection'])) {
-    if (nodeOf(item, 'A_Indices') !== null) continue;
-    const [field] = names([item]);
-    const row: Shape | null = at?.row ?? null;
-    // A function of that name may take the whole of it.
-    const custom =
-      typeof field === 'string' && context.env.functionsNamed(null, field, context.resolution).length > 0;
-    if (row === null || typeof field !== 'string' || custom) return null;
-    const [column, ...more] = row.columns.filter(({ name }) => name === field);
-    const open: Deps | null = column === undefined ? (row.open?.(field) ?? null) : NONE;
-    if (more.length > 0 || open === null) return null;
-    at = column ?? { name: field, deps: open };
-  }
-  return at;
 }

@@ -16,8 +16,9 @@ import {
   union,
   whole,
 } from './deps.ts';
-import { expression, predicate, rowOf } from './expression.ts';
+import { expression, predicate } from './expression.ts';
 import { relationShape } from './relation.ts';
+import { rowOf } from './row.ts';
 import type { Scope, Source } from './scope.ts';
 import { findCte, scopeOf } from './scope.ts';
 import { select } from './select.ts';
@@ -73,7 +74,7 @@ export function fromItem(item: unknown, outer: Scope, before: readonly Source[],
         return single({ ...aliased(node, counting(row, count)), rows: valuesOf(node, row) });
       }
       context.out.use('value', rowsDecidedBy(node, scope, context));
-      const made = madeBy(node, context);
+      const made = madeBy(node);
       const deps = union(given, made);
       return single(aliased(node, { columns: [], open: () => deps, count: made }));
     }

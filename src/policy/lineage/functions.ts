@@ -6,11 +6,12 @@ import { asList, asText, asTree, names, nodeOf, qualified, unwrap } from '../par
 import type { Grammar } from '../server.ts';
 import type { CatalogFunction } from '../types.ts';
 import type { Context } from './context.ts';
-import { bodyStatements, calledDeps, functionSummary } from './definitions.ts';
+import { bodyStatements, functionSummary } from './definitions.ts';
 import type { Column, Deps, Shape } from './deps.ts';
-import { adding, counted, isTagged, NONE, union, whole } from './deps.ts';
-import { expression, rowValue } from './expression.ts';
-import type { Scope } from './scope.ts';
+import { adding, isTagged, NONE, union, whole } from './deps.ts';
+import { expression } from './expression.ts';
+import { rowValue } from './row.ts';
+import { once, type Scope } from './scope.ts';
 import { isRevealing, reveals, SETS } from './system.ts';
 
 /** Functional notation for casts: `c.text` turns the whole row into text. */
@@ -34,7 +35,6 @@ export function resultRow(call: Tree, definition: unknown, scope: Scope, context
   return {
     columns: wanted.map((name, i) => adding({ ...(made[i] ?? { deps: whole(summary.shape) }), name }, given)),
     open: null,
-    count: counted(summary.shape),
   };
 }
 
@@ -71,18 +71,9 @@ function byPosition({ columns, open }: Shape, count: number): readonly Omit<Colu
   return row !== null && row.open === null && row.columns.length === count ? row.columns : [];
 }
 
-const known = new WeakMap<Scope, WeakMap<Tree, Deps>>();
-
-/** What arguments carry into a call: of a whole row only the attributes that every function it may mean reads. Looked at once. */
+/** What arguments carry into a call: of a whole row only the attributes that every function it may mean reads. */
 export function argumentDeps(call: Tree, scope: Scope, context: Context): Deps {
-  const here = known.get(scope) ?? new WeakMap<Tree, Deps>();
-  known.set(scope, here);
-  let deps = here.get(call);
-  if (deps === undefined) {
-    deps = given(call, scope, context);
-    here.set(call, deps);
-  }
-  return deps;
+  return once(call, scope, () => given(call, scope, context));
 }
 
 function given(call: Tree, scope: Scope, context: Context): Deps {
@@ -99,12 +90,10 @@ function given(call: Tree, scope: Scope, context: Context): Deps {
   );
 }
 
-/** `c.f` and `(c).f`, where f is a function that takes the row; null: not known to be one. */
-export function attributeCall(name: string, row: Shape, context: Context): Deps | null {
+/** What `c.f` and `(c).f` read of the row, where f is a function that takes it; null: it may be all of it. */
+export function attributesRead(name: string, row: Shape, context: Context): Deps | null {
   const read = CASTS.has(name) ? null : rowsRead(null, name, context);
-  if (read === null) return null;
-  const attributes = pick(row, read(0));
-  return attributes === null ? null : union(attributes, calledDeps(null, name, context));
+  return read && pick(row, read(0));
 }
 
 function pick({ columns, open }: Shape, read: ReadonlySet<string> | null): Deps | null {

@@ -37,7 +37,6 @@ export class Related {
     const roots = new Set<Member>();
     for (const member of by) if (this.#parents.has(member)) roots.add(this.#root(member));
     const told = new Set<Tagged>();
-    if (roots.size === 0) return told;
     for (const member of this.#parents.keys())
       if (member.kind === 'tagged' && roots.has(this.#root(member))) told.add(member);
     return told;

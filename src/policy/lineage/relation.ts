@@ -19,9 +19,8 @@ export function relationShape(name: RelationName, context: Context, at: unknown)
   const resolved = env.resolve(name, context.resolution);
   const shapes: Shape[] = resolved.relations.map((relation) => {
     context.out.names(`${relation.schema}.${relation.name}`, at);
-    // A view named twice is its tables twice.
     if (relation.relkind === 'v' || relation.relkind === 'm')
-      for (const base of viewSummary(relation, context).facts.relationsNamed()) context.out.names(base, at);
+      context.out.namesAll(viewSummary(relation, context).facts, at);
     return shapeOf(relation, context);
   });
   if (resolved.system !== null) shapes.push(systemShape(resolved.system.schema, resolved.system.name, env));
@@ -33,9 +32,11 @@ export function relationShape(name: RelationName, context: Context, at: unknown)
   const [only] = shapes;
   if (only === undefined) return unresolvedShape(name, context);
   if (shapes.length === 1) return only;
+  const open = (column: string | null): Deps => union(...shapes.map((shape) => shape.open?.(column) ?? NONE));
   return {
-    columns: shapes.flatMap((shape) => shape.columns),
-    open: (column) => union(...shapes.map((shape) => shape.open?.(column) ?? NONE)),
+    // A column of one may be one of the others that has no list.
+    columns: shapes.flatMap(({ columns }) => columns).map((column) => adding(column, open(column.name))),
+    open,
     count: union(...shapes.map(counted)),
   };
 }

@@ -1,9 +1,8 @@
 /** Names in a query: FROM items innermost first, then those of the queries around it; and WITH queries. */
+import type { Tree } from '../parse/node.ts';
 import type { Context } from './context.ts';
-import { calledDeps } from './definitions.ts';
 import type { Deps, Shape } from './deps.ts';
 import { counted, lookup, NONE, union, whole } from './deps.ts';
-import { attributeCall } from './functions.ts';
 import { SYSTEM_COLUMNS } from './system.ts';
 
 export interface Source {
@@ -42,6 +41,26 @@ export function findSource(scope: Scope | null, alias: string): Source | null {
     for (const source of at.sources) if (source.alias === alias) return source;
   }
   return null;
+}
+
+const known = new WeakMap<Scope, WeakMap<Tree, Deps>>();
+
+/** What a part of a query carries; looked at once, however often it is asked for. */
+export function once(node: Tree, scope: Scope, look: () => Deps): Deps {
+  const here = known.get(scope) ?? new WeakMap<Tree, Deps>();
+  known.set(scope, here);
+  let deps = here.get(node);
+  if (deps === undefined) {
+    deps = look();
+    here.set(node, deps);
+  }
+  return deps;
+}
+
+/** `table`, `schema.table`. */
+export function sourceNamed(parts: readonly string[], scope: Scope | null): Source | null {
+  const table = parts.at(-1) ?? '';
+  return parts.length === 1 ? findSource(scope, table) : findBySchema(scope, parts.at(-2) ?? '', table);
 }
 
 /** What the body being read is given. */
@@ -85,34 +104,19 @@ export function resolveName(name: string, scope: Scope, context: Context): Deps 
   return everything(scope);
 }
 
-/** `table.column`, `schema.table.column`, attribute notation `table.function`. */
-export function resolveQualified(parts: readonly string[], scope: Scope, context: Context): Deps {
-  const column = parts.at(-1) ?? '';
-  const table = parts.at(-2) ?? '';
-  const source =
-    parts.length === 2 ? findSource(scope, table) : findBySchema(scope, parts.at(-3) ?? '', table);
-  if (source !== null) {
-    if (SYSTEM_COLUMNS.has(column) && !source.shape.columns.some((c) => c.name === column))
-      return counted(source.shape);
-    const deps = lookup(source.shape, column);
-    if (deps !== null) return deps;
-    const called = attributeCall(column, source.rows ?? source.shape, context);
-    if (called !== null) return called;
-    context.out.unresolved = true;
-    return union(whole(source.shape), calledDeps(null, column, context));
-  }
-  if (context.inBody) return union(parameters(context), calledDeps(null, column, context));
-  context.out.unresolved = true;
-  return union(everything(scope), calledDeps(null, column, context));
+/** `table.column`, `schema.table.column`; null: it has no such column. */
+export function resolveQualified(source: Source, column: string): Deps | null {
+  const deps = lookup(source.shape, column);
+  if (!SYSTEM_COLUMNS.has(column) || source.shape.columns.some(({ name }) => name === column)) return deps;
+  // Where a row lies is known, and another for each row.
+  return union(deps ?? NONE, counted(source.shape));
 }
 
 /** The attributes of the row that a name stands for, by the names that a value of it has; null: they cannot be told apart. */
 export function resolveRow(parts: readonly string[], scope: Scope, as: 'value' | 'prefix'): Shape | null {
   const name = parts.at(-1) ?? '';
   if (parts.length > 1) {
-    const table = parts.at(-2) ?? '';
-    const source =
-      parts.length === 2 ? findSource(scope, table) : findBySchema(scope, parts.at(-3) ?? '', table);
+    const source = sourceNamed(parts.slice(0, -1), scope);
     return source === null ? null : rowIn([source], name);
   }
   for (let at: Scope | null = scope; at !== null; at = at.parent) {
@@ -130,7 +134,7 @@ function rowIn(sources: readonly Source[], name: string): Shape | null {
   return column === undefined || more.length > 0 ? null : (column.row ?? null);
 }
 
-export function findBySchema(scope: Scope | null, schema: string, table: string): Source | null {
+function findBySchema(scope: Scope | null, schema: string, table: string): Source | null {
   for (let at = scope; at !== null; at = at.parent) {
     for (const source of at.sources) {
       if (

@@ -9,12 +9,13 @@ import type { Context } from './context.ts';
 import { TooComplex } from './context.ts';
 import type { Column, Deps, Shape, Tagged } from './deps.ts';
 import { adding, counted, counting, lookup, merge, NONE, rename, union, whole } from './deps.ts';
-import { expression, partOf, predicate, rowValue, windowOf } from './expression.ts';
+import { expression, predicate, windowOf } from './expression.ts';
 import { from } from './from.ts';
 import { clearPositions } from './literals.ts';
 import { modification } from './modify.ts';
+import { partOf, rowValue } from './row.ts';
 import type { Ctes, Scope, Source } from './scope.ts';
-import { findBySchema, findSource, scopeOf } from './scope.ts';
+import { scopeOf, sourceNamed } from './scope.ts';
 
 const EMPTY: Shape = { columns: [], open: null };
 /** It may have any column, and carries nothing yet. */
@@ -33,7 +34,7 @@ export function select(node: Tree, parent: Scope | null, context: Context): Shap
     const right = arm(node['rarg'], outer, context);
     const merged = merge(left, right);
     // Rows without a source are those of the query itself.
-    const shape = counted(merged).size > 0 ? merged : counting(merged, madeBy(node, context));
+    const shape = counted(merged).size > 0 ? merged : counting(merged, madeBy(node));
     // Rows are found by comparing, duplicates too.
     if (node['all'] !== true || node['op'] !== 'SETOP_UNION') {
       context.out.use('predicate', whole(shape));
@@ -41,7 +42,6 @@ export function select(node: Tree, parent: Scope | null, context: Context): Shap
       left.columns.forEach((column, i) => {
         const other = right.columns[i]?.deps ?? whole(right);
         relate(column.deps, other, 'equality', context);
-        for (const deps of [column.deps, other]) relate(deps, NONE, 'order', context);
       });
       if (left.open !== null) relate(whole(left), whole(right), 'equality', context);
     }
@@ -52,7 +52,7 @@ export function select(node: Tree, parent: Scope | null, context: Context): Shap
     const lists = node['valuesLists'];
     const values = valuesShape(lists, outer, context);
     // One row is a set of constants.
-    const shape = lists.length > 1 ? counting(values, madeBy(node, context)) : values;
+    const shape = lists.length > 1 ? counting(values, madeBy(node)) : values;
     ordering(node, shape, outer, context);
     return shape;
   }
@@ -80,7 +80,6 @@ function arm(value: unknown, scope: Scope, context: Context): Shape {
 /** Rows that were chosen by comparing them with a tagged column: what is in them tells it. */
 function chosen(shape: Shape, { out }: Context): Shape {
   const tags = out.related.tagsTold(counted(shape));
-  if (tags.size === 0) return shape;
   return { ...shape, columns: shape.columns.map((column) => adding(column, tags)) };
 }
 
@@ -194,9 +193,10 @@ function starOf(value: unknown, scope: Scope, star: Shape, context: Context): Sh
     const parts = names(ref['fields']);
     if (parts.at(-1) !== null || nodeOf(asList(ref['fields']).at(-1), 'A_Star') === null) return null;
     if (parts.length === 1) return star;
-    const table = parts.at(-2) ?? '';
-    const source =
-      parts.length === 2 ? findSource(scope, table) : findBySchema(scope, parts.at(-3) ?? '', table);
+    const source = sourceNamed(
+      parts.slice(0, -1).map((part) => part ?? ''),
+      scope,
+    );
     if (source !== null) return source.shape;
     const all = expression(value, scope, context);
     return { columns: [], open: () => all };
@@ -304,7 +304,6 @@ function mentions(query: unknown, name: string): boolean {
 /** How many there are tells what it carries from one to the next and compares there. */
 function rounds(shape: Shape, loop: ReadonlySet<Tagged> | undefined): Shape {
   const tags = [...whole(shape)].filter((dep) => dep.kind === 'tagged' && loop?.has(dep) === true);
-  if (tags.length === 0) return shape;
   const count = new Set(tags);
   return {
     ...shape,

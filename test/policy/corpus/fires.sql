@@ -135,3 +135,8 @@ create operator = (leftarg = int, rightarg = text, function = it); create operat
 create function x(int) returns int language sql immutable as 'select 1'; create domain tdom as text;
 create table t1 (id int primary key, t text, v varchar(10), j jsonb, d date, operator_free boolean, a smallint[]); insert into t1 values (1,'1','1','{"k":"1"}','2024-01-01',true,'{1}'); create view t1v as select id, t from t1; create table t5 (id int, u text); insert into t5 values (1,'1'); create function num(t5) returns int language sql immutable as 'select 1'; create table t2 (id int primary key, t tdom); insert into t2 values (1,'1');
 grant usage, create on schema public to app; grant all on all tables in schema public to app; set constraints all immediate; delete from fired;
+-- Operators that the text of a policy does not name.
+create schema hid; create function hid.eqboom(text, text) returns boolean language plpgsql as $$begin perform public.boom(); return $1 operator(pg_catalog.=) $2; end$$; create operator hid.= (leftarg=text, rightarg=text, function=hid.eqboom);
+create table q1 (id int, label text); create table q2 (id int, label text); create table q3 (id int, label text); alter table q1 enable row level security; alter table q2 enable row level security; alter table q3 enable row level security;
+set search_path = hid, pg_catalog, public; create policy p on q1 using (label is distinct from 'x'); create policy p on q2 using (case label when 'x' then false else true end); create policy p on q3 using (nullif(label, 'x') is not null); reset search_path;
+insert into q1 values (1,'a'); insert into q2 values (1,'a'); insert into q3 values (1,'a'); grant usage on schema hid to app; grant all on q1, q2, q3 to app; delete from fired;

@@ -333,3 +333,16 @@ CREATE FUNCTION known_mail() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN IF NOT E
 CREATE FUNCTION is_mail(text) RETURNS boolean LANGUAGE sql STABLE AS 'SELECT EXISTS (SELECT 1 FROM public.customers WHERE email = $1)';
 CREATE TABLE when_mail (id int, label text); CREATE TRIGGER t AFTER INSERT OR UPDATE ON when_mail FOR EACH ROW WHEN (is_mail(NEW.label)) EXECUTE FUNCTION log_it();
 CREATE EXTENSION xml2; CREATE EXTENSION tsm_system_rows; CREATE FUNCTION my_rows(internal) RETURNS tsm_handler LANGUAGE internal STRICT AS 'tsm_bernoulli_handler';
+-- Ways round: what a mutant of lineage would let through, or hold for nothing.
+CREATE VIEW pay_rows AS SELECT id, wage, steps FROM payroll; CREATE VIEW pay_pairs AS SELECT a.id, a.steps, b.wage FROM payroll a, payroll b; CREATE OPERATOR >~ (leftarg = int, rightarg = int, function = earns_over);
+CREATE FUNCTION dice() RETURNS float8 LANGUAGE sql AS 'SELECT pg_catalog.random()'; CREATE FUNCTION diced(text) RETURNS text LANGUAGE sql AS 'SELECT $1 || pg_catalog.random()';
+CREATE FUNCTION note_it(int) RETURNS int LANGUAGE sql AS 'INSERT INTO public.audit_log (what) VALUES (''seen''); SELECT $1';
+CREATE FUNCTION adds_to_wage(int) RETURNS boolean LANGUAGE sql STABLE AS 'SELECT EXISTS (SELECT FROM (SELECT sum($1) AS m FROM public.plain) q WHERE m = (SELECT 5 * wage FROM public.payroll WHERE id = 1))';
+CREATE FUNCTION weeks_under_wage(int) RETURNS TABLE (day date, week int) LANGUAGE sql STABLE AS 'SELECT day, week FROM public.calendar WHERE week <= (SELECT wage - 1110 FROM public.payroll WHERE id = $1)';
+CREATE FUNCTION days_under_wage() RETURNS SETOF date LANGUAGE sql STABLE AS 'SELECT day FROM public.calendar WHERE week <= (SELECT wage - 1110 FROM public.payroll WHERE id = 1)';
+CREATE FUNCTION hidden_again(p plain) RETURNS text LANGUAGE sql AS 'SELECT p.hidden_mail'; CREATE FUNCTION json_mail(int) RETURNS text LANGUAGE sql AS 'SELECT v FROM json_to_record((SELECT json_build_object(''v'', email) FROM public.customers WHERE id = $1)) AS x(v text)';
+CREATE FUNCTION wage_at(int) RETURNS int LANGUAGE sql STABLE AS 'SELECT wage FROM public.payroll WHERE id = $1'; CREATE FUNCTION wage_at(text) RETURNS text LANGUAGE sql STABLE AS 'SELECT $1';
+CREATE FUNCTION odd.unnest(person[]) RETURNS SETOF person LANGUAGE sql AS 'SELECT ssn, name, home FROM pg_catalog.unnest($1)';
+CREATE FUNCTION steps_of(payroll) RETURNS SETOF int LANGUAGE sql AS 'SELECT pg_catalog.generate_series(1, $1.wage)'; CREATE FUNCTION days_of(plain) RETURNS SETOF date LANGUAGE sql AS 'SELECT day FROM public.calendar WHERE week <= (SELECT wage - 1110 FROM public.payroll WHERE id = $1.id)';
+CREATE FUNCTION amounts_to_wage(plain) RETURNS boolean LANGUAGE sql STABLE AS 'SELECT EXISTS (SELECT FROM public.payroll WHERE wage = $1.amount)';
+CREATE TABLE rls_loop (id int PRIMARY KEY, label text); ALTER TABLE rls_loop ENABLE ROW LEVEL SECURITY; CREATE FUNCTION rls_ids() RETURNS SETOF int LANGUAGE sql STABLE SECURITY DEFINER AS 'SELECT id FROM public.rls_loop'; CREATE POLICY p ON rls_loop USING (id IN (SELECT rls_ids()));
