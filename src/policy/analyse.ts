@@ -6,6 +6,7 @@ import { exposes } from './exposure.ts';
 import { runCasts } from './facts/casts.ts';
 import { changesOf, relyOn } from './facts/changes.ts';
 import { Collector, moreRestrictive } from './facts/collector.ts';
+import { runChecks } from './facts/functions.ts';
 import { locksOf } from './facts/locks.ts';
 import { schemasAfter, setsAll } from './facts/path.ts';
 import { rowsChanged } from './facts/rows.ts';
@@ -91,6 +92,7 @@ function judge(sql: string, parsed: Parsed, input: AnalyseInput, env: Env): Fact
     };
     analyseStatement(statement, context, 'top');
     runCasts(context);
+    runChecks(context);
     named(sql, statement, context);
     const hidden = redact(sql, statement, context);
     redactions.push(...hidden.redactions);

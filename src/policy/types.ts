@@ -347,6 +347,8 @@ export interface CatalogLogin {
   readonly name: string;
   readonly roles: readonly number[];
 }
+/** Name of the entry of a type that reads its modifiers, `t(4)`, by a function of users. */
+export const withModifiers = (type: string): string => `${type}()`;
 /** A type of users, and what its values are made of: elements of an array, base of a domain, bounds of a range. 0: nothing. */
 export interface CatalogType {
   readonly oid: number;

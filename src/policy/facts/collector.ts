@@ -58,6 +58,10 @@ export class Collector {
   readonly followed = new Set<string>();
   /** Keys of definitions the facts rely on → their digest. */
   readonly definitions = new Map<string, string>();
+  /** What domains and stored expressions call of the values that they are given here, or of the rows that are written. */
+  readonly checks = { values: new Set<string>(), rows: new Set<string>() };
+  /** It writes rows that hold more than constants. */
+  writesRows = false;
   /** What its predicates relate to one another. */
   readonly related = new Related();
   /** Relations with columns that an equality handed a tag: known rows tell more (`ResolutionContext.written`). */
@@ -116,6 +120,11 @@ export class Collector {
       if (steps > MAX_CONSTANTS) told.push(column);
     }
     return [...told.filter((one): one is Tagged => one.kind === 'tagged'), ...this.related.tagsTold(told)];
+  }
+
+  /** Something of rows comes out, be it their number. */
+  get tellsRows(): boolean {
+    return this.#told.size > 0;
   }
 
   /** A relation is read here. */
@@ -198,6 +207,9 @@ export class Collector {
     this.compares ||= inner.compares;
     for (const called of inner.comparisons) this.comparisons.add(called);
     for (const type of inner.named) this.named.add(type);
+    for (const called of inner.checks.values) this.checks.values.add(called);
+    for (const called of inner.checks.rows) this.checks.rows.add(called);
+    this.writesRows ||= inner.writesRows;
     this.anyType ||= inner.anyType;
     for (const [key, digest] of inner.definitions) this.definitions.set(key, digest);
     this.settings.push(...inner.settings);

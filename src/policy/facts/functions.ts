@@ -1,6 +1,6 @@
 /** A function is called: built in and harmless, trusted by the policy, readable, or unknown. */
 import type { Context } from '../lineage/context.ts';
-import { functionSummary, triggerSummary } from '../lineage/definitions.ts';
+import { functionSummary, lookedAt, triggerSummary } from '../lineage/definitions.ts';
 import { whole } from '../lineage/deps.ts';
 import { shapeOf } from '../lineage/relation.ts';
 import { operatorsAt } from '../operands/apply.ts';
@@ -8,7 +8,7 @@ import type { Tree } from '../parse/node.ts';
 import { asList, literalText, nodeOf, qualified, splitName } from '../parse/node.ts';
 import type { CatalogFunction, CatalogRelation, SettingChange, WriteEvent } from '../types.ts';
 import { HARMLESS, HELD } from './builtins.ts';
-import { meetCasts } from './casts.ts';
+import { meetCasts, nameType } from './casts.ts';
 import { onlyComputes } from './extensions.ts';
 
 export function callFunction(node: Tree, context: Context): void {
@@ -31,16 +31,6 @@ export function callHidden(full: string, context: Context, use: 'value' | 'predi
   }
 }
 
-/** As callHidden, of rows that are written. What it compares them with is seen by what comes of them: a trigger fires, another partition has them. */
-export function callWithRow(full: string, context: Context, use: 'value' | 'predicate'): void {
-  callHidden(full, context, use);
-  const { env, out, resolution } = context;
-  for (const fn of env.functionsNamed(...splitName(full), resolution)) {
-    const compared = functionSummary(fn, context)?.facts.related.tagsTold(env.parameters(fn.oid));
-    if (compared !== undefined) out.use('value', compared);
-  }
-}
-
 /** It may have columns of any built-in type. */
 export function meetAnyCompared({ env, out }: Context): void {
   for (const { compared, calls } of env.catalog?.customOperators ?? [])
@@ -55,6 +45,19 @@ export function meetCompared(
 ): void {
   for (const { compared, calls } of env.operatorsNamed(schema, name, resolution))
     if (compared === true) for (const full of calls) out.comparisons.add(full);
+}
+
+/** What a domain's check, or an expression that is stored with a table, calls: of values, or of the rows that are written. */
+export function callCheck(full: string, context: Context, of: 'values' | 'rows', use?: 'value'): void {
+  context.out.checks[of].add(full);
+  callHidden(full, context, use);
+}
+
+/** VALUE, NEW and the columns of a stored expression stand for the rows that it is applied to: what it compares them with is told by those. */
+export function runChecks(context: Context): void {
+  const { out } = context;
+  const run = [...(out.tellsRows ? out.checks.values : []), ...(out.writesRows ? out.checks.rows : [])];
+  for (const full of run) out.use('value', lookedAt(...splitName(full), context));
 }
 
 /** At no node of the statement's: its types are not known. */
@@ -76,7 +79,7 @@ export function callOperators(
     if (operator.calls.length === 0 && !operator.gives)
       context.out.unknowns.add(`${what} ${operator.schema}.${name}`);
     // What it reads may be its result.
-    for (const full of operator.calls) callHidden(full, context, 'value');
+    for (const full of operator.calls) callCheck(full, context, 'values', 'value');
   }
 }
 
@@ -131,7 +134,7 @@ function callNamed(schema: string | null, name: string, context: Context, given 
     out.definitions.set(`f${fn.oid}`, env.functionDigest(fn));
     const row = fn.rowType ? env.relationByOid(fn.rowType) : null;
     if (row !== null) out.definitions.set(`r${row.oid}`, env.relationDigest(row));
-    for (const called of fn.calls) if (called !== full) callHidden(called, context, 'value');
+    for (const called of fn.calls) if (called !== full) callCheck(called, context, 'values', 'value');
     for (const { from, function: cast } of fn.casts ?? []) out.cast(from, [cast]);
     // Its last query becomes rows of that type, column by column.
     if (row !== null) meetCasts(context);
@@ -154,6 +157,8 @@ function callNamed(schema: string | null, name: string, context: Context, given 
     return;
   }
   meetCompared(name, context);
+  // It reads the name of a type in a text, or takes or gives what is read so; `text(x)` is a cast.
+  callOperators('pg_catalog', name, 'function', context);
   if (COMPARING.test(name)) out.compares = true;
   if (TO_TEXT.test(name)) callOperators('pg_catalog', 'text', 'cast', context);
   const exists = HARMLESS.has(name) || HELD.has(name) || name === 'set_config' || name === 'setval';
@@ -180,9 +185,18 @@ function callDefaults(fn: CatalogFunction, context: Context, given: number): voi
   for (const called of fn.defaults ?? []) callHidden(called, context, 'value');
 }
 
+/** `(x).d` is a cast to d, where d is no attribute: of rows, `t.d`, only users have such casts. */
+export function castByAttribute(name: string, context: Context): void {
+  callOperators(null, name, 'type', context);
+  meetCompared(name, context);
+  nameType(null, name, context);
+}
+
 /** `t.f` and `(x).f` call f when f takes one argument of that type, even for text and numbers. */
 export function callByAttribute(name: string, context: Context): void {
   context.out.attributes.add(name);
+  for (const { from, calls } of context.env.operatorsNamed('pg_catalog', name, context.resolution))
+    if (from) context.out.cast(from, calls);
   const custom = context.env.functionsNamed(null, name, context.resolution);
   // `system` and `bernoulli` take internal arguments and are ordinary column names.
   if (custom.length === 0 && (!HELD.has(name) || name === 'system' || name === 'bernoulli')) return;

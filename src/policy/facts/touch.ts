@@ -10,7 +10,14 @@ import {
   SYSTEM_RELATION,
   type WriteEvent,
 } from '../types.ts';
-import { callHidden, callTriggers, callWithRow, meetAnyCompared, meetCompared } from './functions.ts';
+import {
+  callCheck,
+  callHidden,
+  callOperators,
+  callTriggers,
+  meetAnyCompared,
+  meetCompared,
+} from './functions.ts';
 
 type Access = RelationUse['access'];
 
@@ -40,6 +47,7 @@ export function touch(
   if (resolved.system !== null) {
     out.relation({ ...resolved.system, access, indirect: context.indirect, known: true });
     meetCompared(SYSTEM_RELATION, context);
+    callOperators('pg_catalog', resolved.system.name, 'type', context);
     // `UPDATE pg_settings` is set_config by another name; the rest of the catalog is no place to write at all.
     if (EVENTS[access] !== undefined) {
       out.unknowns.add(`write to ${resolved.system.schema}.${resolved.system.name}`);
@@ -235,7 +243,7 @@ function hidden(
     }
     if (column !== undefined && (event === 'delete' || isGiven(column, relation, given))) continue;
     // A default may put what it read into the row.
-    if (event !== undefined) callWithRow(called, context, on === 'any' ? 'predicate' : 'value');
+    if (event !== undefined) callCheck(called, context, 'rows', on === 'any' ? undefined : 'value');
     else if (on === 'any') callHidden(called, context);
   }
   if (event !== undefined && relation.relkind !== 'v') callTriggers(relation, event, context, set);

@@ -16,10 +16,17 @@ import {
   relationName,
   unwrap,
 } from '../parse/node.ts';
-import { PREFIX, type RelationUse } from '../types.ts';
+import { PREFIX, type RelationUse, withModifiers } from '../types.ts';
 import { meetCasts, nameType } from './casts.ts';
 import { onlyComputes } from './extensions.ts';
-import { callByAttribute, callFunction, callHidden, callOperators, meetCompared } from './functions.ts';
+import {
+  callByAttribute,
+  callCheck,
+  callFunction,
+  callOperators,
+  castByAttribute,
+  meetCompared,
+} from './functions.ts';
 import { limits, overwritesAll } from './limits.ts';
 import type { Ctes } from './reach.ts';
 import { withSettingName } from './setting-row.ts';
@@ -123,6 +130,7 @@ export function walkNode({ kind, node }: Wrapped, place: Place, context: Context
     case 'TypeName': {
       const { schema, name } = qualified(node['names']);
       callOperators(schema, name, 'type', context);
+      if (node['typmods'] !== undefined) callOperators(schema, withModifiers(name), 'type', context);
       meetCompared(name, context, schema);
       rowType(schema, name, context);
       nameType(schema, name, context);
@@ -138,7 +146,11 @@ export function walkNode({ kind, node }: Wrapped, place: Place, context: Context
       return;
     }
     case 'A_Indirection':
-      for (const name of names(node['indirection'])) if (name !== null) callByAttribute(name, context);
+      for (const name of names(node['indirection'])) {
+        if (name === null) continue;
+        castByAttribute(name, context);
+        callByAttribute(name, context);
+      }
       break;
     case 'RangeTableSample': {
       const { schema, name } = qualified(node['method']);
@@ -348,7 +360,7 @@ function rowType(schema: string | null, name: string, context: Context): void {
     for (const { function: called, from, on } of calls)
       if (from !== undefined) context.out.cast(from, [called]);
       else if (on === 'compare') context.out.comparisons.add(called);
-      else callHidden(called, context);
+      else callCheck(called, context, 'values');
 }
 
 function operator(value: unknown, context: Context, node: object = EQUALS): void {

@@ -1,6 +1,8 @@
 /** Comparisons: what they relate (related.ts). */
+import { asTree, nodeOf, qualified } from '../parse/node.ts';
 import type { Context } from './context.ts';
 import type { Deps, Made, Origin, Tagged } from './deps.ts';
+import { isTagged, union } from './deps.ts';
 
 /** `order`: every comparison but those that only tell values which are equal from values which are not. */
 export type Comparing = 'equality' | 'order';
@@ -66,6 +68,37 @@ function relationOf(one: Tagged | Origin): string | null {
   if (one.kind === 'tagged') return `${one.schema}.${one.relation}`;
   return one.kind === 'stored' ? one.rows.name : null;
 }
+
+/** One comparison with a constant tells little; a ladder of them tells the value, and sooner one of its parts: bits, letters. */
+export function counts(
+  node: unknown,
+  sides: readonly unknown[],
+  left: Deps,
+  right: Deps,
+  context: Context,
+): void {
+  if (isTagged(left) && isTagged(right)) return;
+  const bare = sides.every(
+    (side) => nodeOf(side, 'ColumnRef') !== null || !isTagged(side === sides[0] ? left : right),
+  );
+  for (const one of union(left, right))
+    if (one.kind === 'tagged' || one.kind === 'stored')
+      context.out.comparedAt(one, node, bare ? 1 : takesBits(sides) ? 9 : 3);
+}
+
+/** `wage & 4`, `wage % 10`: hardly anybody asks for that twice. */
+function takesBits(value: unknown): boolean {
+  if (Array.isArray(value)) return value.some(takesBits);
+  const tree = asTree(value);
+  if (tree === null) return false;
+  const node = nodeOf(tree, 'A_Expr');
+  if (node !== null && BITWISE.has(qualified(node['name']).name)) return true;
+  const called = nodeOf(tree, 'FuncCall');
+  if (called !== null && BITS.has(qualified(called['funcname']).name)) return true;
+  return Object.values(tree).some((child) => typeof child === 'object' && takesBits(child));
+}
+const BITWISE: ReadonlySet<string> = new Set(['&', '|', '#', '%', '<<', '>>']);
+const BITS: ReadonlySet<string> = new Set(['get_bit', 'get_byte', 'mod']);
 
 const made = new WeakMap<object, Deps>();
 

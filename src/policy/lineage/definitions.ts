@@ -8,7 +8,12 @@ import { parse, readable } from '../parse/parser.ts';
 import { triggerBody } from '../parse/plpgsql.ts';
 import type { Grammar } from '../server.ts';
 import { analyseStatement } from '../statement.ts';
-import type { CatalogFunction, CatalogRelation, ResolutionContext } from '../types.ts';
+import {
+  type CatalogFunction,
+  type CatalogRelation,
+  type ResolutionContext,
+  withModifiers,
+} from '../types.ts';
 import type { Context } from './context.ts';
 import { MAX_DEFINITION_DEPTH } from './context.ts';
 import type { Deps, Shape } from './deps.ts';
@@ -124,7 +129,10 @@ export function triggerSummary(fn: CatalogFunction, context: Context): TriggerSu
     meetCasts(inner);
     for (const type of body.types) {
       nameType(null, type, inner);
-      const own = context.env.operatorsNamed(null, type, ANYWHERE).filter(({ from }) => !from);
+      const modified = withModifiers(type.replace(/\s*\(.*$/s, ''));
+      const own = (type.includes('(') ? [type, modified] : [type]).flatMap((name) =>
+        context.env.operatorsNamed(null, name, ANYWHERE).filter(({ from }) => !from),
+      );
       if (own.length > 0) facts.unknowns.add(`type ${type}`);
     }
     if (facts.settings.length > 0) facts.unknowns.add(`settings in ${fn.schema}.${fn.name}`);

@@ -3,7 +3,7 @@ import { operatorsAt } from '../operands/apply.ts';
 import type { Tree } from '../parse/node.ts';
 import { asList, asTree, names, nodeOf, qualified, splitName, unwrap } from '../parse/node.ts';
 import type { CatalogFunction } from '../types.ts';
-import { arrange, type Comparing, comparingBy, madeBy, relate } from './compare.ts';
+import { arrange, type Comparing, comparingBy, counts, madeBy, relate } from './compare.ts';
 import type { Context } from './context.ts';
 import { calledCounts, calledDeps, functionSummary } from './definitions.ts';
 import type { Deps } from './deps.ts';
@@ -194,16 +194,6 @@ function operator(node: Tree, scope: Scope, context: Context): Deps {
   counts(node, [node['lexpr'], node['rexpr']], left, right, context);
   if (!isTagged(left) && !isTagged(right)) clearLiterals([node['lexpr'], node['rexpr']], context);
   return NONE;
-}
-
-/** One comparison with a constant tells little; a ladder of them tells the value, and sooner one of its parts: bits, letters. */
-function counts(node: unknown, sides: readonly unknown[], left: Deps, right: Deps, context: Context): void {
-  if (isTagged(left) && isTagged(right)) return;
-  const bare = sides.every(
-    (side) => nodeOf(side, 'ColumnRef') !== null || !isTagged(side === sides[0] ? left : right),
-  );
-  for (const one of union(left, right))
-    if (one.kind === 'tagged' || one.kind === 'stored') context.out.comparedAt(one, node, bare ? 1 : 3);
 }
 
 /** What is compared was looked at, not put out; what it is compared with may tell it. */

@@ -1,7 +1,7 @@
 /** INSERT, UPDATE, DELETE, MERGE: what is written, what is copied, and what RETURNING puts out. */
 import type { Tree } from '../parse/node.ts';
 import { asList, asText, asTree, bare, names, nodeOf } from '../parse/node.ts';
-import { relate } from './compare.ts';
+import { choosing, excludedShape, type Given, met } from './conflict.ts';
 import type { Context } from './context.ts';
 import type { Column, Deps, Shape } from './deps.ts';
 import {
@@ -32,8 +32,9 @@ export function modification(kind: string, node: Tree, parent: Scope | null, con
   const target = tableSource(relation, outer, context, false);
   switch (kind) {
     case 'InsertStmt':
-      return insert(node, target, outer, context);
+      return insert(node, relation, target, outer, context);
     case 'UpdateStmt': {
+      context.out.writesRows = true;
       const items = from(node['fromClause'], outer, context, [target]);
       const scope = scopeOf(items.sources, outer);
       assign(node['targetList'], target.shape, scope, context);
@@ -41,6 +42,7 @@ export function modification(kind: string, node: Tree, parent: Scope | null, con
       return returning(node, items.sources, items.star, target, outer, context);
     }
     case 'DeleteStmt': {
+      context.out.writesRows = true;
       const items = from(node['usingClause'], outer, context, [target]);
       predicate(node['whereClause'], scopeOf(items.sources, outer), context);
       return returning(node, items.sources, items.star, target, outer, context);
@@ -52,7 +54,7 @@ export function modification(kind: string, node: Tree, parent: Scope | null, con
   }
 }
 
-function insert(node: Tree, target: Source, outer: Scope, context: Context): Shape {
+function insert(node: Tree, relation: Tree, target: Source, outer: Scope, context: Context): Shape {
   const { shape } = target;
   const named = asList(node['cols']);
   const deps =
@@ -63,8 +65,8 @@ function insert(node: Tree, target: Source, outer: Scope, context: Context): Sha
   const source = query === null ? NOTHING : select(query, outer, context);
   const lists = asList(query?.['valuesLists']);
   if (query !== null) {
-    // Copying a tagged value elsewhere is a use of the value.
-    context.out.use('value', told(source));
+    context.out.use('value', copied(source, deps));
+    context.out.writesRows ||= originsOnly(told(source)).size > 0;
     const width = source.open === null ? Math.max(source.columns.length, named.length) : deps.length;
     context.out.use('written', union(...deps.slice(0, width)));
     const closed = shape.open === null || named.length > 0;
@@ -87,47 +89,35 @@ function insert(node: Tree, target: Source, outer: Scope, context: Context): Sha
     });
   }
   const conflict = bare(node['onConflictClause'], 'OnConflictClause');
-  const excluded: Source = { alias: 'excluded', schema: null, shape };
-  if (conflict !== null) {
-    const scope = scopeOf([target, excluded], outer);
-    const infer = asTree(conflict['infer']);
-    if (infer !== null) {
-      for (const item of asList(infer['indexElems'])) {
-        const element = nodeOf(item, 'IndexElem');
-        if (typeof element?.['name'] === 'string')
-          context.out.use('predicate', lookup(shape, element['name']) ?? NONE);
-        predicate(element?.['expr'], scope, context);
-      }
-      predicate(infer['whereClause'], scopeOf([target], outer), context);
+  if (conflict === null) return returning(node, [target], shape, target, outer, context);
+  const given: Given = {
+    columns: named.length > 0 ? named.map((item) => asText(nodeOf(item, 'ResTarget')?.['name'])) : null,
+    source,
+    lists: source.open === null ? lists : [],
+  };
+  const excluded: Source = { alias: 'excluded', schema: null, shape: excludedShape(shape, given) };
+  const scope = scopeOf([target, excluded], outer);
+  const infer = asTree(conflict['infer']);
+  if (infer !== null) {
+    for (const item of asList(infer['indexElems'])) {
+      const element = nodeOf(item, 'IndexElem');
+      if (typeof element?.['name'] === 'string')
+        context.out.use('predicate', lookup(shape, element['name']) ?? NONE);
+      predicate(element?.['expr'], scope, context);
     }
-    assign(conflict['targetList'], shape, scope, context);
-    predicate(conflict['whereClause'], scope, context);
+    predicate(infer['whereClause'], scopeOf([target], outer), context);
   }
-  const chosen = conflict === null ? null : conflicting(node, conflict, query, target, source, context);
+  assign(conflict['targetList'], shape, scope, context);
+  predicate(conflict['whereClause'], scope, context);
+  const keyed = met(relation, target, conflict, given, context);
+  const chosen = query === null ? null : choosing(node, conflict, keyed, source, context);
   return returning(node, chosen === null ? [target] : [target, chosen], shape, target, outer, context);
 }
-
-/** Which of the rows given are there already decides how many come out, and which. */
-function conflicting(
-  node: Tree,
-  conflict: Tree,
-  query: Tree | null,
-  target: Source,
-  source: Shape,
-  context: Context,
-): Source | null {
-  const all = conflict['action'] === 'ONCONFLICT_UPDATE' && conflict['whereClause'] === undefined;
-  if (query === null || (all && node['returningClause'] === undefined)) return null;
-  const keys = asList(asTree(conflict['infer'])?.['indexElems']).map(
-    (item) => nodeOf(item, 'IndexElem')?.['name'],
-  );
-  const named = keys.every((key) => typeof key === 'string') && keys.length > 0;
-  const tagged = named
-    ? union(...keys.map((key) => lookup(target.shape, asText(key)) ?? NONE))
-    : tagsOnly(whole(target.shape));
-  const given = originsOnly(told(source));
-  relate(tagsOnly(tagged), given, 'order', context);
-  return { alias: null, schema: null, shape: { columns: [], open: null, count: given } };
+/** Copying a tagged value elsewhere is a use of the value; what is equal to one, and goes where what is written is hidden, is none. */
+function copied(source: Shape, into: readonly Deps[]): Deps {
+  if (source.open !== null) return told(source);
+  const columns = source.columns.map(({ deps }, i) => (isTagged(into[i] ?? NONE) ? tagsOnly(deps) : deps));
+  return union(counted(source), ...columns);
 }
 
 /** SET a = …, (b, c) = (…). A column set from itself copies nothing. */
@@ -167,6 +157,7 @@ function without(deps: Deps, own: Deps): Deps {
 }
 
 function mergeInto(node: Tree, target: Source, outer: Scope, context: Context): Shape {
+  context.out.writesRows = true;
   const source = fromItem(node['sourceRelation'], outer, [], context);
   const sources = [target, ...source.sources];
   const scope = scopeOf(sources, outer);

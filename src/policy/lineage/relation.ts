@@ -1,11 +1,12 @@
 /** Columns of a relation named in FROM or as a target, with what they may carry. */
 import { Collector } from '../facts/collector.ts';
-import type { RelationName } from '../parse/node.ts';
+import { walk } from '../facts/walk.ts';
+import { type RelationName, splitName } from '../parse/node.ts';
 import { parse } from '../parse/parser.ts';
 import type { CatalogRelation } from '../types.ts';
 import type { Context } from './context.ts';
 import { MAX_DEFINITION_DEPTH } from './context.ts';
-import { definedIn, viewSummary } from './definitions.ts';
+import { definedIn, lookedAt, viewSummary } from './definitions.ts';
 import type { Column, Deps, Shape, Tagged } from './deps.ts';
 import { adding, counted, either, NONE, union, whole } from './deps.ts';
 import { type Env, schemasOf } from './env.ts';
@@ -58,24 +59,23 @@ function withGenerated(own: Shape, relation: CatalogRelation, context: Context):
   const known = context.env.generated.get(relation.oid);
   if (known !== undefined) return known;
   const scope = scopeOf([{ alias: relation.name, schema: '', shape: own }], null);
-  const apart: Context = {
-    ...context,
-    out: new Collector(),
-    resolution: definedIn(context),
-    indirect: true,
-  };
   const shape: Shape = {
     ...own,
     columns: own.columns.map((column, i) => {
       const text = relation.columns[i]?.generated ?? null;
       if (text === null) return column;
+      const out = new Collector();
+      const apart: Context = { ...context, out, resolution: definedIn(context), indirect: true };
       const parsed = parse(`SELECT ${text}`, context.env.grammar);
       const [statement] = parsed.kind === 'parsed' ? parsed.statements : [];
       const deps =
         statement?.kind !== 'SelectStmt'
           ? whole(own)
           : expression(statement.node['targetList'], scope, apart);
-      return adding(column, deps);
+      walk(statement?.node, { ctes: null, access: 'read' }, apart);
+      // What its functions compare the row with, it tells.
+      const seen = [...out.functions].map((full) => lookedAt(...splitName(full), apart));
+      return adding(column, union(deps, ...seen));
     }),
   };
   context.env.generated.set(relation.oid, shape);

@@ -179,9 +179,11 @@ function copied(node: Tree, context: Context): Shape {
       : union(...listed.map((name) => lookup(source.shape, name) ?? NONE));
   if (node['is_from'] === true) {
     context.out.use('written', chosen);
+    // The client knows its rows.
+    context.out.writesRows = true;
     if (node['whereClause'] === undefined) return NOTHING;
     predicate(node['whereClause'], scopeOf([source], null), context);
-    // The client knows its rows, and is told how many went in.
+    // It is told how many went in.
     return { columns: [], open: null, count: originsOnly(told(source.shape)) };
   }
   return { columns: [], open: () => chosen };

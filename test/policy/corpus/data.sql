@@ -30,3 +30,4 @@ INSERT INTO "other, app".events VALUES (1, ':v-quoted'); INSERT INTO "Other".eve
 INSERT INTO payroll SELECT i, 1000 + i + ascii(':v'), date '1980-01-01' + ascii(':v') + i, jsonb_build_array(':v', i), array_fill(':v'::text, ARRAY[ascii(':v')]), xmlparse(document '<a><b>:v</b></a>'), 'p' || i, i, '2020-01-01' FROM generate_series(1, 3) i;
 INSERT INTO contacts_copy SELECT id, email, '1980-01-01', 1000 + id, id FROM customers;
 INSERT INTO calendar SELECT d, extract(week FROM d)::int, extract(isodow FROM d) > 5 FROM generate_series('2026-01-01'::date, '2026-03-31', '1 day') d;
+INSERT INTO upserted SELECT id, wage FROM payroll;
