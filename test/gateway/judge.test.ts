@@ -242,6 +242,33 @@ rules:
     }
   });
 
+  it('takes a parameter of regtype for unknown where functions of users read the modifiers of types', async () => {
+    const judge = judgeOf();
+    const named = { ...context, paramTypes: [2206] };
+    expect((await judge.judge('select $1', named, { fresh: true })).verdict.effect).toBe('allow');
+    await server.query(
+      'shop',
+      `create function modifiers(cstring[]) returns int language plpgsql immutable as 'begin return 1; end'; create type word;
+       create function word_in(cstring, oid, int) returns word language internal immutable strict as 'varcharin';
+       create function word_out(word) returns cstring language internal immutable strict as 'varcharout';
+       create type word (input = word_in, output = word_out, like = varchar)`,
+    );
+    try {
+      expect((await judge.judge("select 'word(4)'::regtype", context, { fresh: true })).verdict.effect).toBe(
+        'allow',
+      );
+      await server.query('shop', 'alter type word set (typmod_in = modifiers)');
+      expect((await judge.judge('select $1', named, { fresh: true })).verdict).toMatchObject({
+        effect: 'hold',
+        rules: ['default:unknown'],
+      });
+      expect((await judge.judge("select 'word(4)'::regtype", context)).verdict.effect).toBe('hold');
+      expect((await judge.judge('select $1', { ...named, paramTypes: [25] })).verdict.effect).toBe('allow');
+    } finally {
+      await server.query('shop', 'drop type word cascade; drop function modifiers');
+    }
+  });
+
   it('tidies SQL', async () => {
     const judge = judgeOf(undefined, { tidyMs: 5000 });
     expect(await judge.tidy('delete from orders where id=7')).toBe('DELETE\nFROM orders\nWHERE id = 7');

@@ -64,7 +64,7 @@ const ABOUT_TEXT = /^(?:42(?!501)...|22...|0A000|3F000|3D000)$/;
 /**
  * Literals become values while a statement is parsed: those of users' domains, ranges and composite types, and what is made of such, run
  * checks and functions of users. Where the text has the name of such a type, or of a relation, function or operator that has to do with
- * one, nothing is asked.
+ * one, nothing is asked; nor where users' functions read the modifiers of types, which literals of `regtype` may name in any way.
  */
 async function checksValues(probe: Probe, sql: string): Promise<boolean> {
   const answer = await probe.own(`WITH RECURSIVE part(held, whole) AS (
@@ -82,6 +82,8 @@ async function checksValues(probe: Probe, sql: string): Promise<boolean> {
       (p.proargtypes::pg_catalog.oid[] || p.proallargtypes || p.prorettype) && ARRAY(SELECT type FROM checked)
     UNION ALL SELECT o.oprname FROM pg_catalog.pg_operator o
       WHERE o.oid >= 16384 AND ARRAY[o.oprleft, o.oprright, o.oprresult] && ARRAY(SELECT type FROM checked)
-  ) SELECT EXISTS (SELECT FROM named WHERE pg_catalog.strpos(pg_catalog.lower(${literal(sql)}), pg_catalog.lower(name)) > 0)`);
+  ) SELECT EXISTS (SELECT FROM named WHERE pg_catalog.strpos(pg_catalog.lower(${literal(sql)}), pg_catalog.lower(name)) > 0)
+    OR EXISTS (SELECT FROM pg_catalog.pg_type t JOIN pg_catalog.pg_proc p ON p.oid = t.typmodin JOIN pg_catalog.pg_language l ON l.oid = p.prolang
+      WHERE l.lanname NOT IN ('c', 'internal'))`);
   return answer !== 'f';
 }

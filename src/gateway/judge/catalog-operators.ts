@@ -1,6 +1,6 @@
 /** What runs functions of users without calling them by name. */
 import { z } from 'zod';
-import { ANY_RELATION, PREFIX, SYSTEM_RELATION } from '../../policy/types.ts';
+import { ANY_RELATION, PREFIX, SYSTEM_RELATION, withModifiers } from '../../policy/types.ts';
 import { list, ours } from './catalog-sql.ts';
 import { CHECKED } from './catalog-stored.ts';
 
@@ -15,6 +15,9 @@ const operand = (side: string): string => `(select json_build_object('type', o.$
     from pg_operator o left join ground d on d.type = o.${side} and not exists (select from ground e where e.type = d.of)
       left join pg_type b on b.oid = coalesce(d.of, o.${side}) left join pg_type t on t.oid = b.oid where o.oid = c.op)`;
 
+/** Functions of the server that read the name of a type in a text, though they neither take nor give one. */
+const NAMED_IN_TEXT =
+  "('to_regtypemod', 'has_type_privilege', 'has_function_privilege', 'pg_get_object_address')";
 /**
  * What runs functions without calling them by name: operators, casts (named by the type they make; those of users' own types by that
  * type too; implicit ones from a built-in type to another by no name at all, as any expression may meet them), domains with constraints, row types with such columns. Estimators need `internal` arguments, so users cannot write them.
@@ -37,8 +40,16 @@ export const OPERATORS = list(`
       join pg_namespace n on n.oid = t.typnamespace where k.oid >= 16384 and k.castfunc <> 0
     union all select 'pg_catalog', '', k.castfunc, null, false, null, null, null from pg_cast k
       where k.oid >= 16384 and k.castfunc <> 0 and k.castcontext = 'i' and k.castsource < 16384 and k.casttarget < 16384
-    union all select n.nspname, t.typname, c.fn, null, c.type < 16384 or c.compares, case when c.type < 16384 then c.type::bigint end, null, null from pg_type t join pg_namespace n on n.oid = t.typnamespace
+    union all select n.nspname, t.typname, c.fn, null, c.compares or (c.type < 16384 and c.fn not in (select m.fn from modifiers m)), case when c.type < 16384 then c.type::bigint end, null, null from pg_type t join pg_namespace n on n.oid = t.typnamespace
       join checked c on c.type = t.oid where ${ours('t.oid')} or c.type < 16384
+    union all select n.nspname, ${withModifiers("t.typname || '")}', t.typmodin, null, false, null, null, null from pg_type t join pg_namespace n on n.oid = t.typnamespace
+      join modifiers m on m.fn = t.typmodin
+    union all select 'pg_catalog', r.name, m.fn, null, false, null, null, null from modifiers m, (
+        select p.proname from pg_proc p where p.oid < 16384 and (p.proname in ${NAMED_IN_TEXT} or exists (
+          select from naming n where n.type = p.prorettype or n.type = any (p.proargtypes) or n.type = any (p.proallargtypes)))
+        union all select c.relname from pg_attribute a join pg_class c on c.oid = a.attrelid join naming n on n.type = a.atttypid
+          where c.oid < 16384 and a.attnum > 0
+      ) r(name)
     union all select 'pg_catalog', m.name, c.fn, null, true, null, null, null from checked c, lateral (
         select p.proname from pg_proc p where p.oid < 16384 and (c.type = p.prorettype or c.type = any (p.proallargtypes))
         union all select case o.oprleft when 0 then '${PREFIX}' else '' end || o.oprname from pg_operator o
@@ -47,7 +58,7 @@ export const OPERATORS = list(`
           select from pg_attribute a where a.attrelid < 16384 and a.attnum > 0 and a.atttypid = c.type)
         union all select '${ANY_RELATION}' where exists (
           select from pg_attribute a where a.attrelid = 'pg_class'::regclass and a.attnum < 0 and a.atttypid = c.type)
-      ) m(name) where c.type < 16384
+      ) m(name) where c.type < 16384 and c.fn not in (select m.fn from modifiers m)
   )
   select c.schema, c.name, c."from", c.compared, c.type, pg_catalog.max(c.gives) as gives, ${operand('oprleft')} as left, ${operand('oprright')} as right,
     coalesce(pg_catalog.json_agg(distinct n.nspname || '.' || p.proname order by n.nspname || '.' || p.proname)

@@ -56,7 +56,7 @@ export const DIGEST = `select json_build_object('shared', ${parts(
   part('t.oid::text', 'pg_opclass t where t.oid >= 16384'),
   part('t.oid::text', 'pg_amproc t where t.oid >= 16384'),
   part('t.oid::text', 'pg_amop t where t.oid >= 16384'),
-  part('t.oid::text', "pg_type t where t.oid >= 16384 and t.typtype in ('d', 'r')"),
+  part('t.oid::text', "pg_type t where t.oid >= 16384 and (t.typtype in ('d', 'r') or t.typmodin <> 0)"),
   // Composite types; the row types of tables are told by their tables.
   part(
     "t.attrelid::text || ':' || t.attnum::text",

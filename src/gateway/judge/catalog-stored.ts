@@ -9,6 +9,9 @@ const USERS = `users(fn) as (
       or not exists (select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e'))
   )`;
 
+/** Texts that are read as names of types, with modifiers: `'t(4)'::regtype`. Any of them runs the function that reads those. */
+const NAMING = "('regtype'::regtype, 'regprocedure'::regtype, 'regoperator'::regtype)";
+
 const FUNCTION_FIELDS = 'funcid|opfuncid|aggfnoid|winfnoid|startInRangeFunc|endInRangeFunc|tsmhandler';
 const OPERATOR_FIELDS = 'opno|opnos|eqop|sortop|cycle_mark_neop';
 /** `resulttype` of a coercion, `row_typeid`, `minmaxtype`, `coltypes` of XMLTABLE, `typid` of JSON … */
@@ -57,7 +60,11 @@ const early = `${folds('t.node', 't.fn')}
  * ranges, composite types and rows. A built-in type is among them where a default operator class of users compares it. `compares`: only
  * where its values are compared; to make a range compares its bounds, and a domain's check may compare what it mentions.
  */
-export const CHECKED = `${USERS}, unsteady(fn) as (select p.oid from pg_proc p where p.oid >= 16384 or p.provolatile <> 'i'
+export const CHECKED = `${USERS}, modifiers(fn) as (
+    select distinct u.fn from pg_type t join users u on u.fn = t.typmodin
+  ), naming(type) as (
+    select t.oid from pg_type t where (t.oid in ${NAMING} or t.typelem in ${NAMING}) and exists (select from modifiers)
+  ), unsteady(fn) as (select p.oid from pg_proc p where p.oid >= 16384 or p.provolatile <> 'i'
   ), family(family, fn) as (
     select f.amprocfamily, u.fn from pg_amproc f join users u on u.fn = f.amproc
       where f.amprocfamily >= 16384 or f.amproclefttype = f.amprocrighttype
@@ -79,7 +86,7 @@ export const CHECKED = `${USERS}, unsteady(fn) as (select p.oid from pg_proc p w
     union all select d.type, d.oid, false from domain_tree d where ${isType('d.field')} and d.oid >= 16384
     union all select t.oid, t.typelem, true from pg_type t where t.typcategory = 'A' and t.typelem <> 0
     union all select t.oid, a.atttypid, true from pg_type t join pg_attribute a on a.attrelid = t.typrelid
-      where t.typtype = 'c' and a.attnum > 0 and (a.atttypid >= 16384 or a.atttypid in (select c.type from classed c))
+      where t.typtype = 'c' and a.attnum > 0 and (a.atttypid >= 16384 or a.atttypid in (select c.type from classed c union all select n.type from naming n))
     union all select r.rngtypid, r.rngsubtype, false from pg_range r
     union all select (pg_catalog.to_jsonb(r) ->> 'rngmultitypid')::oid, r.rngtypid, false from pg_range r
     union all select k.castsource, k.casttarget, true from pg_cast k where k.castmethod = 'b' and k.casttarget in (select c.type from classed c)
@@ -89,6 +96,7 @@ export const CHECKED = `${USERS}, unsteady(fn) as (select p.oid from pg_proc p w
     union select d.type, r.fn, false from domain_tree d join runs r on r.op = d.oid where ${isOperator('d.field')}
     union select k.contypid, j.oid, false from pg_constraint k, lateral ${jsonIn('k.conbin::text')} j where k.contypid <> 0
     union select c.type, c.fn, true from classed c
+    union select n.type, m.fn, false from naming n, modifiers m
     union select r.rngtypid, c.fn, false from pg_range r join compares c on c.class = r.rngsubopc
     union select r.rngtypid, u.fn, false from pg_range r join users u on u.fn in (r.rngsubdiff, r.rngcanonical)
     union select t.type, k.castfunc, false from pg_cast k, lateral (values (k.castsource), (k.casttarget)) t(type)
@@ -99,7 +107,7 @@ export const CHECKED = `${USERS}, unsteady(fn) as (select p.oid from pg_proc p w
 /** `tree_calls(…, fn, node)` of a query's own `tree(id, …, node)`: each function that an expression runs, beside the columns `keep` of its tree. */
 export const calledIn = (keep: string): string => `mentioned(id, field, oid) as materialized (
     select t.id, s.field, s.oid from tree t, lateral ${oidsIn('t.node')} s
-      where t.node ~ ' [0-9]{5}' or (select true from classed c where c.type < 16384 limit 1)
+      where t.node ~ ' [0-9]{5}' or (select true from classed c where c.type < 16384 limit 1) or exists (select from modifiers)
   ), called_in(id, fn) as (
     select t.id, m[1]::bigint::oid from tree t, lateral pg_catalog.regexp_matches(t.node, ':(?:funcid|opfuncid|aggfnoid|winfnoid) ([0-9]+)', 'g') m
       where m[1]::bigint >= 16384 or m[1]::bigint in (select b.fn from unsteady b)
