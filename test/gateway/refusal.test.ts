@@ -145,6 +145,22 @@ describe.each([15, 18] as const)('on PostgreSQL %i', (major) => {
     own.close();
   });
 
+  it.skipIf(!here)('nothing is sent where users read the modifiers of types', async () => {
+    expect(await answered('DELETE FROM orders WHERE id = true')).toEqual(['42883', 0]);
+    await server.query(
+      'shop',
+      `create function modifiers(cstring[]) returns int language plpgsql as 'begin insert into public.seen values (''read''); return 1; end';
+       create type word; create function word_in(cstring, oid, int) returns word language internal immutable strict as 'varcharin';
+       create function word_out(word) returns cstring language internal immutable strict as 'varcharout';
+       create type word (input = word_in, output = word_out, typmod_in = modifiers, like = varchar)`,
+    );
+    try {
+      expect(await answered('DELETE FROM orders WHERE id = true')).toEqual(['HP001', 2]);
+    } finally {
+      await server.query('shop', 'drop type word cascade; drop function modifiers');
+    }
+  });
+
   it.skipIf(!here)('nothing has run for it, and no connection is left', async () => {
     const { rows } = await server.query('shop', 'SELECT count(*)::int AS n FROM seen');
     expect(rows).toEqual([{ n: 0 }]);

@@ -27,6 +27,14 @@ export const OPERATORS = list(`
   with recursive ${CHECKED}, ground(type, of) as (
     select t.oid, t.typbasetype from pg_type t where t.typtype = 'd'
     union select g.type, t.typbasetype from ground g join pg_type t on t.oid = g.of and t.typtype = 'd'
+  ), makers(type, name) as (
+    select distinct u.type, u.name from (
+      select t.type, p.proname::text from pg_proc p, pg_catalog.unnest(p.prorettype || p.proallargtypes) t(type) where p.oid < 16384
+      union all select o.oprresult, case o.oprleft when 0 then '${PREFIX}' else '' end || o.oprname from pg_operator o
+        where o.oid < 16384 and o.oprresult not in (o.oprleft, o.oprright)
+      union all select a.atttypid, '${SYSTEM_RELATION}' from pg_attribute a where a.attrelid < 16384 and a.attnum > 0
+      union all select a.atttypid, '${ANY_RELATION}' from pg_attribute a where a.attrelid = 'pg_class'::regclass and a.attnum < 0
+    ) u(type, name) where u.type < 16384 and (select true from checked c where c.type < 16384 limit 1)
   ), called(schema, name, fn, "from", compared, type, gives, op) as (
     select n.nspname, o.oprname, r.fn, null::bigint, false, null::bigint, null::text, o.oid from pg_operator o join pg_namespace n on n.oid = o.oprnamespace join runs r on r.op = o.oid
       where ${ours('o.oid')} or r.fn >= 16384
@@ -50,15 +58,8 @@ export const OPERATORS = list(`
         union all select c.relname from pg_attribute a join pg_class c on c.oid = a.attrelid join naming n on n.type = a.atttypid
           where c.oid < 16384 and a.attnum > 0
       ) r(name)
-    union all select 'pg_catalog', m.name, c.fn, null, true, null, null, null from checked c, lateral (
-        select p.proname from pg_proc p where p.oid < 16384 and (c.type = p.prorettype or c.type = any (p.proallargtypes))
-        union all select case o.oprleft when 0 then '${PREFIX}' else '' end || o.oprname from pg_operator o
-          where o.oid < 16384 and c.type = o.oprresult and c.type not in (o.oprleft, o.oprright)
-        union all select '${SYSTEM_RELATION}' where exists (
-          select from pg_attribute a where a.attrelid < 16384 and a.attnum > 0 and a.atttypid = c.type)
-        union all select '${ANY_RELATION}' where exists (
-          select from pg_attribute a where a.attrelid = 'pg_class'::regclass and a.attnum < 0 and a.atttypid = c.type)
-      ) m(name) where c.type < 16384 and c.fn not in (select m.fn from modifiers m)
+    union all select 'pg_catalog', m.name, c.fn, null, true, null, null, null from checked c join makers m on m.type = c.type
+      where c.fn not in (select m.fn from modifiers m)
   )
   select c.schema, c.name, c."from", c.compared, c.type, pg_catalog.max(c.gives) as gives, ${operand('oprleft')} as left, ${operand('oprright')} as right,
     coalesce(pg_catalog.json_agg(distinct n.nspname || '.' || p.proname order by n.nspname || '.' || p.proname)

@@ -280,7 +280,7 @@ export const FUNCTIONS = list(`with recursive ${CHECKED}, tree as (
     coalesce((select pg_catalog.json_agg(distinct hn.nspname || '.' || h.proname) from (
         select k.castfunc from pg_cast k where k.oid >= 16384 and k.castsource < 16384 and k.castfunc <> 0 and k.castcontext = 'a'
           and (k.casttarget = p.prorettype or k.casttarget = any (p.proallargtypes))
-        union select c.fn from checked c where c.type = any (p.proargtypes) or c.type = any (p.proallargtypes) or c.type = p.prorettype
+        union select c.fn from pg_catalog.unnest(p.prorettype || p.proargtypes::oid[] || p.proallargtypes) t(type) join checked c on c.type = t.type
         union select c.fn from checked c join pg_aggregate g on c.type in (g.aggtranstype, g.aggmtranstype) where g.aggfnoid = p.oid
         union select r.fn from ${reliedOnByBody('p.oid')} r(fn) where l.lanname = 'sql' and p.prosrc = ''
       ) u(fn) join pg_proc h on h.oid = u.fn join pg_namespace hn on hn.oid = h.pronamespace

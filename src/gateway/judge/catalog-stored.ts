@@ -57,21 +57,21 @@ const early = `${folds('t.node', 't.fn')}
  * `runs`: functions of an operator. Planning puts its commutator or negator in its place; hashing and sorting by it run the functions of
  * the families that it is in. `checked`: types whose values run functions of users by themselves: domains with constraints, types and
  * ranges that are compared by such functions, those with implicit casts, and whatever is made of them: domains over them, their arrays,
- * ranges, composite types and rows. A built-in type is among them where a default operator class of users compares it. `compares`: only
- * where its values are compared; to make a range compares its bounds, and a domain's check may compare what it mentions.
+ * ranges, composite types and rows. A built-in type is among them where a default operator class of users compares it, or where they added
+ * to the family of its class for that very type; what they added there for another type runs for that type alone. `compares`: only where its values are compared; to make a range compares its bounds, and a domain's check may compare what it mentions.
  */
 export const CHECKED = `${USERS}, modifiers(fn) as (
     select distinct u.fn from pg_type t join users u on u.fn = t.typmodin
   ), naming(type) as (
     select t.oid from pg_type t where (t.oid in ${NAMING} or t.typelem in ${NAMING}) and exists (select from modifiers)
   ), unsteady(fn) as (select p.oid from pg_proc p where p.oid >= 16384 or p.provolatile <> 'i'
-  ), family(family, fn) as (
-    select f.amprocfamily, u.fn from pg_amproc f join users u on u.fn = f.amproc
+  ), family(family, fn, type) as (
+    select f.amprocfamily, u.fn, f.amproclefttype from pg_amproc f join users u on u.fn = f.amproc
       where f.amprocfamily >= 16384 or f.amproclefttype = f.amprocrighttype
-    union select m.amopfamily, u.fn from pg_amop m join pg_operator q on q.oid = m.amopopr join users u on u.fn = q.oprcode
+    union select m.amopfamily, u.fn, m.amoplefttype from pg_amop m join pg_operator q on q.oid = m.amopopr join users u on u.fn = q.oprcode
       where m.amopfamily >= 16384 or m.amoplefttype = m.amoprighttype
   ), compares(class, fn) as (
-    select o.oid, f.fn from pg_opclass o join family f on f.family = o.opcfamily
+    select o.oid, f.fn from pg_opclass o join family f on f.family = o.opcfamily and (f.family >= 16384 or f.type = o.opcintype)
   ), runs(op, fn) as (
     select o.oid, u.fn::oid from pg_operator o left join pg_operator c on c.oid = o.oprcom left join pg_operator n on n.oid = o.oprnegate,
       lateral (values (o.oprcode), (c.oprcode), (n.oprcode)) u(fn) where u.fn in (select b.fn from unsteady b)
@@ -145,11 +145,11 @@ export const POLICIES = `(select pg_catalog.json_agg(json_build_object('oid', q.
     ) q(oid, node, events) where p.polrelid = c.oid and c.relrowsecurity and q.node is not null)`;
 
 /**
- * Functions that using a relation runs, named by nobody. A domain's check runs at reads too: a literal beside its columns or rows
- * becomes a value of that type.
+ * Functions that using a relation runs, named by nobody, in a query that has CHECKED. A domain's check runs at reads too: a literal beside
+ * its columns or rows becomes a value of that type.
  */
 export const callsOf = (of: (column: string) => string): string => `
-  with recursive ${CHECKED}, trees(relid, "on", node, "column") as (
+  with trees(relid, "on", node, "column") as (
     select d.adrelid, case when a.attgenerated = 'v' then 'any' else 'write' end, d.adbin::text, case when a.attgenerated = '' then a.attname end
       from pg_attrdef d join pg_attribute a on a.attrelid = d.adrelid and a.attnum = d.adnum where d.adrelid >= 16384${of('d.adrelid')}
     union all select a.attrelid, 'write', t.typdefaultbin::text, a.attname from pg_attribute a join pg_type t on t.oid = a.atttypid
