@@ -66,6 +66,7 @@ describe('an equality', () => {
     for (const [sql, catalogued] of [
       ['SELECT id FROM met', withView],
       ['SELECT id FROM plain', protectedBy],
+      ['COPY plain (id) TO STDOUT', protectedBy],
     ] as const) {
       expect(facts(sql, catalogued).handed).toEqual(['public.plain']);
       expect(uses(sql, catalogued)).toBe('p:email');

@@ -5,7 +5,7 @@ import { asList, asText, asTree, names, nodeOf, relationName, splitName, unwrap 
 import type { Context } from './context.ts';
 import { lookedAt, sqlBodyStatements, viewSummary } from './definitions.ts';
 import type { Deps, Shape } from './deps.ts';
-import { lookup, NONE, originsOnly, told, union, whole } from './deps.ts';
+import { counted, lookup, NONE, originsOnly, told, union, whole } from './deps.ts';
 import { expression, predicate } from './expression.ts';
 import { tableSource } from './from.ts';
 import { modification } from './modify.ts';
@@ -186,5 +186,5 @@ function copied(node: Tree, context: Context): Shape {
     // It is told how many went in.
     return { columns: [], open: null, count: originsOnly(told(source.shape)) };
   }
-  return { columns: [], open: () => chosen };
+  return { columns: [], open: () => chosen, count: counted(source.shape) };
 }

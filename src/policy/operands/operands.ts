@@ -104,7 +104,7 @@ class Reader {
   /** The columns that come out; null: not known. */
   #select(node: Tree, outer: Names): Columns {
     const around = { ...outer, ctes: this.#with(node, outer) };
-    if (node['op'] !== 'SETOP_NONE') {
+    if (node['larg'] !== undefined) {
       const [left, right] = [node['larg'], node['rarg']].map((arm) =>
         this.#select(asTree(arm) ?? {}, around),
       );

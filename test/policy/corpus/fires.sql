@@ -115,8 +115,8 @@ create function tally_lt(tally, tally) returns boolean language plpgsql immutabl
 create function tally_cmp(tally, tally) returns int language plpgsql immutable as $$begin perform public.boom(); return bttextcmp($1::text, $2::text); end$$; create operator class tallies default for type tally using btree family integer_ops as operator 1 <|<, operator 3 =|=, function 1 tally_cmp(tally, tally);
 create function tally_int(tally, int) returns boolean language plpgsql immutable as $$begin perform public.boom(); return $1::text = $2::text; end$$; create operator =|= (leftarg = tally, rightarg = int, function = tally_int); alter operator family integer_ops using btree add operator 3 =|= (tally, int);
 create table t1 (v tally); insert into t1 values ('1'), ('2'), ('2'); grant select on t1 to public;
-create role app; grant usage, create on schema public to app; grant all on all tables in schema public to app; set constraints all immediate; delete from fired;
-create role app login; create role stranger; create role friend; create role friends; grant friends to friend; grant friend to app;
+create role app login; grant usage, create on schema public to app; grant all on all tables in schema public to app; set constraints all immediate; delete from fired;
+create role stranger; create role friend; create role friends; grant friends to friend; grant friend to app;
 -- Row security that is not asked: of other roles, of what is read back at a plain INSERT, of a child by its parent. And that is.
 create table r1 (id int primary key, label text); alter table r1 enable row level security; create policy a on r1 to stranger using (vol_bool(id)); create policy b on r1 to app using (true); insert into r1 values (1,'a');
 create table r2 (id int primary key, label text); alter table r2 enable row level security; create policy a on r2 to stranger, friends using (vol_bool(id)); insert into r2 values (1,'a');
