@@ -80,6 +80,8 @@ function compares({ kind, node }: Wrapped): boolean {
       return node['usingClause'] !== undefined || node['isNatural'] === true;
     case 'CaseExpr':
       return node['arg'] !== undefined;
+    case 'CommonTableExpr':
+      return node['cycle_clause'] !== undefined;
     case 'SortBy':
     case 'WindowDef':
     case 'MinMaxExpr':
