@@ -68,6 +68,7 @@ function compares({ kind, node }: Wrapped): boolean {
     case 'SelectStmt':
       return (
         COMPARING_CLAUSES.some((clause) => node[clause] !== undefined) ||
+        asList(asTree(node['withClause'])?.['ctes']).some(cycles) ||
         (node['op'] !== 'SETOP_NONE' && !(node['op'] === 'SETOP_UNION' && node['all'] === true))
       );
     case 'FuncCall':
@@ -80,8 +81,6 @@ function compares({ kind, node }: Wrapped): boolean {
       return node['usingClause'] !== undefined || node['isNatural'] === true;
     case 'CaseExpr':
       return node['arg'] !== undefined;
-    case 'CommonTableExpr':
-      return node['cycle_clause'] !== undefined;
     case 'SortBy':
     case 'WindowDef':
     case 'MinMaxExpr':
@@ -90,6 +89,8 @@ function compares({ kind, node }: Wrapped): boolean {
       return false;
   }
 }
+/** WITH RECURSIVE … CYCLE: rows are looked for among those before. */
+const cycles = (query: unknown): boolean => nodeOf(query, 'CommonTableExpr')?.['cycle_clause'] !== undefined;
 const comparing = (operator: string): boolean => /[=<>&]|BETWEEN/.test(operator) && !PICKING.has(operator);
 /** Out of a document. */
 const PICKING: ReadonlySet<string> = new Set(['->', '->>', '#>', '#>>']);
