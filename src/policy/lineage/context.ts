@@ -3,6 +3,7 @@ import type { OperandsOf } from '../operands/apply.ts';
 import type { ResolutionContext } from '../types.ts';
 import type { Tagged } from './deps.ts';
 import type { Env } from './env.ts';
+import type { Item } from './failing.ts';
 
 /** What every walk over a tree carries. */
 export interface Context {
@@ -27,6 +28,8 @@ export interface Context {
   readonly cleared: Set<unknown>;
   /** Inside a query that goes on from its own rows: the tagged columns that it compares decide how long. */
   readonly loop?: { readonly query: string; readonly compared: Set<Tagged> } | null;
+  /** The expression of the query that is being looked at. */
+  readonly item?: Item | null;
   /** Queries still to be looked at: nested recursive WITH goes round several times at each level. */
   readonly work: { left: number };
 }

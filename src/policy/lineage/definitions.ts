@@ -164,6 +164,7 @@ export function inside(
     executing: true,
     indirect: true,
     stack: [...context.stack, seen],
+    item: null,
     cleared: new Set(),
   };
 }

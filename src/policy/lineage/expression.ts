@@ -8,6 +8,7 @@ import type { Context } from './context.ts';
 import { calledCounts, calledDeps, functionSummary } from './definitions.ts';
 import type { Deps } from './deps.ts';
 import { isMade, isTagged, NONE, tagsOnly, union, whole } from './deps.ts';
+import { mayFailBeside } from './failing.ts';
 import { argumentDeps, attributesRead, returnsSet } from './functions.ts';
 import { clearLiterals } from './literals.ts';
 import { elementsOf, inAll, indirection } from './row.ts';
@@ -89,10 +90,16 @@ export function predicate(value: unknown, scope: Scope, context: Context): void 
     for (const item of items) predicate(item, scope, context);
     return;
   }
-  const deps = expression(value, scope, context);
+  const deps = expression(value, scope, inItem(value, context));
   context.out.use('predicate', deps);
   relate(deps, NONE, 'order', context);
 }
+
+/** Its comparisons are parts of this. */
+export const inItem = (value: unknown, context: Context): Context => ({
+  ...context,
+  item: { value, around: context.item ?? null },
+});
 
 function ofKind(kind: string, node: Tree, scope: Scope, context: Context): Deps {
   switch (kind) {
@@ -120,7 +127,7 @@ function ofKind(kind: string, node: Tree, scope: Scope, context: Context): Deps 
         if (arg === null) predicate(when?.['expr'], scope, context);
         else {
           const expr = expression(when?.['expr'], scope, context);
-          compare(arg, expr, 'equality', context);
+          compare(node, arg, expr, 'equality', context);
           counts(item, [node['arg'], when?.['expr']], arg, expr, context);
         }
         deps = union(deps, expression(when?.['result'], scope, context));
@@ -182,24 +189,24 @@ function operator(node: Tree, scope: Scope, context: Context): Deps {
   const kind = typeof node['kind'] === 'string' ? node['kind'] : '';
   if (kind === 'AEXPR_NULLIF') {
     // Its operator is `=`, its result the left side.
-    compare(NONE, right, 'equality', context);
-    relate(left, right, 'equality', context);
+    compare(node, NONE, right, 'equality', context);
+    relate(left, right, mayFailBeside(node, context.item ?? null) ? 'order' : 'equality', context);
     return left;
   }
   given(calledBy(schema, name, node, context), union(left, right), context);
   const compares =
     BOOLEAN_KINDS.has(kind) || (COMPARISONS.has(name) && isBoolean(schema, name, node, context));
   if (!compares || node['lexpr'] === undefined) return union(left, right);
-  compare(left, right, comparingBy(name), context);
+  compare(node, left, right, comparingBy(name), context);
   counts(node, [node['lexpr'], node['rexpr']], left, right, context);
   if (!isTagged(left) && !isTagged(right)) clearLiterals([node['lexpr'], node['rexpr']], context);
   return NONE;
 }
 
 /** What is compared was looked at, not put out; what it is compared with may tell it. */
-function compare(left: Deps, right: Deps, by: Comparing, context: Context): void {
+function compare(node: Tree, left: Deps, right: Deps, by: Comparing, context: Context): void {
   context.out.use('predicate', union(left, right));
-  relate(left, right, by, context);
+  relate(left, right, mayFailBeside(node, context.item ?? null) ? 'order' : by, context);
 }
 
 /** An operator is what it returns: users may give any name to one that returns text, and `tsquery && tsquery` is a tsquery. */
@@ -250,7 +257,7 @@ function subLink(node: Tree, scope: Scope, context: Context): Deps {
     case 'ANY_SUBLINK':
     case 'ALL_SUBLINK': {
       const operator = node['operName'] === undefined ? '=' : qualified(node['operName']).name;
-      compare(test, whole(shape), comparingBy(operator), context);
+      compare(node, test, whole(shape), comparingBy(operator), context);
       counts(node, [node['testexpr'], null], test, whole(shape), context);
       return NONE;
     }
@@ -316,11 +323,11 @@ export function called(
   if (REVEALING_FUNCTIONS.has(name) || name.startsWith('pg_stat_get_xact_'))
     deps = union(deps, context.env.everyTag('pg_catalog', name, '*'));
   deps = union(deps, calledDeps(schema, name, context));
-  if (changesByRow(schema, name, custom, context) || LOCKING.test(name)) {
+  if (changesByRow(schema, name, custom, context) || CARRYING_FUNCTIONS.has(name)) {
     // How often it was asked is told by what it gives next.
     context.out.use('value', countsIn(scope));
     deps = union(deps, countsIn(scope));
-    if (COUNTED.test(name)) context.out.countsSteps = true;
+    if (COUNTED.has(name) || CARRYING_FUNCTIONS.has(name)) context.out.countsSteps = true;
   }
   for (const fn of custom) {
     const facts = functionSummary(fn, context)?.facts;
@@ -353,9 +360,7 @@ function changesByRow(
 }
 
 /** How often they were called can be found out: where a search stopped that called them. */
-const COUNTED = /^(?:nextval|random|random_normal|pg_(?:try_)?advisory_.*)$/;
-/** Taken once for each call. */
-const LOCKING = /^pg_(?:try_)?advisory_/;
+const COUNTED: ReadonlySet<string> = new Set(['nextval', 'random', 'random_normal']);
 
 /** Window functions that are given how many rows. */
 const LOOKING: ReadonlySet<string> = new Set(['lag', 'lead', 'nth_value', 'ntile']);

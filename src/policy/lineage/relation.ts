@@ -65,7 +65,7 @@ function withGenerated(own: Shape, relation: CatalogRelation, context: Context):
       const text = relation.columns[i]?.generated ?? null;
       if (text === null) return column;
       const out = new Collector();
-      const apart: Context = { ...context, out, resolution: definedIn(context), indirect: true };
+      const apart: Context = { ...context, out, resolution: definedIn(context), indirect: true, item: null };
       const parsed = parse(`SELECT ${text}`, context.env.grammar);
       const [statement] = parsed.kind === 'parsed' ? parsed.statements : [];
       const deps =

@@ -9,7 +9,7 @@ import type { Context } from './context.ts';
 import { TooComplex } from './context.ts';
 import type { Column, Deps, Shape, Tagged } from './deps.ts';
 import { adding, counted, counting, lookup, merge, NONE, rename, union, whole } from './deps.ts';
-import { expression, predicate, windowOf } from './expression.ts';
+import { expression, inItem, predicate, windowOf } from './expression.ts';
 import { from } from './from.ts';
 import { clearPositions } from './literals.ts';
 import { modification } from './modify.ts';
@@ -172,7 +172,7 @@ export function targets(list: unknown, scope: Scope, star: Shape, context: Conte
       expand(stars);
       continue;
     }
-    const deps = expression(value, scope, context);
+    const deps = expression(value, scope, inItem(value, context));
     if (nodeOf(value, 'ColumnRef') === null) {
       context.out.evaluated(deps);
       context.out.sized(deps);

@@ -1,0 +1,67 @@
+/**
+ * Expressions that may fail at a row. The rows before it have been put out by then, and how many they are tells where it stands: what is
+ * compared there is compared by order.
+ */
+import type { Tree } from '../parse/node.ts';
+import { asTree, nodeOf, qualified, unwrap } from '../parse/node.ts';
+
+/** An expression of a query, within those of the queries around it. */
+export interface Item {
+  readonly value: unknown;
+  readonly around: Item | null;
+}
+
+/** `node`: a comparison of it. One that is the whole of it chooses rows, and nothing fails after it. */
+export function mayFailBeside(node: Tree, item: Item | null): boolean {
+  for (let at = item; at !== null; at = at.around)
+    if (unwrap(at.value)?.node !== node && mayFail(at.value)) return true;
+  return false;
+}
+
+const known = new WeakMap<object, boolean>();
+
+function mayFail(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  let fails = known.get(value);
+  if (fails === undefined) {
+    fails = failsItself(value) || Object.values(unwrap(value)?.node ?? value).some(mayFail);
+    known.set(value, fails);
+  }
+  return fails;
+}
+
+function failsItself(value: object): boolean {
+  const wrapped = unwrap(value);
+  const tree = asTree(value);
+  if (wrapped === null) return Array.isArray(tree?.['funcname']);
+  const { kind, node } = wrapped;
+  switch (kind) {
+    case 'A_Expr':
+      return !SAFE_OPERATORS.has(qualified(node['name']).name) && node['kind'] === 'AEXPR_OP';
+    case 'FuncCall':
+      return !SAFE_FUNCTIONS.has(qualified(node['funcname']).name);
+    case 'TypeCast':
+      return nodeOf(node['arg'], 'A_Const') === null && !isText(node['typeName']);
+    case 'SubLink':
+      // More than one row.
+      return node['subLinkType'] === 'EXPR_SUBLINK' || node['subLinkType'] === 'ARRAY_SUBLINK';
+    case 'A_Indirection':
+    case 'XmlExpr':
+    case 'JsonFuncExpr':
+      return true;
+    default:
+      return false;
+  }
+}
+
+const isText = (value: unknown): boolean =>
+  ['text', 'varchar'].includes(qualified(asTree(value)?.['names']).name);
+
+const SAFE_OPERATORS: ReadonlySet<string> = new Set(
+  '= <> != < > <= >= ~~ ~~* !~~ !~~* || -> ->> @> <@ && ?'.split(' '),
+);
+const SAFE_FUNCTIONS: ReadonlySet<string> = new Set(
+  'lower upper btrim ltrim rtrim initcap length char_length octet_length concat md5 left right reverse replace strpos position starts_with now count min max bool_and bool_or'.split(
+    ' ',
+  ),
+);
