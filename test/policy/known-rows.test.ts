@@ -101,6 +101,26 @@ describe('rows put in order or into groups by a tagged column', () => {
   });
 });
 
+describe('rows of the owner in a tagged column', () => {
+  it.each([
+    'SELECT a.id FROM customers a JOIN customers b ON a.email = b.email',
+    'SELECT id FROM customers WHERE email = (SELECT max(email) FROM customers)',
+    'SELECT count(*) FROM customers WHERE email IN (SELECT email FROM customers WHERE id = 1)',
+    'SELECT c.id FROM customers c JOIN events e ON e.actor_email = c.email',
+    'SELECT a.id FROM customer_emails a JOIN customers b USING (id) WHERE a.mail < b.email',
+  ])('tell what they are compared with: %s', (sql) => {
+    expect(facts(sql).handed).toContain('public.customers');
+    expect(uses(sql)).not.toContain('v:');
+    expect(uses(sql, written('public.customers'))).toContain('v:email');
+    expect(uses(sql, written('public.orders'))).not.toContain('v:');
+  });
+  it('tell nothing of two columns of one row', () => {
+    const sql = 'SELECT id FROM customers WHERE email = ssn';
+    expect(facts(sql).handed).toBeUndefined();
+    expect(uses(sql, written('public.customers'))).toBe('p:email p:ssn');
+  });
+});
+
 describe('any other comparison', () => {
   it('tells by the number of rows, unless both are of one row', () => {
     expect(uses('SELECT count(*) FROM plain p, customers c WHERE p.label < c.email')).toBe('p:email v:email');
@@ -207,6 +227,22 @@ describe('a ladder of constants', () => {
   it('counts its steps whichever side the constant is on', () => {
     const steps = Array.from({ length: 17 }, (_, i) => `('${i}' > ssn)::int`).join(' + ');
     expect(uses(`SELECT ${steps} FROM customers`)).toBe('p:ssn v:ssn');
+  });
+  it('counts whatever asks for a bit of it', () => {
+    const many = (ask: (i: number) => string, times: number): string =>
+      uses(
+        `SELECT ${Array.from({ length: times }, (_, i) => `count(*) FILTER (WHERE ${ask(i)})`).join(', ')} FROM customers`,
+      );
+    const asks: readonly ((i: number) => string)[] = [
+      (i) => `(ssn::int & ${2 ** i})::bool`,
+      (i) => `greatest(ssn, '${i}') = ssn`,
+      (i) => `nullif(ssn, '${i}') IS NULL`,
+      (i) => `textlt(ssn, '${i}')`,
+    ];
+    for (const ask of asks) {
+      expect(many(ask, 1)).toBe('p:ssn');
+      expect(many(ask, 17)).toBe('p:ssn v:ssn');
+    }
   });
   it('counts the steps of CASE x WHEN as well, and those in a function', () => {
     const cases = Array.from({ length: 17 }, (_, i) => `WHEN '${i}' THEN ${i}`).join(' ');

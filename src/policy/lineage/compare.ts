@@ -35,7 +35,25 @@ export function relate(left: Deps, right: Deps, by: Comparing, context: Context)
     if (apart || [...members].some((other) => other !== one && relationOf(other) !== rows.name))
       members.add(rows);
   }
+  if (isTagged(left) && isTagged(right)) for (const rows of knownRows(members, context)) members.add(rows);
   if (members.size > 1) context.out.related.join(members);
+}
+
+/** Of tagged columns that are compared with one another: rows that the owner has written, among them or beside them. */
+function* knownRows(members: Iterable<Tagged | Origin>, context: Context): Generator<Tagged | Origin> {
+  const { env, out, resolution } = context;
+  for (const { schema, relation } of tablesOf(members, out)) {
+    const name = `${schema}.${relation}`;
+    out.handed.add(name);
+    if (resolution.written?.includes(name) === true) yield* env.rows(schema, relation);
+  }
+}
+
+/** Whose rows are compared with those of another, or of itself: none where the columns are of one row. */
+function tablesOf(members: Iterable<Tagged | Origin>, out: Context['out']): readonly Tagged[] {
+  const tables = new Map<string, Tagged>();
+  for (const one of members) if (one.kind === 'tagged') tables.set(`${one.schema}.${one.relation}`, one);
+  return [...tables].filter(([name]) => tables.size > 1 || out.namedTwice(name)).map(([, one]) => one);
 }
 
 /** Rows are put in order, or into groups, by these: where the owner has written some of them, theirs tell the others. */
@@ -77,7 +95,8 @@ export function counts(
   right: Deps,
   context: Context,
 ): void {
-  if (isTagged(left) && isTagged(right)) return;
+  // Of two rows: none is a constant.
+  if (isTagged(left) && isTagged(right) && tablesOf(union(left, right), context.out).length > 0) return;
   const bare = sides.every(
     (side) => nodeOf(side, 'ColumnRef') !== null || !isTagged(side === sides[0] ? left : right),
   );

@@ -92,6 +92,7 @@ export function predicate(value: unknown, scope: Scope, context: Context): void 
   }
   const deps = expression(value, scope, inItem(value, context));
   context.out.use('predicate', deps);
+  counts(value, [value, null], deps, NONE, context);
   relate(deps, NONE, 'order', context);
 }
 
@@ -193,7 +194,13 @@ function operator(node: Tree, scope: Scope, context: Context): Deps {
     relate(left, right, mayFailBeside(node, context.item ?? null) ? 'order' : 'equality', context);
     return left;
   }
-  given(calledBy(schema, name, node, context), union(left, right), context);
+  const called = calledBy(schema, name, node, context);
+  given(called, union(left, right), context);
+  // As a function in the target list.
+  if (called.some(({ set }) => set !== false)) {
+    context.out.use('value', tagsOnly(union(left, right)));
+    return union(left, right, madeBy(node));
+  }
   const compares =
     BOOLEAN_KINDS.has(kind) || (COMPARISONS.has(name) && isBoolean(schema, name, node, context));
   if (!compares || node['lexpr'] === undefined) return union(left, right);

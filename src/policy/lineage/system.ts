@@ -93,12 +93,15 @@ const SOURCES: ReadonlyMap<string, SystemSource> = new Map<string, SystemSource>
   ['pg_cursors', { sensitive: ['statement'], safe: [] }],
 ]);
 
-/** Harmless to call, but what they are given can be read back elsewhere: settings, notifications, sequences, pg_locks, random(). */
+/** Harmless to call, but what they are given can be read back elsewhere: settings, notifications, sequences, pg_locks, random(), the clock. */
 export const CARRYING_FUNCTIONS: ReadonlySet<string> = new Set([
   'set_config',
   'pg_notify',
   'setval',
   'setseed',
+  'pg_sleep',
+  'pg_sleep_for',
+  'pg_sleep_until',
   ...['', 'try_'].flatMap((how) =>
     ['', 'xact_'].flatMap((scope) => ['', '_shared'].map((mode) => `pg_${how}advisory_${scope}lock${mode}`)),
   ),

@@ -354,3 +354,5 @@ CREATE FUNCTION upserts() RETURNS bigint LANGUAGE sql AS 'INSERT INTO public.ups
 CREATE FUNCTION under_pay(int) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT $1 <= (SELECT wage - 1110 FROM public.payroll WHERE id = 1)'; CREATE DOMAIN payable AS int CHECK (under_pay(VALUE)); CREATE TABLE paid (id int PRIMARY KEY, k payable); CREATE TYPE pays AS (k payable);
 CREATE FUNCTION pay_of(payable) RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; CREATE TABLE filtered (k int); CREATE TRIGGER t BEFORE INSERT OR UPDATE ON filtered FOR EACH ROW WHEN (NOT under_pay(NEW.k)) EXECUTE FUNCTION nothing();
 CREATE TABLE flagged (k int, z boolean GENERATED ALWAYS AS (under_pay(k)) STORED, twice int GENERATED ALWAYS AS (plus_one(k) * 2) STORED); CREATE TABLE once_over (k int); CREATE UNIQUE INDEX ON once_over ((true)) WHERE under_pay(k);
+-- An operator that puts out a set.
+CREATE FUNCTION op_series(int, int) RETURNS SETOF int LANGUAGE sql IMMUTABLE AS 'SELECT generate_series($2, $1)'; CREATE OPERATOR >>> (leftarg = int, rightarg = int, function = op_series);
