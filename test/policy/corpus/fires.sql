@@ -149,3 +149,5 @@ create schema hid; create function hid.eqboom(text, text) returns boolean langua
 create table q1 (id int, label text); create table q2 (id int, label text); create table q3 (id int, label text); alter table q1 enable row level security; alter table q2 enable row level security; alter table q3 enable row level security;
 set search_path = hid, pg_catalog, public; create policy p on q1 using (label is distinct from 'x'); create policy p on q2 using (case label when 'x' then false else true end); create policy p on q3 using (nullif(label, 'x') is not null); reset search_path;
 insert into q1 values (1,'a'); insert into q2 values (1,'a'); insert into q3 values (1,'a'); grant usage on schema hid to app; grant all on q1, q2, q3 to app; delete from fired;
+-- Casts by attribute: of a row, and to a type that is compared or cast again.
+create table castrow (id int); insert into castrow values (1); create function castrow_text(castrow) returns text language plpgsql as $$begin perform public.boom(); return 'x'; end$$; create cast (castrow as text) with function castrow_text(castrow); grant select on castrow to public;
