@@ -353,6 +353,37 @@ export const MESSAGES: Readonly<Record<string, readonly (readonly string[])[]>> 
     ['Q set local search_path = public', 'Q select count_all()'],
     ['Q begin', 'Q set local search_path = public', 'Q select 1/0', 'Q rollback', 'Q select count_all()'],
   ],
+  'a search_path set by what EXECUTE and FETCH run': [
+    [
+      "Q prepare p(text) as select set_config('search_path', $1, false)",
+      "Q execute p('other')",
+      'Q select count_all()',
+    ],
+    [
+      "Q prepare p as select set_config('search_path', 'other', false)",
+      'Q set search_path = public',
+      'Q execute p',
+      'Q select count_all()',
+    ],
+    [
+      'Q begin',
+      "Q declare c cursor for select set_config('search_path', 'other', false)",
+      'Q set search_path = public',
+      'Q fetch c',
+      'Q select count_all()',
+    ],
+    [
+      'Q begin',
+      "Q declare c cursor for select set_config('search_path', 'other', false)",
+      'Q move c',
+      'Q select count_all()',
+    ],
+    [
+      "Q prepare p as select set_config('search_path', 'other', false)",
+      'Q explain analyze execute p',
+      'Q select count_all()',
+    ],
+  ],
   'a search_path through set_config': [
     ["Q select set_config('search_path', 'other', false)", 'Q select count_all()'],
   ],
