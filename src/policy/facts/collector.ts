@@ -159,6 +159,11 @@ export class Collector {
     for (const member of this.related.all()) if (member.kind !== 'tagged') this.#told.add(member);
   }
 
+  tells(origins: Iterable<Tagged | Origin>): boolean {
+    for (const one of origins) if (one.kind !== 'tagged' && this.#told.has(one)) return true;
+    return false;
+  }
+
   /** How large it was at every step is shown. */
   tellSizes(): void {
     this.use('value', this.#sized);

@@ -245,8 +245,10 @@ function calledBy(
 function given(functions: readonly CatalogFunction[], deps: Deps, context: Context): void {
   for (const fn of functions) {
     const parameter = context.env.parameters(fn.oid);
-    const compared = functionSummary(fn, context)?.facts.related.has(parameter) ?? false;
-    if (compared) relate(deps, parameter, 'order', context);
+    const facts = functionSummary(fn, context)?.facts;
+    if (facts?.related.has(parameter) === true) relate(deps, parameter, 'order', context);
+    // It is handed on to what carries it, or decides how many rows there are.
+    if (facts?.tells(parameter) === true) context.out.use('value', deps);
   }
 }
 
@@ -305,6 +307,7 @@ export function called(
   given(custom, deps, context);
   if (custom.length === 0 && name === 'count') {
     context.out.use('predicate', deps);
+    counts(node, [node['args'], null], deps, NONE, context);
     relate(deps, NONE, 'order', context);
     return countsOf(scope);
   }

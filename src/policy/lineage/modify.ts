@@ -59,7 +59,7 @@ function insert(node: Tree, relation: Tree, target: Source, outer: Scope, contex
   const named = asList(node['cols']);
   const deps =
     named.length > 0
-      ? named.map((item) => written(shape, nodeOf(item, 'ResTarget'), context).deps)
+      ? named.map((item) => written(shape, nodeOf(item, 'ResTarget'), outer, context).deps)
       : shape.columns.map((c) => c.deps);
   const query = nodeOf(node['selectStmt'], 'SelectStmt');
   const source = query === null ? NOTHING : select(query, outer, context);
@@ -125,7 +125,7 @@ function assign(list: unknown, shape: Shape, scope: Scope, context: Context): vo
   for (const item of asList(list)) {
     const entry = nodeOf(item, 'ResTarget');
     if (entry === null) continue;
-    const target = written(shape, entry, context);
+    const target = written(shape, entry, scope, context);
     const column = target.deps;
     context.out.use('written', column);
     const multi = nodeOf(entry['val'], 'MultiAssignRef');
@@ -138,7 +138,9 @@ function assign(list: unknown, shape: Shape, scope: Scope, context: Context): vo
 }
 
 /** A column, or the attribute of it that is set. A name that is no column counts as every column, and the server is to say so. */
-function written(shape: Shape, target: Tree | null, context: Context): Column {
+function written(shape: Shape, target: Tree | null, scope: Scope, context: Context): Column {
+  // Which element it is stays with what is written.
+  context.out.use('value', expression(asList(target?.['indirection']).filter(isIndices), scope, context));
   const name = asText(target?.['name']);
   const deps = lookup(shape, name);
   if (deps === null) context.out.unresolved = true;
@@ -151,6 +153,8 @@ function written(shape: Shape, target: Tree | null, context: Context): Column {
   }
   return at;
 }
+
+const isIndices = (item: unknown): boolean => nodeOf(item, 'A_Indices') !== null;
 
 function without(deps: Deps, own: Deps): Deps {
   return new Set([...deps].filter((dep) => !own.has(dep)));
@@ -177,7 +181,7 @@ function mergeInto(node: Tree, target: Source, outer: Scope, context: Context): 
       const column =
         entry === undefined
           ? (target.shape.columns[i]?.deps ?? whole(target.shape))
-          : written(target.shape, nodeOf(entry, 'ResTarget'), context).deps;
+          : written(target.shape, nodeOf(entry, 'ResTarget'), scope, context).deps;
       const deps = expression(value, scope, context);
       context.out.use('written', column);
       context.out.use('value', deps);

@@ -356,3 +356,5 @@ CREATE FUNCTION pay_of(payable) RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE F
 CREATE TABLE flagged (k int, z boolean GENERATED ALWAYS AS (under_pay(k)) STORED, twice int GENERATED ALWAYS AS (plus_one(k) * 2) STORED); CREATE TABLE once_over (k int); CREATE UNIQUE INDEX ON once_over ((true)) WHERE under_pay(k);
 -- An operator that puts out a set.
 CREATE FUNCTION op_series(int, int) RETURNS SETOF int LANGUAGE sql IMMUTABLE AS 'SELECT generate_series($2, $1)'; CREATE OPERATOR >>> (leftarg = int, rightarg = int, function = op_series);
+-- What it is given goes where it can be read back.
+CREATE FUNCTION seeds(float8) RETURNS boolean LANGUAGE sql AS 'SELECT setseed($1) IS NOT NULL'; CREATE FUNCTION first_rows(int) RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM (SELECT 1 FROM public.plain LIMIT $1) p';
