@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { schemasAfter } from '../policy/facts/path.ts';
 import type { ResolutionContext, StatementFacts } from '../policy/types.ts';
 import type { Subject } from './draft.ts';
-import { outerStatements, type Plan, statementsOf } from './plan.ts';
+import { innerStatements, outerStatements, type Plan, statementsOf } from './plan.ts';
 import { changesContext, changesMeaning, MEANING, SettingValues } from './settings.ts';
 import type { LoginFacts } from './upstream/privileges.ts';
 
@@ -97,7 +97,7 @@ export class SessionContext {
   }
   /** While it is unacknowledged, what follows cannot be judged: also not by a path that the end of the transaction may take back. */
   affectedBy(it: Plan): boolean {
-    const ends = () => outerStatements(it).some(({ effects }) => effects.some(({ kind }) => ENDS.has(kind)));
+    const ends = () => statementsOf(it).some(({ effects }) => effects.some(({ kind }) => ENDS.has(kind)));
     return affectsContext(it) || (this.#stale && ends());
   }
   /** Names and settings are asked for before the next statement, and with them whose backend it is. */
@@ -127,12 +127,16 @@ export class SessionContext {
   /** The server completed it, with these bind values. */
   done(it: Plan, given: Given = NOTHING_GIVEN): void {
     const statements = outerStatements(it).map((one) => withBinds(it.sql, one, given));
-    for (const one of statements) {
+    const inner = innerStatements(it);
+    // When in the string they ran, if they did, is not known.
+    const known = inner.every(({ settings }) => !settings.some(changesContext));
+    for (const one of [...statements, ...inner]) {
       for (const change of one.settings) {
         this.settings.apply(change);
         this.#meant ||= changesMeaning(change);
       }
-      if (one.settings.some(changesContext)) this.#touch(schemasAfter(one, this.#schemas()));
+      if (one.settings.some(changesContext)) this.#touch(known ? schemasAfter(one, this.#schemas()) : null);
+      if (inner.includes(one)) this.#doubtMeaning();
       if (OPAQUE.has(one.class)) this.#touch(null);
       // Among what it made there may be temporary types.
       if (one.changes?.includes('*')) this.#unlisted = true;
@@ -209,7 +213,7 @@ export class SessionContext {
 
   /** The string failed, but an earlier part of it may have counted. */
   failed(it: Plan): void {
-    this.#meant ||= outerStatements(it).some(({ settings }) => settings.some(changesMeaning));
+    this.#meant ||= statementsOf(it).some(({ settings }) => settings.some(changesMeaning));
     this.#doubtMeaning();
     if (!affectsContext(it)) return;
     this.#plain = new Set();

@@ -2,6 +2,7 @@
 
 import type { Socket } from 'node:net';
 import type { AccessLevel, Identity } from '../identity/types.ts';
+import type { SessionEffect } from '../policy/types.ts';
 import type { SessionRecording } from '../recordings/types.ts';
 import type { ApplicationName } from './application-name.ts';
 import type { Account } from './budget.ts';
@@ -16,7 +17,15 @@ import { type Asker, refusal } from './impact/refusal.ts';
 import type { Judging } from './judging.ts';
 import type { Names, Portal, Prepared, Settle } from './names.ts';
 import type { Outcomes } from './outcomes.ts';
-import { factsOf, neededRelations, outerStatements, type Plan, statementsOf, verbOf } from './plan.ts';
+import {
+  factsOf,
+  innerStatements,
+  neededRelations,
+  outerStatements,
+  type Plan,
+  statementsOf,
+  verbOf,
+} from './plan.ts';
 import type { GatewayDeps, GatewayLimits } from './ports.ts';
 import type { SessionRecord } from './record.ts';
 import { type Expected, expected } from './replies.ts';
@@ -70,6 +79,15 @@ type Field =
   | 'outcomes';
 /** `isOver`: the session has ended. `lostBackend`: another answers in its place. */
 type Parts = Pick<Core, Field> & { isOver(): boolean; lostBackend(): void };
+
+const preparedBy = (sql: string, plan: Plan): Prepared => ({
+  ...{ sql, plan },
+  ...{ paramTypes: NO_TYPES, fields: null, early: null },
+});
+const cursorOf = (declared: string | null, { exposes }: Plan): Portal => ({
+  ...{ declared, exposes },
+  ...{ prepared: null, bind: null, approval: null, n: null, fields: null },
+});
 
 export class Core {
   readonly o: SessionOptions;
@@ -186,7 +204,7 @@ export class Core {
         if (end === 'failed') this.context.failed(it);
         if (end !== 'done') return;
         this.context.done(it, given);
-        for (const { effects, class: kindOf } of outerStatements(it)) {
+        for (const { effects, class: kindOf } of statementsOf(it)) {
           if (kindOf === 'ddl' || kindOf === 'do' || kindOf === 'call' || kindOf === 'unknown')
             this.o.judge.invalidate();
           for (const effect of effects) {
@@ -198,38 +216,30 @@ export class Core {
     });
   }
 
+  /** By what is run by name: what was there by the name of what it makes stays a candidate, for it may be another that ran. */
+  #mayPropose(effect: SessionEffect, it: Plan): Settle[] {
+    if (effect.kind !== 'prepare' && effect.kind !== 'declare') return [];
+    const { name, sql } = effect;
+    const settle =
+      effect.kind === 'prepare'
+        ? this.statements.propose(name, preparedBy(sql, it), true)
+        : this.portals.propose(name, cursorOf(sql, it), true);
+    return [(end) => (end === 'skipped' ? settle(end) : undefined)];
+  }
+
   /** SQL-level PREPARE, DECLARE, DEALLOCATE, CLOSE and DISCARD share the namespace of the protocol (DESIGN.md 3). */
   proposeNames(it: Plan, approved: boolean): Settle[] {
-    const statements = outerStatements(it);
-    const keep = statements.length > 1;
+    const outer = outerStatements(it);
+    const keep = outer.length > 1;
     const settles: Settle[] = [];
-    for (const { effects } of statements)
+    for (const { effects } of innerStatements(it))
+      for (const effect of effects) settles.push(...this.#mayPropose(effect, it));
+    for (const { effects } of outer)
       for (const effect of effects) {
         if (effect.kind === 'prepare') {
-          const { name, sql } = effect;
-          settles.push(
-            this.statements.propose(
-              name,
-              { sql, paramTypes: NO_TYPES, plan: it, fields: null, early: null },
-              keep,
-            ),
-          );
+          settles.push(this.statements.propose(effect.name, preparedBy(effect.sql, it), keep));
         } else if (effect.kind === 'declare')
-          settles.push(
-            this.portals.propose(
-              effect.name,
-              {
-                prepared: null,
-                declared: approved ? null : effect.sql,
-                exposes: it.exposes,
-                bind: null,
-                approval: null,
-                n: null,
-                fields: null,
-              },
-              keep,
-            ),
-          );
+          settles.push(this.portals.propose(effect.name, cursorOf(approved ? null : effect.sql, it), keep));
         // In a string of several, what is made and dropped again stays a candidate: to be cautious costs only a question.
         else if (effect.kind === 'deallocate' && !keep) settles.push(this.statements.closing(effect.name));
         else if (effect.kind === 'close' && !keep) settles.push(this.portals.closing(effect.name));

@@ -1,6 +1,7 @@
 /** From a text to its plan, with the state that the session has now. */
 import type { AccessLevel, Identity } from '../identity/types.ts';
-import type { Facts, PolicyContext } from '../policy/types.ts';
+import { amid, movesNames, reachesByName } from '../policy/resolution.ts';
+import type { Facts, PolicyContext, ResolutionContext } from '../policy/types.ts';
 import type { SessionContext } from './context.ts';
 import type { Names, Portal, Prepared } from './names.ts';
 import { type Plan, plan } from './plan.ts';
@@ -23,6 +24,9 @@ type Reached =
       readonly kind: 'no-statement';
       readonly name: string;
     };
+
+/** Texts that the string itself prepares, by their names. */
+type Own = Map<string, readonly string[]>;
 
 const NONE: readonly number[] = [];
 
@@ -72,7 +76,7 @@ export class Judging {
     const known = this.#plans.get(judged);
     if (known !== undefined) return known;
     const reached = this.#reached(judged.facts);
-    if (reached.kind !== 'texts' || reached.texts.length > 0 || reachesByName(judged.facts)) return null;
+    if (reached.kind !== 'texts' || reached.texts.length > 0 || byName(judged.facts)) return null;
     const made = plan(sql, [judged]);
     this.#plans.set(judged, made);
     return made;
@@ -84,13 +88,35 @@ export class Judging {
     transaction: PolicyContext['transaction'],
     fresh = false,
   ): Promise<Planned> {
-    const outer = await this.#judged(sql, this.at(paramTypes, transaction), fresh);
-    const reached = this.#reached(outer.facts);
-    if (reached.kind === 'no-statement') return reached;
-    const inner: Judged[] = [];
-    for (const [text, types] of reached.texts)
-      inner.push(await this.#judged(text, this.at(types, transaction)));
-    return { kind: 'plan', plan: plan(sql, [outer, ...inner], reached.exposes) };
+    const here = this.at(paramTypes, transaction);
+    const planned = await this.#whole(sql, here, fresh);
+    if (planned.kind !== 'plan') return planned;
+    const [outer, ...inner] = planned.plan.judged;
+    const moving = inner.flatMap(({ facts }) => facts?.statements.filter(movesNames) ?? []);
+    if (moving.length === 0 || (outer?.facts?.statements.length ?? 0) < 2) return planned;
+    // What follows in the string runs after what these do to its names.
+    return this.#whole(sql, { ...here, resolution: amid(here.resolution, moving) });
+  }
+
+  /** With all that it runs by name, and what that runs in turn. */
+  async #whole(sql: string, here: JudgeContext, fresh = false): Promise<Planned> {
+    const outer = await this.#judged(sql, here, fresh);
+    const judged = [outer];
+    const known = new Set<string>();
+    const resolution: ResolutionContext = outer.facts?.reached ?? here.resolution;
+    let exposes = false;
+    const own: Own = new Map();
+    for (const { facts } of judged) {
+      const reached = this.#reached(facts, own, facts !== outer.facts);
+      if (reached.kind === 'no-statement') return reached;
+      exposes ||= reached.exposes;
+      for (const [text, paramTypes] of reached.texts) {
+        if (known.has(text)) continue;
+        known.add(text);
+        judged.push(await this.#judged(text, { ...here, resolution, paramTypes }));
+      }
+    }
+    return { kind: 'plan', plan: plan(sql, judged, exposes) };
   }
 
   /** One statement of a script, where earlier ones of it have changed these names. */
@@ -123,18 +149,22 @@ export class Judging {
   /** The owner has written rows that the statement compares with tagged columns: it is judged with that. */
   #knowing({ facts }: Judged, { resolution, ...rest }: JudgeContext): JudgeContext | null {
     if (facts?.handed === undefined) return null;
+    const before = resolution.written ?? [];
     const written = this.#judge.written.among(rest.policy.owner, facts.handed);
-    return written.length === 0 ? null : { ...rest, resolution: { ...resolution, written } };
+    if (written.every((name) => before.includes(name))) return null;
+    return { ...rest, resolution: { ...resolution, written: [...before, ...written] } };
   }
 
-  /** Texts that run when this one does. */
-  #reached(facts: Facts | null): Reached {
+  /** Texts that run when this one does. `inner`: it is itself run by name, before or after who knows what else that is. */
+  #reached(facts: Facts | null, own: Own = new Map(), inner = false): Reached {
     const texts = new Map<string, readonly number[]>();
-    const own = new Map<string, string[]>();
     let exposes = false;
     for (const { effects } of facts?.statements ?? []) {
       for (const effect of effects) {
-        if (effect.kind === 'prepare') own.set(effect.name, [...(own.get(effect.name) ?? []), effect.sql]);
+        if (effect.kind === 'prepare') {
+          own.set(effect.name, [...(own.get(effect.name) ?? []), effect.sql]);
+          if (inner) texts.set(effect.sql, NONE);
+        }
         if (effect.kind === 'execute') {
           const here = own.get(effect.name) ?? [];
           const there = this.#statements.candidates(effect.name);
@@ -155,10 +185,7 @@ export class Judging {
   }
 }
 
-const reachesByName = (facts: Facts | null): boolean =>
-  facts?.statements.some(({ effects }) =>
-    effects.some((effect) => effect.kind === 'execute' || effect.kind === 'fetch'),
-  ) ?? false;
+const byName = (facts: Facts | null): boolean => facts?.statements.some(reachesByName) ?? false;
 
 /** The first setting of the string that the allow-list refuses. */
 export function refusedSetting(

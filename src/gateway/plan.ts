@@ -70,6 +70,9 @@ export const factsOf = (it: Plan): Facts[] =>
 export const statementsOf = (it: Plan): StatementFacts[] => factsOf(it).flatMap((facts) => facts.statements);
 /** Statements of the string itself: their effects change the session. */
 export const outerStatements = (it: Plan): readonly StatementFacts[] => it.judged[0]?.facts?.statements ?? [];
+/** Of what it runs by name: theirs do as well. */
+export const innerStatements = (it: Plan): readonly StatementFacts[] =>
+  it.judged.slice(1).flatMap(({ facts }) => facts?.statements ?? []);
 
 const rank = (kind: StatementClass): number => STATEMENT_CLASSES.indexOf(kind);
 export function classOf(it: Plan): StatementClass {

@@ -8,11 +8,11 @@ import { changesOf, relyOn } from './facts/changes.ts';
 import { Collector, moreRestrictive } from './facts/collector.ts';
 import { runChecks } from './facts/functions.ts';
 import { locksOf } from './facts/locks.ts';
-import { schemasAfter, setsAll } from './facts/path.ts';
+import { setsAll } from './facts/path.ts';
 import { rowsChanged } from './facts/rows.ts';
 import type { Context } from './lineage/context.ts';
 import { MAX_WORK, TooComplex } from './lineage/context.ts';
-import { type Env, envOf, schemasOf } from './lineage/env.ts';
+import { type Env, envOf } from './lineage/env.ts';
 import { bodyText } from './parse/body.ts';
 import { digestOf, treeDigest } from './parse/digest.ts';
 import { loadGrammar, loadParser } from './parse/grammar.ts';
@@ -20,6 +20,7 @@ import type { Parsed, RawStatement } from './parse/parser.ts';
 import { parse } from './parse/parser.ts';
 import { utf16Offsets } from './parse/spans.ts';
 import { redact } from './redact.ts';
+import { after, either, reachesByName } from './resolution.ts';
 import type { TagLookup } from './rules/tags.ts';
 import { type Grammar, NEWEST } from './server.ts';
 import { analyseStatement, declaresCode } from './statement.ts';
@@ -74,6 +75,7 @@ function judge(sql: string, parsed: Parsed, input: AnalyseInput, env: Env): Fact
   const definitions = new Map<string, string>();
   const handed = new Set<string>();
   let resolution = input.resolution;
+  let reached: ResolutionContext | null = null;
   const work = { left: MAX_WORK };
   for (const statement of parsed.statements) {
     const out = new Collector();
@@ -114,6 +116,7 @@ function judge(sql: string, parsed: Parsed, input: AnalyseInput, env: Env): Fact
     cls = moreRestrictive(cls, facts.class);
     exposing ||= server !== undefined || exposes(facts, context);
     statements.push(server === undefined ? facts : unfamiliar(statement, facts, server));
+    if (reachesByName(facts)) reached = reached === null ? resolution : either(reached, resolution);
     resolution = after(resolution, facts);
   }
   return {
@@ -126,36 +129,15 @@ function judge(sql: string, parsed: Parsed, input: AnalyseInput, env: Env): Fact
     taggedBinds: [...binds].sort((a, b) => a - b),
     touchesTagged: server !== undefined || statements.some((facts) => facts.columns.length > 0),
     exposes: exposing,
+    ...(reached === null || reached === input.resolution ? {} : { reached }),
     ...(handed.size === 0 ? {} : { handed: [...handed].sort() }),
     ...(parsed.statements.length > 1 ? { spans: spansOf(sql, parsed.statements) } : {}),
   };
 }
 
-const WRITES: ReadonlySet<string> = new Set(['insert', 'update', 'copy-in']);
-
 function spansOf(sql: string, statements: readonly RawStatement[]): readonly (readonly [number, number])[] {
   const at = utf16Offsets(sql);
   return statements.map(({ start, end }) => [at(start), at(end)]);
-}
-
-/** Later statements of one string are parsed now but run after the earlier ones: their names may mean something else by then. */
-function after(resolution: ResolutionContext, facts: StatementFacts): ResolutionContext {
-  const { searchPath, among: _, ...rest } = resolution;
-  let { tempRelations } = rest;
-  const before = schemasOf(resolution);
-  let schemas = schemasAfter(facts, before);
-  const changed = [...(resolution.changed ?? []), ...(facts.changes ?? [])];
-  for (const effect of facts.effects) {
-    if (effect.kind === 'temp-relation') tempRelations = [...tempRelations, effect.name];
-    if (effect.kind === 'rollback' || effect.kind === 'rollback-to') schemas = null;
-    // What was set for the transaction alone ends with it.
-    if (effect.kind === 'commit' && searchPath === null) schemas = null;
-  }
-  const writes = facts.relations.filter(({ access }) => WRITES.has(access));
-  const written = [...(rest.written ?? []), ...writes.map(({ schema, name }) => `${schema ?? ''}.${name}`)];
-  const later = { ...rest, tempRelations, changed, written };
-  if (schemas === before && searchPath !== null) return { ...later, searchPath };
-  return { ...later, searchPath: null, ...(schemas === null ? {} : { among: schemas }) };
 }
 
 function named(sql: string, statement: RawStatement, context: Context): void {

@@ -162,6 +162,8 @@ export interface Facts {
   readonly touchesTagged: boolean;
   /** Errors and notices may quote tagged values, whether or not any column of that kind is used (policy/exposure.ts). */
   readonly exposes: boolean;
+  /** Where names resolve in what it runs by name (EXECUTE, FETCH), wherever that is in the string. Absent: as where the string begins. */
+  readonly reached?: ResolutionContext;
   /** `schema.name` of relations whose columns an equality handed a tag: who knows their rows learns more (`ResolutionContext.written`). Absent: none. */
   readonly handed?: readonly string[];
   /** Of several statements, where each is in the text: UTF-16 offsets. Absent: one. */
@@ -195,6 +197,8 @@ export interface ResolutionContext {
   readonly login?: string;
   /** `schema.name` of relations whose rows the session's owner has written, so that their values are known. Absent: none. */
   readonly written?: readonly string[];
+  /** What EXECUTE and FETCH run here may move the path. Absent: it does not. */
+  readonly moving?: true;
   /** Names whose definitions this transaction changed and did not commit: the catalog does not show them. `*`: any name. */
   readonly changed?: readonly string[];
 }

@@ -110,6 +110,7 @@ const SQL = [
   'grant select on orders to bob',
   'create temp table plain (id int); select * from plain',
   'selec 1',
+  'execute p; select id from customers',
   'select $1::int',
 ] as const;
 
@@ -133,6 +134,7 @@ const where: {
   login: fc.constantFrom('app', 'other'),
   written: fc.constantFrom([], ['public.plain'], ['public.orders', 'public.plain']),
   changed: fc.constantFrom([], ['plain'], ['*']),
+  moving: fc.constant(true),
 };
 /** Neighbours that differ in one thing: what a key forgets is met. */
 const contexts: fc.Arbitrary<readonly JudgeContext[]> = fc

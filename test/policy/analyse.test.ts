@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { analyse, loadParser } from '../../src/policy/analyse.ts';
-import type { Analysis } from '../../src/policy/types.ts';
+import type { Analysis, ResolutionContext } from '../../src/policy/types.ts';
 import { holds } from '../support/property.ts';
 import { input } from './fixture.ts';
 
@@ -218,5 +218,48 @@ describe('whatever the text', () => {
       ),
       { numRuns: 1500 },
     );
+  });
+});
+
+describe('what is run by name', () => {
+  const at = { searchPath: ['public'], tempRelations: [] };
+  const reached = (sql: string, resolution: ResolutionContext = at) => {
+    const analysis = analyse(sql, { ...input, resolution });
+    if (analysis.kind !== 'facts') throw new Error(JSON.stringify(analysis));
+    return analysis.reached;
+  };
+  it.each([
+    'EXECUTE p',
+    'FETCH c',
+    'EXPLAIN ANALYZE EXECUTE p',
+    'EXECUTE p; SET search_path = other',
+    'SELECT 1; SELECT 2',
+  ])('is looked for where the string begins: %s', (sql) => expect(reached(sql)).toBeUndefined());
+  it.each<[string, Partial<ResolutionContext>]>([
+    ['SELECT 1; EXECUTE p', { searchPath: ['public'] }],
+    ['SET search_path = other; EXECUTE p', { searchPath: null, among: ['other'] }],
+    ['SET search_path = other; FETCH c', { searchPath: null, among: ['other'] }],
+    ['EXECUTE p; SET search_path = other; EXECUTE p', { searchPath: null, among: ['public', 'other'] }],
+    [
+      'SET search_path = a; EXECUTE p; SET search_path = b; EXECUTE p',
+      { searchPath: null, among: ['a', 'b'] },
+    ],
+    ['CREATE TEMP TABLE t (id int); EXECUTE p', { searchPath: ['public'], tempRelations: ['t'] }],
+  ])('is looked for where the string has got to: %s', (sql, expected) =>
+    expect(reached(sql)).toMatchObject(expected),
+  );
+  it.each([
+    'ROLLBACK; EXECUTE p',
+    'EXECUTE p; ROLLBACK; EXECUTE p',
+    'ROLLBACK; EXECUTE p; SET search_path = other; EXECUTE p',
+    'SET search_path = DEFAULT; EXECUTE p',
+  ])('may be anywhere: %s', (sql) => {
+    expect(reached(sql)).toMatchObject({ searchPath: null });
+    expect(reached(sql)).not.toHaveProperty('among');
+  });
+  it.each(['EXECUTE p; EXECUTE q', 'FETCH c; EXECUTE q'])('and moves the path: %s', (sql) => {
+    expect(reached(sql)).toMatchObject({ searchPath: ['public'] });
+    expect(reached(sql, { ...at, moving: true })).toMatchObject({ searchPath: null });
+    expect(reached(sql, { ...at, moving: true })).not.toHaveProperty('among');
   });
 });

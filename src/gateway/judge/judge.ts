@@ -376,8 +376,11 @@ const anyTagged = memo((reading: CatalogReading) =>
 );
 
 const resolutionKey = memo(
-  ({ searchPath, among, tempRelations, login, written, changed }: ResolutionContext) =>
-    JSON.stringify([searchPath, among ?? null, tempRelations, login ?? null, written ?? [], changed ?? []]),
+  ({ searchPath, among, tempRelations, login, written, changed, moving }: ResolutionContext) =>
+    JSON.stringify([
+      ...[searchPath, among ?? null, tempRelations, login ?? null, written ?? [], changed ?? []],
+      moving ?? false,
+    ]),
 );
 
 const policyKey = memo((context: JudgeContext['policy']) =>

@@ -300,6 +300,21 @@ export const MESSAGES: Readonly<Record<string, readonly (readonly string[])[]>> 
   'a search_path changed in the same pipeline': [
     ['P: set search_path = other', 'B:< []', 'E: 0', 'P: select count_all()', 'B:< []', 'E: 0', 'S'],
   ],
+  'a search_path changed before EXECUTE in one string': [
+    ['Q prepare q as select count_all()', 'Q set search_path = other; execute q'],
+  ],
+  'a search_path that EXECUTE changes': [
+    [
+      'Q prepare q as select count_all()',
+      "Q prepare s as select set_config('search_path', 'other', false)",
+      'Q execute s',
+      'Q execute q',
+    ],
+  ],
+  'a search_path that EXECUTE changes in one string': [
+    ['P:s set search_path = other', 'S', 'Q set search_path = public; execute s; select count_all()'],
+  ],
+  'EXECUTE of EXECUTE': [['P:d delete from accounts', 'P:e execute d', 'S', 'Q execute e']],
   'a search_path that ROLLBACK brings back': [
     [
       'Q set search_path = other',
