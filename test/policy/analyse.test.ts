@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { analyse, loadParser } from '../../src/policy/analyse.ts';
+import { amid, movesNames } from '../../src/policy/resolution.ts';
 import type { Analysis, ResolutionContext } from '../../src/policy/types.ts';
 import { holds } from '../support/property.ts';
 import { input } from './fixture.ts';
@@ -261,5 +262,38 @@ describe('what is run by name', () => {
     expect(reached(sql)).toMatchObject({ searchPath: ['public'] });
     expect(reached(sql, { ...at, moving: true })).toMatchObject({ searchPath: null });
     expect(reached(sql, { ...at, moving: true })).not.toHaveProperty('among');
+  });
+
+  const only = (sql: string) => {
+    const [first] = statementsOf(sql);
+    if (first === undefined) throw new Error(sql);
+    return first;
+  };
+  const statementsOf = (sql: string) => {
+    const analysis = judge(sql);
+    if (analysis.kind !== 'facts') throw new Error(JSON.stringify(analysis));
+    return analysis.statements;
+  };
+  it.each([
+    'SET search_path = other',
+    "SELECT set_config('search_path', 'other', false)",
+    'CREATE TABLE t (id int)',
+    'CREATE TEMP TABLE t (id int)',
+    'COMMIT',
+    'ROLLBACK',
+    'ROLLBACK TO SAVEPOINT s',
+    'DISCARD TEMP',
+  ])('moves names: %s', (sql) => expect(movesNames(only(sql))).toBe(true));
+  it.each(['SELECT id FROM orders', 'DELETE FROM orders', 'EXECUTE p', 'BEGIN'])('moves none: %s', (sql) =>
+    expect(movesNames(only(sql))).toBe(false),
+  );
+  it('leaves what it makes to what follows', () => {
+    const made = statementsOf(
+      'CREATE TEMP TABLE t (id int); CREATE TABLE u (id int); INSERT INTO orders VALUES (1)',
+    );
+    expect(amid(at, made)).toMatchObject({
+      ...{ searchPath: ['public'], tempRelations: ['t'], moving: true },
+      ...{ changed: expect.arrayContaining(['u']), written: ['public.orders'] },
+    });
   });
 });

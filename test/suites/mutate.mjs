@@ -41,7 +41,15 @@ const FILES = [
       .filter((name) => name.endsWith('.js') && !/^(?:builtins|extensions|locks)/.test(name))
       .map((name) => `${folder}/${name}`),
   ),
-  ...['analyse.js', 'statement.js', 'redact.js', 'verdict.js', 'parse/plpgsql.js', 'parse/body.js'],
+  ...[
+    'analyse.js',
+    'resolution.js',
+    'statement.js',
+    'redact.js',
+    'verdict.js',
+    'parse/plpgsql.js',
+    'parse/body.js',
+  ],
   ...['glob', 'match', 'tags', 'window'].map((name) => `rules/${name}.js`),
 ];
 /** Calls that only keep a result for later, or hide fewer literals. */
