@@ -167,34 +167,10 @@ export class SessionContext {
       )
         this.#forgetTemps();
     }
-    this.#ran(it);
     if (it.judged.some(({ facts }) => facts === null)) {
       this.#plain = new Set();
       this.#forgetTemps();
     }
-  }
-
-  /** What EXECUTE and FETCH ran by name may have set or made anything: with which values is not followed. */
-  #ran(it: Plan): void {
-    const [, ...inner] = it.judged;
-    const statements = inner.flatMap(({ facts }) => facts?.statements ?? []);
-    // An approver let the cursor through, and its query is judged no more.
-    const unseen =
-      inner.length === 0 &&
-      outerStatements(it).some(({ effects }) => effects.some(({ kind }) => kind === 'fetch'));
-    if (statements.some(({ changes }) => changes !== undefined)) this.#changed = ['*'];
-    const does = statements.some(
-      (one) =>
-        one.settings.length + (one.changes?.length ?? 0) + one.unknowns.length > 0 ||
-        OPAQUE.has(one.class) ||
-        one.effects.some(({ kind }) => kind === 'temp-relation' || kind === 'discard'),
-    );
-    if (!does && !unseen) return;
-    this.#meant = true;
-    this.#plain = new Set();
-    this.#forgetTemps();
-    this.#touch(null);
-    this.#doubtMeaning();
   }
 
   /** What is made or changed by anything but a plain statement over plain columns may run code or show what is tagged. */
