@@ -282,3 +282,56 @@ it('follows groups however they were joined', () => {
   expect(other.has([{ kind: 'made' }])).toBe(false);
   expect(catalog.relations.length).toBeGreaterThan(0);
 });
+
+describe('the row that a trigger fires on', () => {
+  const [customers] = relations.filter(({ name }) => name === 'customers');
+  const [fn] = catalog.functions;
+  if (customers === undefined || fn === undefined) throw new Error('customers');
+  const firing = (...bodies: readonly string[]): Partial<AnalyseInput> => ({
+    catalog: {
+      ...catalog,
+      functions: [
+        ...catalog.functions,
+        ...bodies.map((body, i) => ({
+          ...fn,
+          oid: 99_000 + i,
+          schema: 'public',
+          name: `fires_${i}`,
+          kind: 'f' as const,
+          language: 'plpgsql',
+          config: [],
+          calls: [],
+          body: `BEGIN ${body}; RETURN NULL; END`,
+        })),
+      ],
+      relations: relations.map((one) => {
+        const i = ['customers', 'plain'].indexOf(one.name);
+        if (i < 0 || i >= bodies.length) return one;
+        const on = ['insert', 'update', 'delete'] as const;
+        return { ...one, triggers: [{ function: `public.fires_${i}`, on: [...on], before: false }] };
+      }),
+    },
+  });
+  const keeps = (value: string): Partial<AnalyseInput> =>
+    firing(`INSERT INTO public.plain (id, label) VALUES (1, ${value})`);
+
+  it.each([
+    'OLD.email',
+    'old.email || 1',
+    'NEW.email',
+    'OLD::text',
+    'row_to_json(OLD)',
+    '(OLD).email',
+    '"old".email',
+  ])('is put elsewhere: %s', (value) => {
+    expect(uses('DELETE FROM customers WHERE id = 1', keeps(value))).toContain('v:email');
+    expect(uses("UPDATE customers SET name = 'x' WHERE id = 1", keeps(value))).toContain('v:email');
+    expect(uses("INSERT INTO customers (id, email) VALUES (1, 'x')", keeps(value))).toBe('w:email');
+  });
+  it.each(['OLD.name', 'OLD.id::text', "'gone'", 'CASE WHEN OLD.email IS NULL THEN 1 END'])(
+    'is not, where nothing tagged is kept: %s',
+    (value) => {
+      expect(uses('DELETE FROM customers WHERE id = 1', keeps(value))).not.toContain('v:email');
+    },
+  );
+});

@@ -237,10 +237,15 @@ export class Collector {
     const opaque = this.unknowns.size > 0 && (RANK.get(this.class) ?? 0) <= HARMLESS_UP_TO;
     const columns: ColumnUse[] = [];
     const value = this.uses('value');
+    const listed = new Set<string>();
     for (const use of ['value', 'predicate', 'written'] as const) {
       for (const dep of use === 'value' ? value : this.uses(use)) {
         if (use === 'predicate' && value.has(dep) && !this.#uses.predicate.has(dep)) continue;
         const { schema, relation, column, tag } = dep;
+        // The row that a trigger fires on is told apart from others.
+        const key = JSON.stringify([use, schema, relation, column, tag]);
+        if (listed.has(key)) continue;
+        listed.add(key);
         columns.push({ schema, relation, column, tag, use });
       }
     }

@@ -2,6 +2,7 @@
 import type { Context } from '../lineage/context.ts';
 import { functionSummary, lookedAt, triggerSummary } from '../lineage/definitions.ts';
 import { whole } from '../lineage/deps.ts';
+import { firedRow } from '../lineage/fired.ts';
 import { shapeOf } from '../lineage/relation.ts';
 import { operatorsAt } from '../operands/apply.ts';
 import type { Tree } from '../parse/node.ts';
@@ -102,7 +103,8 @@ export function callTriggers(
     if (context.trusted(schema, name)) continue;
     // The server's own: foreign keys, tsvector updates, suppressed no-op updates.
     if (schema === 'pg_catalog' && found.length === 0) continue;
-    const summaries = found.map((fn) => triggerSummary(fn, context));
+    const row = env.tags ? firedRow(relation, event, context) : null;
+    const summaries = found.map((fn) => triggerSummary(fn, context, row));
     for (const fn of found) out.definitions.set(`f${fn.oid}`, env.functionDigest(fn));
     if (summaries.length === 0 || summaries.includes(null)) {
       out.unknowns.add(`trigger function ${full}`);

@@ -3,6 +3,7 @@ import { asTree, nodeOf, qualified } from '../parse/node.ts';
 import type { Context } from './context.ts';
 import type { Deps, Made, Origin, Tagged } from './deps.ts';
 import { isTagged, union } from './deps.ts';
+import { parameters } from './scope.ts';
 
 /** `order`: every comparison but those that only tell values which are equal from values which are not. */
 export type Comparing = 'equality' | 'order';
@@ -19,6 +20,7 @@ export function relate(left: Deps, right: Deps, by: Comparing, context: Context)
   if (context.loop)
     for (const side of [left, right])
       for (const one of side) if (one.kind === 'tagged') context.loop.compared.add(one);
+  if (context.fired && [...left, ...right].every((one) => isOwn(one, context))) return;
   const sides = [left, right].map((side) => [...taking(side, context)]);
   const members = new Set(sides.flat());
   const equal = by === 'equality' && !sides.some(isMixed);
@@ -72,6 +74,10 @@ function isMixed(side: readonly (Tagged | Origin)[]): boolean {
   const tagged = side.filter(({ kind }) => kind === 'tagged').length;
   return (tagged > 0 && tagged < side.length) || new Set(side.map(relationOf)).size > 1;
 }
+
+/** Of the row that a trigger fires on, as it was and as it will be: compared within it, that is one bit of it. */
+const isOwn = (one: Tagged | Origin, context: Context): boolean =>
+  context.fired?.tags.has(one) === true || parameters(context).has(one);
 
 /** Untagged columns beside a tagged one of their row, as in `name || city`, are not compared with it. */
 function* taking(side: Deps, { out }: Context): Generator<Tagged | Origin> {

@@ -1,9 +1,17 @@
 import type { Collector } from '../facts/collector.ts';
 import type { OperandsOf } from '../operands/apply.ts';
 import type { ResolutionContext } from '../types.ts';
-import type { Tagged } from './deps.ts';
+import type { Deps, Shape, Tagged } from './deps.ts';
 import type { Env } from './env.ts';
 import type { Item } from './failing.ts';
+
+/** The row that a trigger fires on. */
+export interface Fired {
+  /** By name: `old`, `new`. */
+  readonly rows: ReadonlyMap<string, Shape>;
+  /** Its tagged columns, apart from those of other rows of the table. */
+  readonly tags: Deps;
+}
 
 /** What every walk over a tree carries. */
 export interface Context {
@@ -22,6 +30,8 @@ export interface Context {
   readonly unread?: boolean;
   /** Inside a function body: a name that is no column is a parameter. */
   readonly inBody: boolean;
+  /** In the body of a trigger of a table with tagged columns. */
+  readonly fired?: Fired | null;
   /** Definitions being read, against cycles. */
   readonly stack: readonly string[];
   /** Literals and parameters shown to have nothing to do with a tagged column. */

@@ -19,6 +19,7 @@ import { MAX_DEFINITION_DEPTH } from './context.ts';
 import type { Deps, Shape } from './deps.ts';
 import { counted, NONE, tagsOnly, union, whole } from './deps.ts';
 import type { Summary, TriggerSummary } from './env.ts';
+import type { FiredRow } from './fired.ts';
 
 export const ANYWHERE: ResolutionContext = { searchPath: null, tempRelations: [] };
 const QUALIFIED: ResolutionContext = { searchPath: [], tempRelations: [] };
@@ -107,24 +108,33 @@ export function lookedAt(schema: string | null, name: string, context: Context):
 }
 
 /** As functionSummary, for a function that runs as a trigger; PL/pgSQL is read too, and only for what it does. */
-export function triggerSummary(fn: CatalogFunction, context: Context): TriggerSummary | null {
+export function triggerSummary(
+  fn: CatalogFunction,
+  context: Context,
+  row: FiredRow | null = null,
+): TriggerSummary | null {
   if (fn.language !== 'plpgsql' || fn.body === null || changesLexer(fn)) return null;
   const seen = `f${fn.oid}`;
   // A trigger that writes a table of its own triggers comes round again: what it does is being looked at already.
   if (context.stack.includes(seen)) return { facts: new Collector(), raises: false };
   if (context.stack.length > MAX_DEFINITION_DEPTH) return null;
   const path = pathOf(fn, context.resolution);
-  const key = `${seen}\0${context.trustedKey}\0${context.stack.join()}\0${JSON.stringify(path)}`;
+  const key = `${seen}\0${row?.key ?? ''}\0${context.trustedKey}\0${context.stack.join()}\0${JSON.stringify(path)}`;
   const known = context.env.triggers.get(key);
   if (known !== undefined) return known;
-  const body = triggerBody(fn.body, context.env.grammar);
+  const body = row !== null && ALIAS.test(fn.body) ? null : triggerBody(fn.body, context.env.grammar);
   let summary: TriggerSummary | null = null;
   if (body !== null) {
     const facts = new Collector();
-    const inner = inside(context, facts, path, seen, true);
-    // What it reads may go into the row, and from there out.
-    for (const statement of body.statements)
-      facts.use('value', whole(analyseStatement(statement, inner, 'body')));
+    const fired = row?.seenBy(context.env.parameters(fn.oid)) ?? null;
+    const inner: Context = { ...inside(context, facts, path, seen, true), fired };
+    for (const part of body.parts) {
+      const deps = whole(analyseStatement(part.statement, inner, 'body'));
+      if (part.raised) facts.use('predicate', deps);
+      // What it reads may go into the row, and from there out.
+      const kept = fired !== null && (part.raised || row?.hides(part.target ?? '') === true);
+      facts.use('value', kept ? new Set([...deps].filter((one) => !fired.tags.has(one))) : deps);
+    }
     // Assignments and conditions cast to the type of their place, which no text names.
     meetCasts(inner);
     for (const type of body.types) {
@@ -141,6 +151,9 @@ export function triggerSummary(fn: CatalogFunction, context: Context): TriggerSu
   context.env.triggers.set(key, summary);
   return summary;
 }
+
+/** OLD and NEW by other names. */
+const ALIAS = /\balias\s+for\b/i;
 
 /** Its text is cut into words otherwise than ours. */
 function changesLexer(fn: CatalogFunction): boolean {
@@ -165,6 +178,7 @@ export function inside(
     indirect: true,
     stack: [...context.stack, seen],
     item: null,
+    fired: null,
     cleared: new Set(),
   };
 }

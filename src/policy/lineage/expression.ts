@@ -170,16 +170,30 @@ function column(node: Tree, scope: Scope, context: Context): Deps {
   }
   if (known.length === 1) return resolveName(last, scope, context);
   const source = sourceNamed(known.slice(0, -1), scope);
-  return (source && resolveQualified(source, last)) ?? attribute(last, source, node, scope, context);
+  return (
+    (source && resolveQualified(source, last)) ??
+    attribute(last, source, known.at(-2) ?? '', node, scope, context)
+  );
 }
 
 /** `table.f`, where the table has no column f: f(table). */
-function attribute(name: string, source: Source | null, node: Tree, scope: Scope, context: Context): Deps {
+function attribute(
+  name: string,
+  source: Source | null,
+  row: string,
+  node: Tree,
+  scope: Scope,
+  context: Context,
+): Deps {
   const read = source && attributesRead(name, source.rows ?? source.shape, context);
   if (read !== null) return called(node, null, name, read, scope, context);
   if (source !== null || !context.inBody) context.out.unresolved = true;
   const all =
-    source !== null ? whole(source.shape) : context.inBody ? parameters(context) : everything(scope);
+    source !== null
+      ? whole(source.shape)
+      : context.inBody
+        ? parameters(context, row, name)
+        : everything(scope);
   return union(all, called(node, null, name, all, scope, context));
 }
 

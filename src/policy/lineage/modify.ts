@@ -65,7 +65,7 @@ function insert(node: Tree, relation: Tree, target: Source, outer: Scope, contex
   const source = query === null ? NOTHING : select(query, outer, context);
   const lists = asList(query?.['valuesLists']);
   if (query !== null) {
-    context.out.use('value', copied(source, deps));
+    context.out.use('value', copied(source, deps, context));
     context.out.writesRows ||= originsOnly(told(source)).size > 0;
     const width = source.open === null ? Math.max(source.columns.length, named.length) : deps.length;
     context.out.use('written', union(...deps.slice(0, width)));
@@ -114,14 +114,17 @@ function insert(node: Tree, relation: Tree, target: Source, outer: Scope, contex
   return returning(node, chosen === null ? [target] : [target, chosen], shape, target, outer, context);
 }
 /** Copying a tagged value elsewhere is a use of the value; what is equal to one, and goes where what is written is hidden, is none. */
-function copied(source: Shape, into: readonly Deps[]): Deps {
+function copied(source: Shape, into: readonly Deps[], { fired }: Context): Deps {
   if (source.open !== null) return told(source);
-  const columns = source.columns.map(({ deps }, i) => (isTagged(into[i] ?? NONE) ? tagsOnly(deps) : deps));
+  // What a trigger keeps of its row where that is hidden as well, nobody sees.
+  const hidden = (deps: Deps): Deps => without(tagsOnly(deps), fired?.tags ?? NONE);
+  const columns = source.columns.map(({ deps }, i) => (isTagged(into[i] ?? NONE) ? hidden(deps) : deps));
   return union(counted(source), ...columns);
 }
 
 /** SET a = …, (b, c) = (…). A column set from itself copies nothing. */
 function assign(list: unknown, shape: Shape, scope: Scope, context: Context): void {
+  const fired = context.fired ?? null;
   for (const item of asList(list)) {
     const entry = nodeOf(item, 'ResTarget');
     if (entry === null) continue;
@@ -132,7 +135,8 @@ function assign(list: unknown, shape: Shape, scope: Scope, context: Context): vo
     const value = expression(multi?.['source'] ?? entry['val'], scope, context);
     if (nodeOf(entry['val'], 'ColumnRef') === null) context.out.evaluated(value);
     // Of a row, the value of one attribute may go into another.
-    context.out.use('value', target.row ? value : without(value, column));
+    const kept = fired !== null && isTagged(column) ? union(column, fired.tags) : column;
+    context.out.use('value', target.row ? value : without(value, kept));
     if (!isTagged(column) && !isTagged(value) && multi === null) clear(entry['val'], context);
   }
 }

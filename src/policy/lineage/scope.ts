@@ -63,9 +63,12 @@ export function sourceNamed(parts: readonly string[], scope: Scope | null): Sour
   return parts.length === 1 ? findSource(scope, table) : findBySchema(scope, parts.at(-2) ?? '', table);
 }
 
-/** What the body being read is given. */
-export function parameters({ env, stack }: Context): Deps {
-  return env.parameters(Number(stack.at(-1)?.slice(1) ?? 0));
+/** What the body being read is given; of the row that fired it, what is in that. */
+export function parameters({ env, stack, fired }: Context, row = '', column: string | null = null): Deps {
+  const own = env.parameters(Number(stack.at(-1)?.slice(1) ?? 0));
+  const shape = fired?.rows.get(row);
+  if (shape === undefined) return own;
+  return (column === null ? null : lookup(shape, column)) ?? union(own, whole(shape));
 }
 
 /** What the number of rows tells that a query is made of. */
@@ -96,7 +99,7 @@ export function resolveName(name: string, scope: Scope, context: Context): Deps 
   }
   const row = findSource(scope, name);
   if (row !== null) return union(whole(row.shape), uncertain);
-  if (context.inBody) return union(uncertain, parameters(context));
+  if (context.inBody) return union(uncertain, parameters(context, name));
   // Where a row lies is known, and another for each row.
   if (SYSTEM_COLUMNS.has(name)) return union(uncertain, countsIn(scope));
   if (possible) return uncertain;

@@ -5,8 +5,16 @@ import { asTree } from './node.ts';
 import type { RawStatement } from './parser.ts';
 import { parse, readable } from './parser.ts';
 
+export interface PlpgsqlPart {
+  readonly statement: RawStatement;
+  /** What its value is assigned to, `new.email`. */
+  readonly target?: string;
+  /** It is in RAISE or ASSERT: its value goes into a message. */
+  readonly raised: boolean;
+}
+
 export interface PlpgsqlBody {
-  readonly statements: readonly RawStatement[];
+  readonly parts: readonly PlpgsqlPart[];
   /** Last parts of the type names its variables have. */
   readonly types: readonly string[];
   /** It may put values into notices and errors. */
@@ -30,47 +38,54 @@ export function triggerBody(source: string, grammar: Grammar): PlpgsqlBody | nul
     if (error instanceof Error && error.constructor === Error) return null;
     throw error;
   }
-  const statements: RawStatement[] = [];
+  const found: PlpgsqlPart[] = [];
   const types: string[] = [];
   let raises = false;
   let readable = true;
-  const visit = (value: unknown): void => {
+  const visit = (value: unknown, raised: boolean): void => {
     if (Array.isArray(value)) {
-      for (const item of value) visit(item);
+      for (const item of value) visit(item, raised);
       return;
     }
     const node = asTree(value);
     if (node === null) return;
     for (const [field, child] of Object.entries(node)) {
       if (DYNAMIC.has(field)) readable = false;
-      if (field === 'PLpgSQL_stmt_raise' || field === 'PLpgSQL_stmt_assert') raises = true;
+      const message = field === 'PLpgSQL_stmt_raise' || field === 'PLpgSQL_stmt_assert';
+      raises ||= message;
       if (field === 'typname' && typeof child === 'string')
         types.push((child.split('.').at(-1) ?? '').replaceAll('"', '').replace(/\[\]$/, ''));
       if (field !== 'PLpgSQL_expr') {
-        visit(child);
+        visit(child, raised || message);
         continue;
       }
       const parts = sqlOf(asTree(child), grammar);
       if (parts === null) readable = false;
-      else statements.push(...parts);
+      else found.push(...parts.map((part) => ({ ...part, raised })));
     }
   };
-  visit(tree);
-  return readable ? { statements, types, raises } : null;
+  visit(tree, false);
+  return readable ? { parts: found, types, raises } : null;
 }
 
 /** A whole statement, an expression, or `target := expression`. */
-function sqlOf(expression: ReturnType<typeof asTree>, grammar: Grammar): readonly RawStatement[] | null {
+function sqlOf(
+  expression: ReturnType<typeof asTree>,
+  grammar: Grammar,
+): readonly Omit<PlpgsqlPart, 'raised'>[] | null {
   const query = expression?.['query'];
   const mode = expression?.['parseMode'] ?? 0;
   if (typeof query !== 'string') return null;
   let text = query;
+  let target: string | undefined;
   if (mode === 2) text = `SELECT ${query}`;
   else if (mode !== 0) {
     // The target is a variable or a field of one; a subscript could call something.
-    const assigned = /^\s*[\w."]+\s*:?=(.*)$/su.exec(query);
+    const assigned = /^\s*([\w."]+)\s*:?=(.*)$/su.exec(query);
     if (assigned === null) return null;
-    text = `SELECT ${assigned[1]}`;
+    target = assigned[1];
+    text = `SELECT ${assigned[2]}`;
   }
-  return readable(parse(text, grammar));
+  const statements = readable(parse(text, grammar));
+  return statements?.map((statement) => ({ statement, ...(target === undefined ? {} : { target }) })) ?? null;
 }

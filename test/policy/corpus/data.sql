@@ -31,3 +31,18 @@ INSERT INTO payroll SELECT i, 1000 + i + ascii(':v'), date '1980-01-01' + ascii(
 INSERT INTO contacts_copy SELECT id, email, '1980-01-01', 1000 + id, id FROM customers;
 INSERT INTO calendar SELECT d, extract(week FROM d)::int, extract(isodow FROM d) > 5 FROM generate_series('2026-01-01'::date, '2026-03-31', '1 day') d;
 INSERT INTO upserted SELECT id, wage FROM payroll;
+INSERT INTO keeps_mail_of VALUES (1, 'Mail1@:v.example', 'a'), (2, 'Mail2@:v.example', 'b');
+INSERT INTO keeps_new_of VALUES (1, 'Mail1@:v.example', 'a'), (2, 'Mail2@:v.example', 'b');
+INSERT INTO keeps_row_of VALUES (1, 'Mail1@:v.example', 'a'), (2, 'Mail2@:v.example', 'b');
+INSERT INTO keeps_star_of VALUES (1, 'Mail1@:v.example', 'a'), (2, 'Mail2@:v.example', 'b');
+INSERT INTO keeps_part_of VALUES (1, 'Mail1@:v.example', 'a'), (2, 'Mail2@:v.example', 'b');
+INSERT INTO keeps_update_of VALUES (1, 'Mail1@:v.example', 'a'), (2, 'Mail2@:v.example', 'b');
+INSERT INTO keeps_var_of VALUES (1, 'Mail1@:v.example', 'a'), (2, 'Mail2@:v.example', 'b');
+INSERT INTO keeps_alias_of VALUES (1, 'Mail1@:v.example', 'a'), (2, 'Mail2@:v.example', 'b');
+INSERT INTO keeps_label_of VALUES (1, 'Mail1@:v.example', 'a'), (2, 'Mail2@:v.example', 'b');
+INSERT INTO keeps_notify_of VALUES (1, 'Mail1@:v.example', 'a'), (2, 'Mail2@:v.example', 'b');
+INSERT INTO keeps_hidden_of VALUES (1, 'Mail1@:v.example', 'a'), (2, 'Mail2@:v.example', 'b');
+INSERT INTO keeps_id_of VALUES (1, 'Mail1@:v.example', 'a'), (2, 'Mail2@:v.example', 'b');
+INSERT INTO keeps_lower_of VALUES (1, 'Mail1@:v.example', 'a'), (2, 'Mail2@:v.example', 'b');
+INSERT INTO passes_on_of VALUES (1, 'Mail1@:v.example', 'a');
+INSERT INTO keeps_rows_of VALUES (1, 'Mail1@:v.example', 'a');
