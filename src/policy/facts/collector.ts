@@ -60,6 +60,8 @@ export class Collector {
   readonly definitions = new Map<string, string>();
   /** What domains and stored expressions call of the values that they are given here, or of the rows that are written. */
   readonly checks = { values: new Set<string>(), rows: new Set<string>() };
+  /** What triggers do depends on how these compare with the row that is written. */
+  readonly branched = new Set<Tagged>();
   /** It writes rows that hold more than constants. */
   writesRows = false;
   /** What its predicates relate to one another. */
@@ -130,6 +132,11 @@ export class Collector {
   /** A relation is read here. */
   names(relation: string, node: unknown): void {
     this.#named.set(relation, (this.#named.get(relation) ?? new Set()).add(node));
+  }
+
+  /** It does more than read. */
+  get acts(): boolean {
+    return (RANK.get(this.class) ?? 0) > STATEMENT_CLASSES.indexOf('read');
   }
 
   get writes(): boolean {
@@ -214,6 +221,7 @@ export class Collector {
     for (const type of inner.named) this.named.add(type);
     for (const called of inner.checks.values) this.checks.values.add(called);
     for (const called of inner.checks.rows) this.checks.rows.add(called);
+    for (const one of inner.branched) this.branched.add(one);
     this.writesRows ||= inner.writesRows;
     this.anyType ||= inner.anyType;
     for (const [key, digest] of inner.definitions) this.definitions.set(key, digest);

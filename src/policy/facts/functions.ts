@@ -59,6 +59,7 @@ export function runChecks(context: Context): void {
   const { out } = context;
   const run = [...(out.tellsRows ? out.checks.values : []), ...(out.writesRows ? out.checks.rows : [])];
   for (const full of run) out.use('value', lookedAt(...splitName(full), context));
+  if (out.writesRows) out.use('value', out.branched);
 }
 
 /** At no node of the statement's: its types are not known. */
@@ -114,6 +115,9 @@ export function callTriggers(
       const fn = found[i];
       if (summary === null || fn === undefined) continue;
       out.absorb(summary.facts, 'view');
+      // Whether it acts at all, row by row, tells what it compares them with.
+      if (summary.raises || summary.facts.acts)
+        for (const one of summary.facts.related.tagsTold(env.parameters(fn.oid))) out.branched.add(one);
       // Which rows stay, and what becomes of them, tells what theirs are compared with.
       if (before && DECIDES.test(fn.body ?? ''))
         out.use('value', summary.facts.related.tagsTold(env.parameters(fn.oid)));

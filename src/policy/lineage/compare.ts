@@ -21,7 +21,9 @@ export function relate(left: Deps, right: Deps, by: Comparing, context: Context)
     for (const side of [left, right])
       for (const one of side) if (one.kind === 'tagged') context.loop.compared.add(one);
   if (context.fired && [...left, ...right].every((one) => isOwn(one, context))) return;
-  const sides = [left, right].map((side) => [...taking(side, context)]);
+  const sides = [left, right].map((side) => [
+    ...taking(by === 'equality' ? asGiven(side, context) : side, context),
+  ]);
   const members = new Set(sides.flat());
   const equal = by === 'equality' && !sides.some(isMixed);
   const tagged = [...members].some(({ kind }) => kind === 'tagged');
@@ -78,6 +80,13 @@ function isMixed(side: readonly (Tagged | Origin)[]): boolean {
 /** Of the row that a trigger fires on, as it was and as it will be: compared within it, that is one bit of it. */
 const isOwn = (one: Tagged | Origin, context: Context): boolean =>
   context.fired?.tags.has(one) === true || parameters(context).has(one);
+
+/** What NEW holds is the client's, or it is of one row: equal to something, that is one bit of it. */
+function asGiven(side: Deps, context: Context): Deps {
+  const { fired } = context;
+  if (!fired || ![...parameters(context)].some((one) => side.has(one))) return side;
+  return new Set([...side].filter((one) => !fired.tags.has(one)));
+}
 
 /** Untagged columns beside a tagged one of their row, as in `name || city`, are not compared with it. */
 function* taking(side: Deps, { out }: Context): Generator<Tagged | Origin> {
