@@ -41,7 +41,10 @@ export class WrittenRelations {
 }
 
 function writtenBy({ statements }: Facts): string[] {
-  return statements.flatMap(({ relations }) =>
-    relations.flatMap(({ schema, name, access }) => (WRITES.has(access) ? [`${schema ?? ''}.${name}`] : [])),
-  );
+  return statements.flatMap(({ relations, above = [] }) => [
+    ...relations.flatMap(({ schema, name, access }) =>
+      WRITES.has(access) ? [`${schema ?? ''}.${name}`] : [],
+    ),
+    ...above,
+  ]);
 }

@@ -3,7 +3,7 @@ import { schemasAfter } from './facts/path.ts';
 import { schemasOf } from './lineage/env.ts';
 import type { ResolutionContext, StatementFacts } from './types.ts';
 
-const WRITES: ReadonlySet<string> = new Set(['insert', 'update', 'copy-in']);
+export const WRITES: ReadonlySet<string> = new Set(['insert', 'update', 'copy-in']);
 
 /** Later statements of one string are parsed now but run after the earlier ones: their names may mean something else by then. */
 export function after(resolution: ResolutionContext, facts: StatementFacts): ResolutionContext {
@@ -21,7 +21,11 @@ export function after(resolution: ResolutionContext, facts: StatementFacts): Res
     if (effect.kind === 'commit' && searchPath === null) schemas = null;
   }
   const writes = facts.relations.filter(({ access }) => WRITES.has(access));
-  const written = [...(rest.written ?? []), ...writes.map(({ schema, name }) => `${schema ?? ''}.${name}`)];
+  const written = [
+    ...(rest.written ?? []),
+    ...writes.map(({ schema, name }) => `${schema ?? ''}.${name}`),
+    ...(facts.above ?? []),
+  ];
   const later = { ...rest, tempRelations, changed, written };
   if (schemas === before && searchPath !== null) return { ...later, searchPath };
   return { ...later, searchPath: null, ...(schemas === null ? {} : { among: schemas }) };

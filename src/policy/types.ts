@@ -111,6 +111,8 @@ export interface StatementFacts {
   readonly sets?: true;
   /** What the gateway must know to keep its maps: see SessionEffect. */
   readonly effects: readonly SessionEffect[];
+  /** `schema.name` of the parents, at any height, of partitions and inheritance children that it writes: their rows are theirs too. Absent: none. */
+  readonly above?: readonly string[];
   /** Names whose definitions it changes (`*`: cannot tell which); see ResolutionContext.changed. */
   readonly changes?: readonly string[];
   /** Absent: none. */

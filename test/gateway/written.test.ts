@@ -13,7 +13,7 @@ beforeAll(async () => {
   await server.createDatabase('shop');
   await server.query(
     'shop',
-    `${SCHEMA} create table guesses (id int, mail text); create table others (id int, mail text); grant all on all tables in schema public to app;`,
+    `${SCHEMA} create table guesses (id int, mail text); create table others (id int, mail text); create table parted (id int, mail text) partition by list (id); create table part partition of parted default; grant all on all tables in schema public to app;`,
   );
   it_ = await bench(server, 'shop', {});
 });
@@ -44,6 +44,14 @@ it('waits for an approver once the owner has written the rows, in any of their s
   expect(await simple(second, joined('guesses'))).toContain('E:HP001');
   expect(await simple(second, joined('others'))).not.toContain('E:');
   await Promise.all([client.close(), second.close()]);
+});
+
+it('waits where a partition was written and its parent is read', async () => {
+  const client = await login();
+  expect(await simple(client, joined('parted'))).not.toContain('E:');
+  expect(await simple(client, "insert into part values (1, 'alice@example.com')")).not.toContain('E:');
+  expect(await simple(client, joined('parted'))).toContain('E:HP001');
+  await client.close();
 });
 
 it('waits in the string that writes them, and in the pipeline', async () => {

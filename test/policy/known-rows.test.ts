@@ -335,3 +335,22 @@ describe('the row that a trigger fires on', () => {
     },
   );
 });
+
+it('what is written into a partition or an inheritance child is among the rows of every parent', () => {
+  const plain = relations.find(({ name }) => name === 'plain');
+  if (plain === undefined) throw new Error('plain');
+  const below = (name: string, oid: number, parent: number) => ({ ...plain, name, oid, parents: [parent] });
+  const over = {
+    catalog: {
+      ...catalog,
+      relations: [...relations, below('child', 99_000, plain.oid), below('grandchild', 99_001, 99_000)],
+    },
+  };
+  const joined = 'SELECT p.id FROM plain p JOIN customers c ON c.email = p.label';
+  const insert = (name: string) => `INSERT INTO ${name} (id, label) VALUES (1, 'x')`;
+  expect(facts(insert('grandchild'), over).statements[0]?.above).toEqual(['public.child', 'public.plain']);
+  expect(facts(insert('plain'), over).statements[0]?.above).toBeUndefined();
+  expect(facts('SELECT id FROM grandchild', over).statements[0]?.above).toBeUndefined();
+  expect(uses(`${insert('grandchild')}; ${joined}`, over)).toBe('p:email v:email');
+  expect(uses(`${insert('orders')}; ${joined}`, over)).toBe('p:email');
+});

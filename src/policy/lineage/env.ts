@@ -13,6 +13,7 @@ import {
   type CatalogRelation,
   type CatalogSnapshot,
   MEMBERSHIPS,
+  type RelationUse,
   type ResolutionContext,
 } from '../types.ts';
 import type { Deps, Origin, Rows, Shape, Tagged } from './deps.ts';
@@ -154,6 +155,24 @@ export class Env {
 
   childrenOf(oid: number): readonly CatalogRelation[] {
     return this.#children.get(oid) ?? [];
+  }
+
+  /** The parents of these, at any height, that are not among them. */
+  above(children: readonly Pick<RelationUse, 'schema' | 'name'>[]): readonly string[] {
+    const found = new Map<number, CatalogRelation>();
+    const from = children.flatMap(({ schema, name }) =>
+      (this.#byName.get(name) ?? []).filter((one) => one.schema === schema),
+    );
+    for (let at = from.pop(); at !== undefined; at = from.pop())
+      for (const oid of at.parents) {
+        const parent = this.#byOid.get(oid);
+        if (parent === undefined || found.has(oid)) continue;
+        found.set(oid, parent);
+        from.push(parent);
+      }
+    return [...found.values()]
+      .filter((one) => !children.some(({ schema, name }) => name === one.name && schema === one.schema))
+      .map(({ schema, name }) => `${schema}.${name}`);
   }
 
   inSchema(schema: string): readonly CatalogRelation[] {
