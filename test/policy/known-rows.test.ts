@@ -354,3 +354,22 @@ it('what is written into a partition or an inheritance child is among the rows o
   expect(uses(`${insert('grandchild')}; ${joined}`, over)).toBe('p:email v:email');
   expect(uses(`${insert('orders')}; ${joined}`, over)).toBe('p:email');
 });
+
+it('attributes of a composite column are of the table that keeps it', () => {
+  const plain = relations.find(({ name }) => name === 'plain');
+  if (plain === undefined) throw new Error('plain');
+  const column = (name: string, rowType?: number) => ({
+    name,
+    type: 'text',
+    comment: null,
+    generated: null,
+    ...(rowType === undefined ? {} : { rowType }),
+  });
+  const type = { ...plain, name: 'boxed', relkind: 'c', oid: 99_000, columns: [column('v')] };
+  const box = { ...plain, name: 'box', oid: 99_001, columns: [column('id'), column('p', 99_000)] };
+  const over = { catalog: { ...catalog, relations: [...relations, type, box] } };
+  const joined = 'SELECT b.id FROM box b JOIN customers c ON (b.p).v = c.email';
+  expect(facts(joined, over).handed).toEqual(['public.box']);
+  expect(uses(joined, over)).toBe('p:email');
+  expect(uses(joined, { ...over, ...written('public.box') })).toBe('p:email v:email');
+});

@@ -8,7 +8,7 @@ import type { Context } from './context.ts';
 import { MAX_DEFINITION_DEPTH } from './context.ts';
 import { definedIn, lookedAt, viewSummary } from './definitions.ts';
 import type { Column, Deps, Shape, Tagged } from './deps.ts';
-import { adding, counted, either, NONE, union, whole } from './deps.ts';
+import { adding, counted, either, isTagged, NONE, union, whole } from './deps.ts';
 import { type Env, schemasOf } from './env.ts';
 import { expression } from './expression.ts';
 import { scopeOf } from './scope.ts';
@@ -91,8 +91,12 @@ function ownShape(relation: CatalogRelation, context: Context): Shape {
   const through = relation.relkind === 'v' || relation.relkind === 'm';
   const columns: Column[] = relation.columns.map(({ name, rowType }) => {
     const tags = tagsOf(name, family, env);
-    if (rowType !== undefined && rowType !== null) return adding({ ...rowOf(rowType, context), name }, tags);
-    const deps = tags.size > 0 || through ? tags : env.stored(relation.schema, relation.name, name);
+    const held = through ? NONE : env.stored(relation.schema, relation.name, name);
+    if (rowType !== undefined && rowType !== null) {
+      const row = { ...rowOf(rowType, context), name };
+      return adding(through ? row : heldBy(row, held), tags);
+    }
+    const deps = tags.size > 0 ? tags : held;
     return { name, deps };
   });
   // An extension's view over other people's statements lives in any schema.
@@ -106,6 +110,16 @@ function ownShape(relation: CatalogRelation, context: Context): Shape {
   const shape: Shape = { columns: extra, open: null, count: env.rows(relation.schema, relation.name) };
   env.shapes.set(relation.oid, shape);
   return shape;
+}
+
+/** What is not tagged in a row is of the table that keeps it, not of its type's. */
+function heldBy(column: Column, held: Deps): Column {
+  const row = column.row ?? null;
+  return {
+    name: column.name,
+    deps: isTagged(column.deps) ? column.deps : held,
+    row: row && { ...row, columns: row.columns.map((attribute) => heldBy(attribute, held)) },
+  };
 }
 
 /** Rows of a type carry what its attributes are tagged with, wherever they are kept. */
