@@ -73,6 +73,10 @@ const EQUIVALENT = new Map([
     'what is no attribute stands for the whole row in any case',
   ]),
   [
+    "facts/touch.js never if (event === undefined && access !== 'table-lock')",
+    'the same: what a view reads is among its facts already',
+  ],
+  [
     'facts/casts.js never if ((env.catalog?.types ?? []).length === 0)',
     'a short cut: nothing is found the long way either',
   ],

@@ -82,8 +82,10 @@ function compares({ kind, node }: Wrapped): boolean {
     case 'CaseExpr':
       return node['arg'] !== undefined;
     case 'SortBy':
-    case 'WindowDef':
     case 'MinMaxExpr':
+    // They may have a window.
+    case 'JsonArrayAgg':
+    case 'JsonObjectAgg':
       return true;
     default:
       return false;
