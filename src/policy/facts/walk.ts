@@ -364,8 +364,8 @@ function rowType(schema: string | null, name: string, context: Context): void {
   for (const { calls } of env.resolve({ schema, name }, resolution).relations)
     for (const { function: called, from, on } of calls)
       if (from !== undefined) context.out.cast(from, [called]);
-      else if (on === 'compare') context.out.comparisons.add(called);
-      else callCheck(called, context, 'values');
+      // Comparisons of its values are met by its name.
+      else if (on !== 'compare') callCheck(called, context, 'values');
 }
 
 function operator(value: unknown, context: Context, node: object = EQUALS): void {
