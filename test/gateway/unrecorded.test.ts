@@ -61,7 +61,7 @@ it('a session whose recording is taken away ends by itself: its transaction, its
   const connect = async (): Promise<{ client: pg.Client; ended: Promise<unknown> }> => {
     const client = new pg.Client({ connectionString: gateway.url(PERSON) });
     clients.push(client);
-    const ended = new Promise((resolve) => client.once('error', resolve));
+    const ended = new Promise((resolve) => client.on('error', resolve));
     await client.connect();
     return { client, ended };
   };

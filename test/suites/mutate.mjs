@@ -76,6 +76,16 @@ const EQUIVALENT = new Map([
     "facts/touch.js never if (event === undefined && access !== 'table-lock')",
     'the same: what a view reads is among its facts already',
   ],
+  ['lineage/fired.js never if (tagged.length === 0)', 'a short cut: nothing is found the long way either'],
+  ['lineage/conflict.js never if (key.size === 0)', 'stricter: the columns given are related to one another'],
+  [
+    'lineage/compare.js always if (!fired || ![...parameters(context)].some((one) => side.has(one)))',
+    'stricter: the row that fires counts as any other',
+  ],
+  ...['left', 'right'].map((side) => [
+    `lineage/compare.js without ${side} in union(left, right)`,
+    'stricter: comparisons of two rows are counted too',
+  ]),
   [
     'facts/casts.js never if ((env.catalog?.types ?? []).length === 0)',
     'a short cut: nothing is found the long way either',

@@ -81,7 +81,6 @@ function compares({ kind, node }: Wrapped): boolean {
       return node['usingClause'] !== undefined || node['isNatural'] === true;
     case 'CaseExpr':
       return node['arg'] !== undefined;
-    case 'SortBy':
     case 'MinMaxExpr':
     // They may have a window.
     case 'JsonArrayAgg':

@@ -2,7 +2,7 @@
 import type { CatalogRelation, WriteEvent } from '../types.ts';
 import type { Context, Fired } from './context.ts';
 import type { Column, Deps, Shape, Tagged } from './deps.ts';
-import { adding, isTagged, NONE, tagsOnly, union } from './deps.ts';
+import { adding, isTagged, tagsOnly } from './deps.ts';
 import { shapeOf } from './relation.ts';
 
 export interface FiredRow {
@@ -46,7 +46,7 @@ export function firedRow(relation: CatalogRelation, event: WriteEvent, context: 
         ['old', { columns: old, open: null }],
         ['new', { columns: old.map((column) => adding(column, own)), open: null }],
       ]);
-      return { rows, tags: union(NONE, new Set(copies.values())) };
+      return { rows, tags: new Set(copies.values()) };
     },
   };
 }
