@@ -114,6 +114,10 @@ describe('rows of the owner in a tagged column', () => {
     expect(uses(sql, written('public.customers'))).toContain('v:email');
     expect(uses(sql, written('public.orders'))).not.toContain('v:');
   });
+  it('tell every column of the index that they met', () => {
+    const rows = "INSERT INTO customers (email, ssn) VALUES ('a', 'b'), ('c', 'd') ON CONFLICT";
+    expect(uses(`${rows} (email, ssn) DO NOTHING RETURNING id`)).toContain('v:email v:ssn');
+  });
   it('tell nothing of two columns of one row', () => {
     const sql = 'SELECT id FROM customers WHERE email = ssn';
     expect(facts(sql).handed).toBeUndefined();
