@@ -68,7 +68,7 @@ export function parameters({ env, stack, fired }: Context, row = '', column: str
   const own = env.parameters(Number(stack.at(-1)?.slice(1) ?? 0));
   const shape = fired?.rows.get(row);
   if (shape === undefined) return own;
-  return (column === null ? null : lookup(shape, column)) ?? union(own, whole(shape));
+  return (column === null ? null : lookup(shape, column)) ?? whole(shape);
 }
 
 /** What the number of rows tells that a query is made of. */
