@@ -87,9 +87,10 @@ function listed(groups: readonly string[]): string {
   return `${shown.join(' or ')}${groups.length > 5 ? ` or ${groups.length - 5} more groups` : ''}`;
 }
 
-/** What an alert is about: destructive statements, logins that fail, something revoked that was tried, or many comparisons with tagged columns. */
+/** Destructive statements, logins that fail, something revoked that was tried, or very many comparisons with tagged columns. */
+export type AlertAbout = 'statements' | 'logins' | 'revoked' | 'guesses';
 interface Alerted extends Pick<ApprovalRequest, 'requester'> {
-  readonly about?: 'statements' | 'logins' | 'revoked' | 'guesses';
+  readonly about?: AlertAbout;
   readonly count: number;
   readonly since: number;
   readonly at: number;

@@ -1,4 +1,5 @@
 /** Ports of the bot (DESIGN.md 13; SLACK.md). */
+import type { AlertAbout } from '../approvals/about.ts';
 import type { Counter, Desk, Requester, RequestState, Revealer } from '../approvals/types.ts';
 import type { StatementClass } from '../policy/types.ts';
 
@@ -105,7 +106,6 @@ export interface PolicySummary {
   readonly change: { readonly at: number; readonly author: string | null } | null;
 }
 
-export type AlertAbout = 'statements' | 'logins' | 'revoked' | 'guesses';
 /** A statement that somebody tried, as far as alerts need it. */
 export interface Attempt {
   readonly requester: Requester;

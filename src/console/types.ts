@@ -1,4 +1,5 @@
 /** What the console is given by app (DESIGN.md 13). */
+import type { AlertAbout } from '../approvals/about.ts';
 import type { Counter, Desk, Requester, Revealer } from '../approvals/types.ts';
 import type { Networks } from '../edge/address.ts';
 import type { Access } from '../identity/access.ts';
@@ -55,7 +56,7 @@ export interface People {
 export interface Burst {
   /** `AL-…` */
   readonly id: string;
-  readonly about?: 'statements' | 'logins' | 'revoked' | 'guesses';
+  readonly about?: AlertAbout;
   readonly requester: Requester;
   readonly count: number;
   readonly since: number;
