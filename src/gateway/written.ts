@@ -2,9 +2,9 @@
  * Which relations of a target each owner has written, as far as this process knows: their rows are no news to the owner, so that
  * comparing them with a tagged column spells it out (policy's `ResolutionContext.written`). Kept as long as the process lives.
  */
-import type { Facts, RelationUse } from '../policy/types.ts';
+import { writtenBy } from '../policy/resolution.ts';
+import type { Facts } from '../policy/types.ts';
 
-const WRITES: ReadonlySet<RelationUse['access']> = new Set(['insert', 'update', 'copy-in']);
 /** Per owner; whoever wrote more has written all of them. */
 const MAX_RELATIONS = 5_000;
 const MAX_OWNERS = 10_000;
@@ -15,7 +15,7 @@ export class WrittenRelations {
   #others: 'none' | 'any' = 'none';
 
   note(owner: string | null, facts: Facts): void {
-    const names = writtenBy(facts);
+    const names = facts.statements.flatMap(writtenBy);
     if (names.length === 0 || this.#others === 'any') return;
     const key = owner ?? '';
     let known = this.#owners.get(key);
@@ -38,13 +38,4 @@ export class WrittenRelations {
     if (known === undefined) return [];
     return known === 'any' ? names : names.filter((name) => known.has(name));
   }
-}
-
-function writtenBy({ statements }: Facts): string[] {
-  return statements.flatMap(({ relations, above = [] }) => [
-    ...relations.flatMap(({ schema, name, access }) =>
-      WRITES.has(access) ? [`${schema ?? ''}.${name}`] : [],
-    ),
-    ...above,
-  ]);
 }

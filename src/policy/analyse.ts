@@ -20,7 +20,7 @@ import type { Parsed, RawStatement } from './parse/parser.ts';
 import { parse } from './parse/parser.ts';
 import { utf16Offsets } from './parse/spans.ts';
 import { redact } from './redact.ts';
-import { after, either, reachesByName, WRITES } from './resolution.ts';
+import { after, either, putsRows, reachesByName } from './resolution.ts';
 import type { TagLookup } from './rules/tags.ts';
 import { type Grammar, NEWEST } from './server.ts';
 import { analyseStatement, declaresCode } from './statement.ts';
@@ -103,7 +103,7 @@ function judge(sql: string, parsed: Parsed, input: AnalyseInput, env: Env): Fact
     relyOn(resolution.changed ?? [], statement, out);
     for (const relation of out.handed) handed.add(relation);
     const done = out.finish(told(verb(statement.kind, statement.node), out.class));
-    const above = env.above(done.relations.filter(({ access }) => WRITES.has(access)));
+    const above = env.above(done.relations.filter(putsRows));
     const finished = above.length === 0 ? done : { ...done, above };
     const changes = changesOf(statement.kind, statement.node, out, finished.class);
     const rows = rowsChanged(finished, input.catalog);

@@ -1,9 +1,18 @@
 /** Where names resolve from one statement of a session, or of a string, to the next. */
 import { schemasAfter } from './facts/path.ts';
 import { schemasOf } from './lineage/env.ts';
-import type { ResolutionContext, StatementFacts } from './types.ts';
+import type { RelationUse, ResolutionContext, StatementFacts } from './types.ts';
 
-export const WRITES: ReadonlySet<string> = new Set(['insert', 'update', 'copy-in']);
+const WRITES: ReadonlySet<string> = new Set(['insert', 'update', 'copy-in']);
+
+/** It puts rows there. */
+export const putsRows = ({ access }: RelationUse): boolean => WRITES.has(access);
+
+/** `schema.name` of the relations whose rows are known to whoever runs it. */
+export const writtenBy = ({ relations, above = [] }: StatementFacts): readonly string[] => [
+  ...relations.filter(putsRows).map(({ schema, name }) => `${schema ?? ''}.${name}`),
+  ...above,
+];
 
 /** Later statements of one string are parsed now but run after the earlier ones: their names may mean something else by then. */
 export function after(resolution: ResolutionContext, facts: StatementFacts): ResolutionContext {
@@ -20,12 +29,7 @@ export function after(resolution: ResolutionContext, facts: StatementFacts): Res
     // What was set for the transaction alone ends with it.
     if (effect.kind === 'commit' && searchPath === null) schemas = null;
   }
-  const writes = facts.relations.filter(({ access }) => WRITES.has(access));
-  const written = [
-    ...(rest.written ?? []),
-    ...writes.map(({ schema, name }) => `${schema ?? ''}.${name}`),
-    ...(facts.above ?? []),
-  ];
+  const written = [...(rest.written ?? []), ...writtenBy(facts)];
   const later = { ...rest, tempRelations, changed, written };
   if (schemas === before && searchPath !== null) return { ...later, searchPath };
   return { ...later, searchPath: null, ...(schemas === null ? {} : { among: schemas }) };
