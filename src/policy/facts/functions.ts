@@ -153,7 +153,6 @@ function callNamed(schema: string | null, name: string, context: Context, given 
   }
   // Those of the server and of extensions (ST_AsGeoJSON of a row) look for casts to json for values of users' types.
   if (/json/.test(name)) meetCasts(context, /^json/);
-
   if (schema !== null && schema !== 'pg_catalog') {
     if (custom.length > 0) return;
     out.functions.add(`${schema}.${name}`);

@@ -82,10 +82,12 @@ function compares({ kind, node }: Wrapped): boolean {
     case 'CaseExpr':
       return node['arg'] !== undefined;
     case 'MinMaxExpr':
-    // They may have a window.
-    case 'JsonArrayAgg':
-    case 'JsonObjectAgg':
       return true;
+    case 'JsonArrayAgg':
+    case 'JsonObjectAgg': {
+      const made = asTree(node['constructor']);
+      return made?.['agg_order'] !== undefined || made?.['over'] !== undefined;
+    }
     default:
       return false;
   }

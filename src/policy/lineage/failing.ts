@@ -37,9 +37,9 @@ function failsItself(value: object): boolean {
   const { kind, node } = wrapped;
   switch (kind) {
     case 'A_Expr':
-      return !SAFE_OPERATORS.has(qualified(node['name']).name) && node['kind'] === 'AEXPR_OP';
+      return operatorFails(node);
     case 'FuncCall':
-      return !SAFE_FUNCTIONS.has(qualified(node['funcname']).name);
+      return !ofServer(node['funcname'], SAFE_FUNCTIONS);
     case 'TypeCast':
       return nodeOf(node['arg'], 'A_Const') === null && !isText(node['typeName']);
     case 'SubLink':
@@ -54,12 +54,32 @@ function failsItself(value: object): boolean {
   }
 }
 
+function operatorFails(node: Tree): boolean {
+  switch (node['kind']) {
+    case 'AEXPR_OP':
+    case 'AEXPR_OP_ANY':
+    case 'AEXPR_OP_ALL':
+      return !ofServer(node['name'], SAFE_OPERATORS);
+    // A pattern may be none.
+    case 'AEXPR_LIKE':
+    case 'AEXPR_ILIKE':
+    case 'AEXPR_SIMILAR':
+      return nodeOf(node['rexpr'], 'A_Const') === null;
+    default:
+      return false;
+  }
+}
+
+function ofServer(value: unknown, safe: ReadonlySet<string>): boolean {
+  const { schema, name } = qualified(value);
+  return (schema === null || schema === 'pg_catalog') && safe.has(name);
+}
+
 const isText = (value: unknown): boolean =>
   ['text', 'varchar'].includes(qualified(asTree(value)?.['names']).name);
 
-const SAFE_OPERATORS: ReadonlySet<string> = new Set(
-  '= <> != < > <= >= ~~ ~~* !~~ !~~* || -> ->> @> <@ && ?'.split(' '),
-);
+/** They fail at no value, or before any row is looked at. */
+const SAFE_OPERATORS: ReadonlySet<string> = new Set('= <> != < > <= >= || -> ->> @> <@ && ?'.split(' '));
 const SAFE_FUNCTIONS: ReadonlySet<string> = new Set(
   'lower upper btrim ltrim rtrim initcap length char_length octet_length concat md5 left right reverse replace strpos position starts_with now count min max bool_and bool_or'.split(
     ' ',
