@@ -45,7 +45,6 @@ function failsItself(value: object): boolean {
     case 'SubLink':
       // More than one row.
       return node['subLinkType'] === 'EXPR_SUBLINK' || node['subLinkType'] === 'ARRAY_SUBLINK';
-    case 'A_Indirection':
     case 'XmlExpr':
     case 'JsonFuncExpr':
       return true;
@@ -63,7 +62,6 @@ function operatorFails(node: Tree): boolean {
     // A pattern may be none.
     case 'AEXPR_LIKE':
     case 'AEXPR_ILIKE':
-    case 'AEXPR_SIMILAR':
       return nodeOf(node['rexpr'], 'A_Const') === null;
     default:
       return false;

@@ -388,3 +388,4 @@ CREATE FUNCTION branch_nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN IF N
 CREATE FUNCTION branch_apart() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN IF NEW.k < 5 THEN INSERT INTO public.audit_log (what) SELECT count(*)::text FROM public.plain; END IF; RETURN NULL; END'; CREATE TABLE branched_apart (k int); CREATE TRIGGER t AFTER INSERT ON branched_apart FOR EACH ROW EXECUTE FUNCTION branch_apart();
 -- An operator whose function compares what it is given with a tagged column.
 CREATE FUNCTION op_known(text, int) RETURNS boolean LANGUAGE sql STABLE AS 'SELECT EXISTS (SELECT 1 FROM public.customers WHERE email > $1)'; CREATE OPERATOR =@ (leftarg = text, rightarg = int, function = op_known);
+CREATE OPERATOR @! (rightarg = float8, function = seeds);
