@@ -23,7 +23,7 @@ import {
   sourceNamed,
 } from './scope.ts';
 import { select } from './select.ts';
-import { AGGREGATES, BY_ROW, CARRYING_FUNCTIONS, REVEALING_FUNCTIONS } from './system.ts';
+import { AGGREGATES, BY_ROW, CARRYING_FUNCTIONS, looksUp, REVEALING_FUNCTIONS } from './system.ts';
 
 const COMPARISONS = new Set([
   '=',
@@ -343,7 +343,7 @@ export function called(
     deps = union(deps, made);
   }
   // The value leaves here, wherever the call stands: in a predicate, under EXPLAIN ANALYZE.
-  if (CARRYING_FUNCTIONS.has(name)) context.out.use('value', deps);
+  if (CARRYING_FUNCTIONS.has(name) || (custom.length === 0 && looksUp(name))) context.out.use('value', deps);
   if (REVEALING_FUNCTIONS.has(name) || name.startsWith('pg_stat_get_xact_'))
     deps = union(deps, context.env.everyTag('pg_catalog', name, '*'));
   deps = union(deps, calledDeps(schema, name, context));

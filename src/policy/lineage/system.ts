@@ -80,6 +80,11 @@ const SOURCES: ReadonlyMap<string, SystemSource> = new Map<string, SystemSource>
     `pg_stat_xact_${of}_tables`,
     { sensitive: null, safe: ['relid', 'schemaname', 'relname'] },
   ]),
+  // How large what a cursor has sorted is.
+  [
+    'pg_backend_memory_contexts',
+    { sensitive: null, safe: ['name', 'ident', 'type', 'level', 'path', 'parent'] },
+  ],
   ['pg_largeobject', { sensitive: null, safe: ['loid', 'pageno'] }],
   // Credentials.
   ['pg_authid', { sensitive: ['rolpassword'], safe: [] }],
@@ -102,10 +107,21 @@ export const CARRYING_FUNCTIONS: ReadonlySet<string> = new Set([
   'pg_sleep',
   'pg_sleep_for',
   'pg_sleep_until',
-  ...['', 'try_'].flatMap((how) =>
-    ['', 'xact_'].flatMap((scope) => ['', '_shared'].map((mode) => `pg_${how}advisory_${scope}lock${mode}`)),
+  ...['lock', 'unlock', 'xact_lock'].flatMap((what) =>
+    ['', 'try_'].flatMap((how) => ['', '_shared'].map((mode) => `pg_${how}advisory_${what}${mode}`)),
   ),
 ]);
+
+/** Functions of the server that look for something by what they are given. It stays locked until the transaction ends, and pg_locks shows it. */
+export const looksUp = (name: string): boolean => LOOKING_UP.test(name) && !OF_ITS_ARGUMENT.has(name);
+
+const LOOKING_UP =
+  /^(?:pg_|to_reg|has_.*_privilege$|(?:col|obj|shobj)_description$|(?:currval|current_setting|row_security_active|txid_status)$)/;
+const OF_ITS_ARGUMENT: ReadonlySet<string> = new Set(
+  'pg_collation_for pg_column_compression pg_column_size pg_column_toast_chunk_id pg_input_error_info pg_input_is_valid pg_size_bytes pg_size_pretty pg_typeof'.split(
+    ' ',
+  ),
+);
 
 /** Built-in aggregates, as far as they may be made of constants. */
 export const AGGREGATES: ReadonlySet<string> = new Set([
