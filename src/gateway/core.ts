@@ -183,13 +183,22 @@ export class Core {
     });
   }
 
+  /** The server has told whether a key is there. */
+  guessed(run: Run): void {
+    if (!run.plan.guesses) this.#noteGuess(run);
+  }
+
+  #noteGuess({ plan: it, approval }: Run): void {
+    if (approval === null) this.o.deps.guesses?.note(this.o.identity, this.o.target, it);
+  }
+
   /** The statement's effects on the session count when the server says that it did it. */
   expectRun(kind: 'query' | 'call' | 'execute', run: Run, given?: Subject): Expected {
     const { plan: it } = run;
     const affects = this.context.affectedBy(it);
     if (affects) this.unsettled += 1;
     if (takesLocks(it)) this.worked = true;
-    if (it.guesses && run.approval === null) this.o.deps.guesses?.note(this.o.identity, this.o.target, it);
+    if (it.guesses) this.#noteGuess(run);
     for (const facts of factsOf(it)) this.o.judge.written.note(this.o.identity.owner?.id ?? null, facts);
     const unnamed = kind === 'query' ? this.statements.closing('') : null;
     if (kind !== 'execute') this.unsynced = false;

@@ -1,6 +1,7 @@
 /**
  * Statements that compare tagged columns with constants pass one by one, and yet enough of them guess a value that none of them shows. They are counted
- * by owner; so many within so long are an alert, told once until it has been quiet for as long.
+ * by owner, and so are those which a unique index, an exclusion constraint or a foreign key refuses, for it compares as well; so many within so
+ * long are an alert, told once until it has been quiet for as long.
  */
 import { randomBytes } from 'node:crypto';
 import type { Requester } from '../approvals/types.ts';
@@ -29,7 +30,7 @@ export interface GuessAlert {
 }
 
 export interface Guesses {
-  /** A statement of theirs runs that compares tagged columns with constants or bind values, and nobody approved it. */
+  /** A statement of theirs compares tagged columns with constants or bind values, and nobody approved it. */
   note(identity: Identity, target: Target, plan: Plan): void;
 }
 
@@ -92,10 +93,13 @@ export function createGuesses(options: {
 
 /** `SELECT compares public.customers.ssn on production/shop`. No constant is in it. */
 function wordsOf({ plan, target }: Counter['latest'][number]): string {
-  const columns = statementsOf(plan).flatMap((one) => one.columns.filter(({ use }) => use === 'predicate'));
+  const all = statementsOf(plan).flatMap(({ columns }) => columns);
+  const compared = all.filter(({ use }) => use === 'predicate');
+  const columns = compared.length > 0 ? compared : all;
   const names = [
     ...new Set(columns.map(({ schema, relation, column }) => `${schema}.${relation}.${column}`)),
   ];
   const more = names.length > 3 ? ` and ${names.length - 3} more` : '';
-  return `${verbOf(plan)} compares ${names.slice(0, 3).join(', ')}${more} on ${target.environment}/${target.name}`;
+  const what = names.length === 0 ? 'keys' : `${names.slice(0, 3).join(', ')}${more}`;
+  return `${verbOf(plan)} compares ${what} on ${target.environment}/${target.name}`;
 }

@@ -45,6 +45,8 @@ type State =
   | { readonly kind: 'ended'; readonly why: string };
 
 /** Nothing ran: the transaction has failed before. */
+/** A key of a unique index or an exclusion constraint is there; one that a foreign key refers to is not. */
+const CLASHES: ReadonlySet<string> = new Set(['23503', '23505', '23P01']);
 const IN_FAILED = '25P02';
 const LIVENESS_MS = 1000;
 /** Behind a pooler the backend is asked for that often, before a statement. */
@@ -148,7 +150,7 @@ export class Session {
         batchEnded: () => this.#batchEnded(),
         progressed: () => this.#idle?.touch(),
         completed: (run, tag) => this.#completed(run, tag),
-        failed: (run, error) => this.#failed(run, error),
+        failed: (run, error, exposed) => this.#failed(run, error, exposed),
         skipped: (run) => {
           outcomes.skipped(run);
           record.refused(run.n, { code: '25000', message: 'skipped by the server after an earlier error' });
@@ -386,8 +388,9 @@ export class Session {
     void this.#core.putName();
   }
 
-  #failed(run: Run | null, error: ServerError): void {
+  #failed(run: Run | null, error: ServerError, exposed: boolean): void {
     this.#erred = true;
+    if (exposed && run !== null && CLASHES.has(error.code)) this.#core.guessed(run);
     if (run !== null && error.code !== IN_FAILED) this.#idle?.touch();
     if (error.severity === 'FATAL' || error.severity === 'PANIC') this.#serverSaidWhy = true;
     this.#core.outcomes.failed(run);

@@ -23,6 +23,10 @@ beforeAll(async () => {
   server = await testPostgres();
   await server.createDatabase('shop');
   await server.query('shop', SCHEMA);
+  await server.query(
+    'shop',
+    'create unique index on customers (email); create table letters (mail text references customers (email)); grant all on letters to app',
+  );
   it_ = await bench(server, 'shop', {
     policyText:
       'version: 1\ndefaults: { pii_value: allow }\npii: [{ columns: ["*.customers.email"], tag: email }]',
@@ -74,6 +78,35 @@ describe('through the gateway', () => {
     'select count(*) from orders o join customers c on c.id = o.customer',
   ])('does not count %s', async (sql) => {
     await run(AGENT, 12, sql);
+    expect(alerts).toEqual([]);
+  });
+
+  it.each([
+    ["insert into customers values (3, 'alice@example.com')", 'INSERT', 'email'],
+    ["update customers set email = 'alice@example.com' where id = 2", 'UPDATE', 'email'],
+    ["insert into letters values ('nobody@example.com')", 'INSERT', 'letters.mail'],
+  ])('counts a key that is refused: %s', async (sql, verb, column) => {
+    const client = new pg.Client({ connectionString: it_.url(AGENT) });
+    await client.connect();
+    for (let i = 0; i < 10; i++) {
+      expect(alerts).toEqual([]);
+      await expect(client.query(sql)).rejects.toMatchObject({ code: /^2350/ });
+    }
+    await client.end();
+    expect(alerts).toMatchObject([{ about: 'guesses', count: 10 }]);
+    expect(alerts[0]?.lines[0]).toContain(`${verb} compares public.`);
+    expect(alerts[0]?.lines[0]).toContain(column);
+  });
+  it('counts no key of another table, and no row that goes in', async () => {
+    const client = new pg.Client({ connectionString: it_.url(AGENT) });
+    await client.connect();
+    for (let i = 0; i < 12; i++) {
+      await expect(client.query('insert into orders values (1, 1, 1)')).rejects.toMatchObject({
+        code: '23505',
+      });
+      await client.query(`insert into customers values (${100 + i}, 'c${i}@example.com')`);
+    }
+    await client.end();
     expect(alerts).toEqual([]);
   });
 

@@ -327,7 +327,7 @@ export const functionShape = z.array(
 const action = (column: string) =>
   `case ${column} when 'c' then 'cascade' when 'n' then 'set null' when 'd' then 'set default' when 'r' then 'restrict' else 'no action' end`;
 const columnsOf = (relid: string, numbers: string) =>
-  `(select pg_catalog.json_agg(a.attname order by a.attnum) from pg_attribute a where a.attrelid = ${relid} and a.attnum = any (${numbers}))`;
+  `(select pg_catalog.json_agg(a.attname order by n.at) from pg_catalog.unnest(${numbers}) with ordinality n(num, at) join pg_attribute a on a.attrelid = ${relid} and a.attnum = n.num)`;
 /** Checking a key compares by operators that the constraint names, and looks into an index of the table that is referred to. */
 export const FOREIGN_KEYS = list(`with recursive ${CHECKED}
   select k.conrelid::bigint as "from", k.confrelid::bigint as "to",

@@ -34,7 +34,8 @@ export interface LinkEvents {
   progressed(): void;
   /** A command of this statement completed. */
   completed(run: Run, tag: string | null): void;
-  failed(run: Run | null, error: ServerError): void;
+  /** `exposed`: what it was about may be tagged values. */
+  failed(run: Run | null, error: ServerError, exposed: boolean): void;
   skipped(run: Run): void;
   /** Nothing more comes for it. */
   finished(run: Run): void;
@@ -406,12 +407,12 @@ export class ServerLink {
     const error = told?.error ?? decodeError(bytes);
     if (head === null || head.kind === 'sync') {
       // A deferred constraint at the implicit commit, or the server is going away.
-      this.#events.failed(null, error);
+      this.#events.failed(null, error, told !== null);
       return head?.answer ? 'drop' : (told?.message ?? 'pass');
     }
     head.failed = true;
     if (head.run !== null) head.run.error = error;
-    if (head.answer === null) this.#events.failed(head.run, error);
+    if (head.answer === null) this.#events.failed(head.run, error, told !== null);
     if (head.kind !== 'query' && head.kind !== 'call') {
       this.#shift();
       head.settle?.('failed');

@@ -4,6 +4,7 @@ import type { Collector } from '../facts/collector.ts';
 import { digestOf } from '../parse/digest.ts';
 import type { RelationName } from '../parse/node.ts';
 import type { TagLookup } from '../rules/tags.ts';
+import { WATCHED_TAG } from '../rules/types.ts';
 import { type Grammar, grammarFor, NEWEST } from '../server.ts';
 import {
   type CatalogForeignKey,
@@ -69,6 +70,7 @@ export class Env {
   readonly #digests = new Map<string, string>();
   #everyTag: ReadonlySet<Tagged> | null = null;
   #tags: boolean | null = null;
+  #referring: ReadonlyMap<string, string> | null = null;
   #compared: ReadonlySet<number> | null = null;
 
   constructor(catalog: CatalogSnapshot | null, tagsOf: TagLookup, grammar: Grammar) {
@@ -259,7 +261,7 @@ export class Env {
   }
 
   tag(schema: string, relation: string, column: string, comment: string | null): Tagged | null {
-    const tag = this.tagsOf(schema, relation, column, comment);
+    const tag = this.#tagOf(schema, relation, column, comment);
     if (tag === null) return null;
     const key = `${schema}\0${relation}\0${column}\0${tag}`;
     let tagged = this.#interned.get(key);
@@ -268,6 +270,32 @@ export class Env {
       this.#interned.set(key, tagged);
     }
     return tagged;
+  }
+
+  #tagOf(schema: string, relation: string, column: string, comment: string | null): string | null {
+    const own = this.tagsOf(schema, relation, column, comment);
+    if (own !== null || this.tagsOf.untagged?.(schema, relation, column) === true) return own;
+    this.#referring ??= this.#tagsByReference();
+    return this.#referring.get(`${schema}\0${relation}\0${column}`) ?? null;
+  }
+
+  /** A foreign key holds values of the column that it refers to. */
+  #tagsByReference(): ReadonlyMap<string, string> {
+    const found = new Map<string, string>();
+    this.#referring = found;
+    for (let before = -1; before !== found.size; ) {
+      before = found.size;
+      for (const { from, to, columns, keys } of this.catalog?.foreignKeys ?? []) {
+        const [own, other] = [this.relationByOid(from), this.relationByOid(to)];
+        columns.forEach((column, i) => {
+          const key = other?.columns.find(({ name }) => name === keys[i]);
+          if (own === null || other === null || key === undefined) return;
+          const tag = this.#tagOf(other.schema, other.name, key.name, key.comment);
+          if (tag !== null && tag !== WATCHED_TAG) found.set(`${own.schema}\0${own.name}\0${column}`, tag);
+        });
+      }
+    }
+    return found;
   }
 
   /** Is there anything tagged? */

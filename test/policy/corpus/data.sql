@@ -46,3 +46,4 @@ INSERT INTO keeps_id_of VALUES (1, 'Mail1@:v.example', 'a'), (2, 'Mail2@:v.examp
 INSERT INTO keeps_lower_of VALUES (1, 'Mail1@:v.example', 'a'), (2, 'Mail2@:v.example', 'b');
 INSERT INTO passes_on_of VALUES (1, 'Mail1@:v.example', 'a');
 INSERT INTO keeps_rows_of VALUES (1, 'Mail1@:v.example', 'a');
+INSERT INTO insured VALUES (7, ':v-ssn-7'), (7, 'known'); INSERT INTO claims VALUES (1, ':v-ssn-7', 7); INSERT INTO claim_files VALUES (7, ':v-ssn-7'); INSERT INTO claims_open VALUES ('known', 7);

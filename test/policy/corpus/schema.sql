@@ -389,3 +389,6 @@ CREATE FUNCTION branch_apart() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN IF NEW
 -- An operator whose function compares what it is given with a tagged column.
 CREATE FUNCTION op_known(text, int) RETURNS boolean LANGUAGE sql STABLE AS 'SELECT EXISTS (SELECT 1 FROM public.customers WHERE email > $1)'; CREATE OPERATOR =@ (leftarg = text, rightarg = int, function = op_known);
 CREATE OPERATOR @! (rightarg = float8, function = seeds);
+-- Keys that refer to a tagged column, in another order than the columns; through another table; one that the policy exempts.
+CREATE TABLE insured (region int, ssn text, PRIMARY KEY (ssn, region)); CREATE TABLE claims (id int, number text, region int, UNIQUE (number, region), FOREIGN KEY (region, number) REFERENCES insured (region, ssn));
+CREATE TABLE claim_files (region int, proof text, FOREIGN KEY (proof, region) REFERENCES claims (number, region)); CREATE TABLE claims_open (free text, region int, FOREIGN KEY (free, region) REFERENCES insured);
