@@ -394,6 +394,7 @@ describe('a foreign', () => {
 describe('definitions that a statement changes', () => {
   it.each([
     ['GRANT SELECT ON plain TO somebody', undefined],
+    ['GRANT admin TO bob', ['(memberships)']],
     ["COMMENT ON TABLE plain IS 'x'", undefined],
     ["COMMENT ON COLUMN public.plain.label IS 'pii:name'", ['plain']],
     ['COMMENT ON COLUMN public.plain.label IS NULL', undefined],
