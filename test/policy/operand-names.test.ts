@@ -49,6 +49,29 @@ describe('an operator of users', () => {
     expect(unseen('SELECT id FROM plain WHERE label = 1', mixed)).toBe(true);
   });
 
+  it.each([
+    "DELETE FROM plain WHERE label = 'x'",
+    "DELETE FROM plain USING orders o WHERE plain.label = 'x' AND o.id = plain.id",
+    "UPDATE plain SET label = 'y' WHERE label = 'x'",
+    "MERGE INTO plain p USING orders o ON p.label = 'x' WHEN MATCHED THEN DO NOTHING",
+    "INSERT INTO plain (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET label = 'y' WHERE excluded.label = 'x'",
+    "SELECT 1 FROM plain JOIN orders o ON o.id = plain.id WHERE label = 'x'",
+    "SELECT 1 FROM plain TABLESAMPLE system (10) WHERE label = 'x'",
+  ])('finds the types of columns in %s', (sql) => {
+    expect(unseen(sql, mixed)).toBe(false);
+    expect(unseen(sql.replace("= 'x'", '= 1'), mixed)).toBe(true);
+  });
+
+  it.each(['BETWEEN', 'NOT BETWEEN', 'BETWEEN SYMMETRIC', 'NOT BETWEEN SYMMETRIC'])(
+    'finds the types of both bounds of %s',
+    (between) => {
+      const bounds = [operator('>='), operator('<=')];
+      expect(unseen(`SELECT id FROM plain WHERE label ${between} 'a' AND 'b'`, bounds)).toBe(false);
+      expect(unseen(`SELECT id FROM plain WHERE label ${between} 'a' AND 1`, bounds)).toBe(true);
+      expect(unseen(`SELECT id FROM plain WHERE label ${between} 1 AND 'b'`, bounds)).toBe(true);
+    },
+  );
+
   it.each<[string, Partial<ResolutionContext>]>([
     ['a search_path that puts pg_catalog behind others', { searchPath: ['public', 'pg_catalog'] }],
     ['a search_path that is not known', { searchPath: null }],
