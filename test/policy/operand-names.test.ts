@@ -62,6 +62,30 @@ describe('an operator of users', () => {
     expect(unseen(sql.replace("= 'x'", '= 1'), mixed)).toBe(true);
   });
 
+  it.each([
+    `SELECT id FROM plain WHERE label COLLATE "C" = 'x'`,
+    "SELECT id FROM plain WHERE label = ALL (ARRAY['x', 'y'])",
+    "SELECT id FROM plain WHERE label = ANY (ARRAY['x', 'y'])",
+    "SELECT id FROM plain WHERE label = ANY ('{x}'::text[])",
+    "SELECT id FROM plain WHERE lower(label) = 'x'",
+    "SELECT id FROM plain WHERE coalesce(label, 'y') = 'x'",
+    "SELECT id FROM plain WHERE (SELECT p.label FROM plain p WHERE p.id = 1) = 'x'",
+    'SELECT id FROM plain WHERE label IN (SELECT p.label FROM plain p)',
+    "SELECT CASE label WHEN 'x' THEN 1 END FROM plain",
+    "SELECT id FROM plain WHERE label IN ('x', 'y')",
+    "SELECT id FROM plain WHERE nullif(label, 'x') IS NULL",
+    "SELECT id FROM (SELECT id, label AS name FROM plain) s WHERE name = 'x'",
+    "WITH s(i, name) AS (SELECT id, label FROM plain) SELECT i FROM s WHERE name = 'x'",
+    "SELECT id FROM plain JOIN plain q USING (id, label) WHERE q.label = 'x'",
+    "SELECT p.id FROM plain p, LATERAL (SELECT 1 WHERE p.label = 'x') s",
+    "SELECT label FROM plain GROUP BY label HAVING max(id) > 1 AND label = 'x' ORDER BY label = 'x'",
+    'SELECT (label IS NULL) = (id IS NULL) FROM plain',
+    'SELECT (label IS NULL) = (id IN (1, 2) AND id < 3) FROM plain',
+    'SELECT (label IS NULL) = ((id < 3) IS NOT TRUE) FROM plain',
+  ])('finds the type of both sides of %s', (sql) => {
+    expect(unseen(sql, mixed)).toBe(false);
+  });
+
   it.each(['BETWEEN', 'NOT BETWEEN', 'BETWEEN SYMMETRIC', 'NOT BETWEEN SYMMETRIC'])(
     'finds the types of both bounds of %s',
     (between) => {
