@@ -76,6 +76,10 @@ const EQUIVALENT = new Map([
     "facts/touch.js never if (event === undefined && access !== 'table-lock')",
     'the same: what a view reads is among its facts already',
   ],
+  ...["no case 'read':", "no case 'lock':"].map((one) => [
+    `rules/match.js ${one}`,
+    'nothing is done for it: named so that the compiler sees every access',
+  ]),
   ['lineage/fired.js never if (tagged.length === 0)', 'a short cut: nothing is found the long way either'],
   ['lineage/conflict.js never if (key.size === 0)', 'stricter: the columns given are related to one another'],
   [
