@@ -169,8 +169,9 @@ export class Judging {
           const here = own.get(effect.name) ?? [];
           const there = this.#statements.candidates(effect.name);
           if (here.length + there.length === 0) return { kind: 'no-statement', name: effect.name };
-          for (const sql of here) texts.set(sql, NONE);
-          for (const one of there) texts.set(one.sql, one.paramTypes);
+          const { explained = '' } = effect;
+          for (const sql of here) texts.set(explained + sql, NONE);
+          for (const one of there) texts.set(explained + one.sql, one.paramTypes);
         }
         if (effect.kind === 'fetch')
           for (const portal of this.#portals.candidates(effect.name)) {

@@ -4,7 +4,7 @@ import { Collector } from './facts/collector.ts';
 import { callFunction, callOperators } from './facts/functions.ts';
 import { transaction, variableSet } from './facts/session.ts';
 import { cascadeTruncate, type Given, touch } from './facts/touch.ts';
-import { accessOf, analyses, UTILITIES, weightOf } from './facts/utility.ts';
+import { accessOf, analyses, explainAs, UTILITIES, weightOf } from './facts/utility.ts';
 import type { Place } from './facts/walk.ts';
 import { createdBy, walk, walkFields, walkQuery } from './facts/walk.ts';
 import type { Context } from './lineage/context.ts';
@@ -71,7 +71,11 @@ function facts(kind: string, node: Tree, context: Context): void {
       return;
     case 'ExplainStmt': {
       out.raise('explain');
+      const from = out.effects.length;
       inner(node['query'], analyses(node) ? context : { ...context, executing: false });
+      const explained = explainAs(node);
+      for (const effect of out.effects.splice(from))
+        out.effects.push(effect.kind === 'execute' ? { ...effect, explained } : effect);
       return;
     }
     case 'PrepareStmt':

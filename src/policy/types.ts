@@ -131,7 +131,8 @@ export interface SettingChange {
 
 export type SessionEffect =
   | { readonly kind: 'prepare'; readonly name: string; readonly sql: string }
-  | { readonly kind: 'execute'; readonly name: string }
+  /** `explained`: the EXPLAIN that it stands in, as text before a statement. Absent: none. */
+  | { readonly kind: 'execute'; readonly name: string; readonly explained?: string }
   | { readonly kind: 'deallocate'; readonly name: string | null }
   | { readonly kind: 'declare'; readonly name: string; readonly sql: string }
   | { readonly kind: 'fetch'; readonly name: string }

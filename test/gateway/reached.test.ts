@@ -23,6 +23,7 @@ const SCHEMA = `
   create function util.wipe(int) returns int language sql as 'select 1';
   create function archive.wipe(int) returns int language plpgsql as
     'begin delete from public.victims where id = $1; return 1; end';
+  create function archive.shown() returns text language sql immutable as 'select t from archive.items where id = 1';
   create view util.plain as select 'plain' as t;
   create view archive.plain as select t from archive.items;`;
 
@@ -159,6 +160,19 @@ describe.each([18, 15] as const)('server %i', (major) => {
         'Q commit',
       ],
     ],
+    ...['Q prepare e as', 'P:e'].flatMap((prepare): [string, readonly string[]][] => [
+      [
+        `explained step by step, ${prepare}`,
+        [
+          `${prepare} select exists (select 1 from generate_series(1, 99) g where g = (select length(t) from archive.items))`,
+          'Q explain (analyze, costs off) execute e',
+        ],
+      ],
+      [
+        `explained with what the planner made of it, ${prepare}`,
+        [`${prepare} select 1 where archive.shown() = 'x'`, 'Q explain (verbose) execute e'],
+      ],
+    ]),
     [
       'a view that was made before it',
       ['Q create temp view items as select t, id from archive.items; execute b'],
@@ -176,6 +190,7 @@ describe.each([18, 15] as const)('server %i', (major) => {
     ['by names that nothing moved', 'Q select 1; execute b'],
     ['by a path that shows the same', 'Q set search_path = util; execute b; execute a(1)'],
     ['several', 'Q begin; execute b; execute w; execute v; commit'],
+    ['explained', 'Q explain execute b; explain (analyze, verbose) execute a(1)'],
     ['fetched', 'Q begin; declare c cursor for select t from items; fetch c; fetch c; commit'],
   ])('passes: %s', async (_name, step) => {
     const { types } = await says([...PREPARED, step]);

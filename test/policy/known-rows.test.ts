@@ -354,6 +354,10 @@ it('what is written into a partition or an inheritance child is among the rows o
   const insert = (name: string) => `INSERT INTO ${name} (id, label) VALUES (1, 'x')`;
   expect(facts(insert('grandchild'), over).statements[0]?.above).toEqual(['public.child', 'public.plain']);
   expect(facts(insert('plain'), over).statements[0]?.above).toBeUndefined();
+  // A parent that is gone, or that the catalog does not show yet.
+  const lost = { ...below('lost', 99_002, plain.oid), parents: [99_009, plain.oid] };
+  const moved = { catalog: { ...over.catalog, relations: [...over.catalog.relations, lost] } };
+  expect(facts(insert('lost'), moved).statements[0]?.above).toEqual(['public.plain']);
   expect(facts('SELECT id FROM grandchild', over).statements[0]?.above).toBeUndefined();
   expect(uses(`${insert('grandchild')}; ${joined}`, over)).toBe('p:email v:email');
   expect(uses(`${insert('orders')}; ${joined}`, over)).toBe('p:email');

@@ -183,6 +183,10 @@ export const analyses = (node: Tree): boolean => asked(node, 'analyze');
 /** EXPLAIN turns the rows into text, and says how much it was. */
 export const serializes = (node: Tree): boolean => asked(node, 'serialize');
 
+/** For a statement that it finds by name. */
+export const explainAs = (node: Tree): string =>
+  `EXPLAIN (ANALYZE ${analyses(node) ? 'ON' : 'OFF'}, SERIALIZE ${serializes(node) ? 'TEXT' : 'NONE'}) `;
+
 function asked(node: Tree, name: string): boolean {
   return asList(node['options']).some((item) => {
     const option = nodeOf(item, 'DefElem');
