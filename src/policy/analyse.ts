@@ -8,7 +8,7 @@ import { changesOf, relyOn } from './facts/changes.ts';
 import { Collector, moreRestrictive } from './facts/collector.ts';
 import { runChecks } from './facts/functions.ts';
 import { locksOf } from './facts/locks.ts';
-import { setsAll } from './facts/path.ts';
+import { amidst, resolves, setsAll } from './facts/path.ts';
 import { rowsChanged } from './facts/rows.ts';
 import type { Context } from './lineage/context.ts';
 import { MAX_WORK, TooComplex } from './lineage/context.ts';
@@ -77,14 +77,15 @@ function judge(sql: string, parsed: Parsed, input: AnalyseInput, env: Env): Fact
   let resolution = input.resolution;
   let reached: ResolutionContext | null = null;
   const work = { left: MAX_WORK };
-  for (const statement of parsed.statements) {
-    const out = new Collector();
+  const look = (statement: RawStatement, resolution: ResolutionContext, moves: boolean): Context => {
     const context: Context = {
       env,
       resolution,
+      running: moves ? amidst(resolution) : resolution,
+      moves,
       trusted,
       trustedKey,
-      out,
+      out: new Collector(),
       executing: true,
       indirect: false,
       inBody: false,
@@ -95,6 +96,14 @@ function judge(sql: string, parsed: Parsed, input: AnalyseInput, env: Env): Fact
     analyseStatement(statement, context, 'top');
     runCasts(context);
     runChecks(context);
+    return context;
+  };
+  for (const statement of parsed.statements) {
+    const first = look(statement, resolution, false);
+    const moves = first.out.settings.some(resolves) && !setsAll(statement, env, resolution);
+    // What it calls may run after that.
+    const context = moves ? look(statement, resolution, true) : first;
+    const { out } = context;
     named(sql, statement, context);
     const hidden = redact(sql, statement, context);
     redactions.push(...hidden.redactions);

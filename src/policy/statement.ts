@@ -2,6 +2,7 @@
 import { meetCasts } from './facts/casts.ts';
 import { Collector } from './facts/collector.ts';
 import { callFunction, callOperators } from './facts/functions.ts';
+import { amidst } from './facts/path.ts';
 import { transaction, variableSet } from './facts/session.ts';
 import { cascadeTruncate, type Given, touch } from './facts/touch.ts';
 import { accessOf, analyses, explainAs, UTILITIES, weightOf } from './facts/utility.ts';
@@ -24,7 +25,9 @@ export function analyseStatement(
   mode: 'body' | 'top',
 ): Shape {
   const { kind, node } = statement;
-  const context = mode === 'top' ? { ...at, operands: operandsOf(node, kind, at) } : at;
+  // What is held runs when the transaction ends.
+  const here = isHeld(kind, node) ? { ...at, running: amidst(at.running) } : at;
+  const context = mode === 'top' ? { ...here, operands: operandsOf(node, kind, at) } : here;
   // Implicit casts between built-in types have no name in the catalog's reading: any expression may meet them.
   if (mode === 'top' && !CONSTANT.has(kind)) callOperators('pg_catalog', '', 'cast', context);
   facts(kind, node, context);
@@ -39,6 +42,10 @@ export function declaresCode(node: Tree, context: Context): boolean {
   walk(node['argtypes'], place('read'), { ...context, out });
   return out.functions.size + out.unknowns.size + out.casts.size + out.named.size > 0;
 }
+
+const WITH_HOLD = 32;
+const isHeld = (kind: string, { options }: Tree): boolean =>
+  kind === 'DeclareCursorStmt' && typeof options === 'number' && (options & WITH_HOLD) !== 0;
 
 /** Statements without expressions. */
 const CONSTANT: ReadonlySet<string> = new Set([

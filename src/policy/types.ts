@@ -246,6 +246,8 @@ export interface CatalogTrigger {
   readonly before: boolean;
   /** UPDATE OF these alone. */
   readonly columns?: readonly string[] | null;
+  /** It may run at the end of the transaction, under another path by then. */
+  readonly deferrable?: boolean;
 }
 export interface CatalogRelation {
   readonly oid: number;

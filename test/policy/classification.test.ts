@@ -542,7 +542,14 @@ describe('settings and effects', () => {
       [{ kind: 'prepare', name: 'p', sql: "PREPARE p (int, checked_text) AS SELECT 'é'" }],
     ],
     ['EXECUTE p(1)', [{ kind: 'execute', name: 'p' }]],
-    ['EXPLAIN ANALYZE EXECUTE p', [{ kind: 'execute', name: 'p' }]],
+    [
+      'EXPLAIN ANALYZE EXECUTE p',
+      [{ kind: 'execute', name: 'p', explained: 'EXPLAIN (ANALYZE ON, COSTS ON, SERIALIZE NONE) ' }],
+    ],
+    [
+      'EXPLAIN (SERIALIZE, ANALYZE off, COSTS off) EXECUTE p',
+      [{ kind: 'execute', name: 'p', explained: 'EXPLAIN (ANALYZE OFF, COSTS OFF, SERIALIZE TEXT) ' }],
+    ],
     [
       'CREATE TEMP TABLE t AS EXECUTE p',
       [

@@ -43,6 +43,25 @@ describe('an equality', () => {
     expect(uses(`UPDATE plain SET label = 'x'; ${joined}`)).toBe('p:email v:email');
     expect(uses(`DELETE FROM plain; ${joined}`)).toBe('p:email');
   });
+  it.each([
+    ["email > 'a'", true],
+    ["email LIKE 'a%'", true],
+    ["email BETWEEN 'a' AND 'b'", true],
+    ['email = ANY ($1)', true],
+    ['email IN (SELECT label FROM archive a, plain)', true],
+    [`email IN (${Array.from({ length: 17 }, (_, i) => `'${i}'`).join()})`, true],
+    [`email IN (${Array.from({ length: 16 }, (_, i) => `'${i}'`).join()})`, false],
+    ["email = 'a'", false],
+    ['email = $1', false],
+    ["email <> 'a'", false],
+  ])(
+    'puts rows of a table that the owner has written in order where an index is walked: %s',
+    (where, told) => {
+      const sql = `SELECT id FROM customers WHERE ${where}`;
+      expect(uses(sql)).toBe('p:email');
+      expect(uses(sql, written('public.customers'))).toBe(told ? 'p:email v:email' : 'p:email');
+    },
+  );
   it('tells them in views and row policies as well', () => {
     const plain = relations.find(({ name }) => name === 'plain');
     if (plain === undefined) throw new Error('plain');

@@ -77,6 +77,18 @@ describe('what cannot be seen through is unknown', () => {
     });
   });
 
+  it('but not one that is a function of the server by another name: it is that', () => {
+    const by = (call: string, sql = 'SELECT 1 <~> 2') =>
+      statement(sql, { customOperators: [{ schema: 'public', name: '<~>', calls: [call] }] });
+    expect(by('pg_catalog.setval')).toMatchObject({ class: 'ddl', unknowns: [] });
+    expect(by('pg_catalog.set_config').settings).toMatchObject([{ name: '*', value: null }]);
+    const email = 'SELECT 1 FROM customers WHERE (email <~> 2) IS NULL';
+    const used = (call: string) => by(call, email).columns.map(({ use }) => use);
+    expect(used('pg_catalog.setseed')).toContain('value');
+    expect(used('pg_catalog.pg_get_viewdef')).toContain('value');
+    expect(used('pg_catalog.clock_timestamp')).toEqual(['predicate']);
+  });
+
   it('a comparison of what every relation has in its system columns, where users wrote it', () => {
     const of = (sql: string) =>
       statement(sql, {
@@ -454,6 +466,8 @@ describe('what a later grammar may bring', () => {
   const context = () => ({
     env: envOf(null, input.tagsOf),
     resolution: input.resolution,
+    running: input.resolution,
+    moves: false,
     trusted: () => false,
     trustedKey: '',
     out: new Collector(),

@@ -180,7 +180,7 @@ export const relations = (oids?: readonly number[]) => {
       select u.type from pg_attribute a join pg_type e on e.oid = a.atttypid,
         lateral (values (e.oid), (e.typelem)) u(type) where a.attrelid = c.oid and a.attnum > 0) t(type) where t.type >= 16384) end as types,
     coalesce((select pg_catalog.json_agg(distinct pg_catalog.jsonb_build_object('function', pn.nspname || '.' || p.proname,
-        'before', t.tgtype::int & 2 <> 0, 'columns', (select pg_catalog.json_agg(a.attname order by a.attnum)
+        'before', t.tgtype::int & 2 <> 0, 'deferrable', t.tgdeferrable, 'columns', (select pg_catalog.json_agg(a.attname order by a.attnum)
           from pg_attribute a where a.attrelid = c.oid and a.attnum = any (t.tgattr::int2[])), 'on', (select pg_catalog.json_agg(e.name)
           from (values (4, 'insert'), (8, 'delete'), (16, 'update'), (32, 'truncate')) e(bit, name) where t.tgtype::int & e.bit <> 0)))
       from pg_trigger t join pg_proc p on p.oid = t.tgfoid join pg_namespace pn on pn.oid = p.pronamespace
@@ -231,6 +231,7 @@ export const relationShape = z.array(
         function: z.string(),
         on: z.array(eventShape),
         before: z.boolean(),
+        deferrable: z.boolean(),
         columns: z.array(z.string()).nullable(),
       }),
     ),

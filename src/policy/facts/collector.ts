@@ -20,7 +20,7 @@ const HARMLESS_UP_TO = STATEMENT_CLASSES.indexOf('prepare');
 /** Relations one statement may list: a view over thousands of partitions is cut here, and says so. */
 const MAX_RELATIONS = 2_000;
 /** Comparisons of one column with constants: more spell it out. */
-const MAX_CONSTANTS = 16;
+export const MAX_CONSTANTS = 16;
 
 export function moreRestrictive(a: StatementClass, b: StatementClass): StatementClass {
   return (RANK.get(a) ?? 0) >= (RANK.get(b) ?? 0) ? a : b;
@@ -46,6 +46,8 @@ export class Collector {
   readonly casts = new Map<number, Set<string>>();
   /** It calls, row by row, what tells how often it was called: how far every comparison has gone is told. */
   countsSteps = false;
+  /** It calls bodies whose names the search path decides. */
+  byPath = false;
   /** It sorts, groups or compares. */
   compares = false;
   /** Functions of users that compare values of built-in types which may be met in it. */
@@ -66,6 +68,8 @@ export class Collector {
   writesRows = false;
   /** What its predicates relate to one another. */
   readonly related = new Related();
+  /** Rows are put in order, or into groups, by these. */
+  readonly arranged = new Set<Tagged>();
   /** Relations with columns that an equality handed a tag: known rows tell more (`ResolutionContext.written`). */
   readonly handed = new Set<string>();
   readonly #uses: Record<ColumnUse['use'], Set<Tagged>> = {
@@ -77,6 +81,10 @@ export class Collector {
   readonly #evaluated = new Set<Tagged>();
   /** Made of tagged columns, and kept while rows are sorted or stored: EXPLAIN ANALYZE prints how large that is. */
   readonly #sized = new Set<Tagged>();
+  /** Compared by order, here or in a function: what EXPLAIN estimates by the values that were sampled. */
+  readonly #ranged = new Set<Tagged>();
+  /** Parts of these are worked out: digits, letters. */
+  readonly #taken = new Set<Tagged>();
   /** Comparisons of a tagged column with constants. */
   readonly #ladders = new Map<Tagged | Origin, Map<unknown, number>>();
   /** Where each relation is named. */
@@ -105,6 +113,14 @@ export class Collector {
   /** It may be as large as its value says: `repeat('x', pin)`. */
   sized(deps: Deps): void {
     for (const dep of deps) if (dep.kind === 'tagged') this.#sized.add(dep);
+  }
+
+  taken(deps: Deps): void {
+    for (const dep of deps) if (dep.kind === 'tagged') this.#taken.add(dep);
+  }
+
+  ranged(deps: Deps): void {
+    for (const dep of deps) if (dep.kind === 'tagged') this.#ranged.add(dep);
   }
 
   /** `weight`: how much of it one such comparison tells. */
@@ -171,6 +187,11 @@ export class Collector {
     return false;
   }
 
+  /** How many rows there may be is shown, to any number of digits: how far the constant is from one value to the next. */
+  tellEstimates(): void {
+    this.use('value', this.#ranged);
+  }
+
   /** How large it was at every step is shown. */
   tellSizes(): void {
     this.use('value', this.#sized);
@@ -180,7 +201,12 @@ export class Collector {
     switch (kind) {
       case 'value':
         if (this.countsSteps) this.tellSteps();
-        return new Set([...this.#uses.value, ...this.related.tagsTold(this.#told), ...this.#spelledOut()]);
+        return new Set([
+          ...this.#uses.value,
+          ...this.related.tagsTold(this.#told),
+          ...this.#spelledOut(),
+          ...[...this.#taken].filter((one) => this.arranged.has(one)),
+        ]);
       case 'predicate':
         return new Set([...this.#uses.predicate, ...this.#evaluated]);
       case 'written':
@@ -217,6 +243,7 @@ export class Collector {
     for (const [from, calls] of inner.casts) this.cast(from, [...calls]);
     this.countsSteps ||= inner.countsSteps;
     this.compares ||= inner.compares;
+    this.byPath ||= inner.byPath;
     for (const called of inner.comparisons) this.comparisons.add(called);
     for (const type of inner.named) this.named.add(type);
     for (const called of inner.checks.values) this.checks.values.add(called);
@@ -228,6 +255,8 @@ export class Collector {
     this.settings.push(...inner.settings);
     const tainted = this.tainted;
     for (const kind of ['value', 'predicate', 'written'] as const) this.use(kind, inner.#uses[kind]);
+    this.taken(inner.#taken);
+    for (const one of inner.arranged) this.arranged.add(one);
     this.evaluated(inner.#evaluated);
     this.sized(inner.#sized);
     for (const origin of inner.#told) this.#told.add(origin);
@@ -236,6 +265,7 @@ export class Collector {
     for (const [column, nodes] of inner.#ladders)
       for (const [node, weight] of nodes) this.comparedAt(column, node, weight);
     // Those of a view are named where it is (relationShape).
+    if (from === 'function') this.ranged(inner.#ranged);
     if (from === 'function')
       for (const [relation, nodes] of inner.#named) for (const node of nodes) this.names(relation, node);
     this.tainted = from === 'view' ? tainted : this.tainted;

@@ -11,20 +11,19 @@ import type { CatalogFunction, CatalogRelation, SettingChange, WriteEvent } from
 import { HARMLESS, HELD } from './builtins.ts';
 import { meetCasts, nameType } from './casts.ts';
 import { onlyComputes } from './extensions.ts';
+import { amidst } from './path.ts';
 
 export function callFunction(node: Tree, context: Context): void {
   const { schema, name } = qualified(node['funcname']);
-  const { out } = context;
   const builtin = schema === null || schema === 'pg_catalog';
   if (builtin && name === 'set_config') setConfig(asList(node['args']), context);
-  // What ALTER SEQUENCE … RESTART does, with no transaction to undo it: numbers are handed out again that rows hold already.
-  if (builtin && name === 'setval') out.raise('ddl');
   callNamed(schema, name, context, asList(node['args']).length);
 }
 
 /** What runs `schema.name` without naming it: an operator, a domain's CHECK, a default. */
 export function callHidden(full: string, context: Context, use: 'value' | 'predicate' = 'predicate'): void {
   const [schema, name] = splitName(full);
+  if (full === 'pg_catalog.set_config') setConfig([], context);
   callNamed(schema, name, context);
   for (const fn of context.env.functionsNamed(schema, name, context.resolution)) {
     const summary = functionSummary(fn, context);
@@ -95,7 +94,7 @@ export function callTriggers(
   set: ReadonlySet<string> | null = null,
 ): void {
   const { env, out } = context;
-  for (const { function: full, on, before, columns } of relation.triggers) {
+  for (const { function: full, on, before, columns, deferrable } of relation.triggers) {
     if (!on.includes(event)) continue;
     if (event === 'update' && set !== null && columns && !columns.some((column) => set.has(column))) continue;
     const [schema, name] = splitName(full);
@@ -105,7 +104,8 @@ export function callTriggers(
     // The server's own: foreign keys, tsvector updates, suppressed no-op updates.
     if (schema === 'pg_catalog' && found.length === 0) continue;
     const row = env.tags ? firedRow(relation, event, context) : null;
-    const summaries = found.map((fn) => triggerSummary(fn, context, row));
+    const fired = deferrable === true ? { ...context, running: amidst(context.running) } : context;
+    const summaries = found.map((fn) => triggerSummary(fn, fired, row));
     for (const fn of found) out.definitions.set(`f${fn.oid}`, env.functionDigest(fn));
     if (summaries.length === 0 || summaries.includes(null)) {
       out.unknowns.add(`trigger function ${full}`);
@@ -166,6 +166,8 @@ function callNamed(schema: string | null, name: string, context: Context, given 
   callOperators('pg_catalog', name, 'function', context);
   if (COMPARING.test(name)) out.compares = true;
   if (TO_TEXT.test(name)) callOperators('pg_catalog', 'text', 'cast', context);
+  // What ALTER SEQUENCE … RESTART does, with no transaction to undo it: numbers are handed out again that rows hold already.
+  if (name === 'setval') out.raise('ddl');
   const exists = HARMLESS.has(name) || HELD.has(name) || name === 'set_config' || name === 'setval';
   if (!exists && custom.length > 0) return;
   if (!exists) out.unresolved = true;

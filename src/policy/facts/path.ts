@@ -7,6 +7,14 @@ import { fixed } from './clauses.ts';
 
 const RESOLVING: ReadonlySet<string> = new Set(['search_path', 'role', 'session_authorization', '*']);
 
+/** Names resolve elsewhere by it. */
+export const resolves = ({ name }: SettingChange): boolean => RESOLVING.has(name.toLowerCase());
+
+/** While a statement runs that sets the path. */
+export function amidst({ searchPath: _, among: __, ...rest }: ResolutionContext): ResolutionContext {
+  return { ...rest, searchPath: null };
+}
+
 /** Schemas that names may resolve in, once it is done, `before` being those until then; null: any. */
 export function schemasAfter(
   { settings, sets }: Pick<StatementFacts, 'settings' | 'sets'>,
@@ -14,7 +22,7 @@ export function schemasAfter(
 ): readonly string[] | null {
   let schemas = before;
   for (const change of settings) {
-    if (!RESOLVING.has(change.name.toLowerCase())) continue;
+    if (!resolves(change)) continue;
     const listed = listedIn(change);
     // set_config runs as often as its query has rows: perhaps never.
     if (listed === null || sets === true) schemas = listed;

@@ -185,16 +185,22 @@ export const serializes = (node: Tree): boolean => asked(node, 'serialize');
 
 /** For a statement that it finds by name. */
 export const explainAs = (node: Tree): string =>
-  `EXPLAIN (ANALYZE ${analyses(node) ? 'ON' : 'OFF'}, SERIALIZE ${serializes(node) ? 'TEXT' : 'NONE'}) `;
+  `EXPLAIN (ANALYZE ${analyses(node) ? 'ON' : 'OFF'}, COSTS ${estimates(node) ? 'ON' : 'OFF'}, SERIALIZE ${serializes(node) ? 'TEXT' : 'NONE'}) `;
 
-function asked(node: Tree, name: string): boolean {
-  return asList(node['options']).some((item) => {
+/** EXPLAIN prints what it expects. */
+export const estimates = (node: Tree): boolean => asked(node, 'costs', true);
+
+/** The last one of a name counts. */
+function asked(node: Tree, name: string, unless = false): boolean {
+  let is = unless;
+  for (const item of asList(node['options'])) {
     const option = nodeOf(item, 'DefElem');
-    if (option === null || asText(option['defname']).toLowerCase() !== name) return false;
+    if (option === null || asText(option['defname']).toLowerCase() !== name) continue;
     const argument = option['arg'];
     const text = argument === undefined ? 'true' : optionText(argument).toLowerCase();
-    return !['false', 'off', '0', 'no', 'none'].includes(text);
-  });
+    is = !['false', 'off', '0', 'no', 'none'].includes(text);
+  }
+  return is;
 }
 
 export function optionText(value: unknown): string {

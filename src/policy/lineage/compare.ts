@@ -60,8 +60,14 @@ function tablesOf(members: Iterable<Tagged | Origin>, out: Context['out']): read
   return [...tables].filter(([name]) => tables.size > 1 || out.namedTwice(name)).map(([, one]) => one);
 }
 
-/** Rows are put in order, or into groups, by these: where the owner has written some of them, theirs tell the others. */
-export function arrange(deps: Deps, { env, out, resolution }: Context): void {
+/** Rows are put in order, or into groups, by these. */
+export function arrange(deps: Deps, context: Context): void {
+  for (const one of deps) if (one.kind === 'tagged') context.out.arranged.add(one);
+  walk(deps, context);
+}
+
+/** Rows may come out in the order of these: where the owner has written some of them, theirs tell the others. */
+export function walk(deps: Deps, { env, out, resolution }: Context): void {
   for (const one of deps) {
     if (one.kind !== 'tagged') continue;
     const { schema, relation } = one;
@@ -110,14 +116,20 @@ export function counts(
   right: Deps,
   context: Context,
 ): void {
-  // Of two rows: none is a constant.
-  if (isTagged(left) && isTagged(right) && tablesOf(union(left, right), context.out).length > 0) return;
   const bare = sides.every(
     (side) => nodeOf(side, 'ColumnRef') !== null || !isTagged(side === sides[0] ? left : right),
   );
+  const rows = isTagged(left) && isTagged(right) && tablesOf(union(left, right), context.out).length > 0;
+  if (rows && !sides.some(hasConstant)) return;
   for (const one of union(left, right))
     if (one.kind === 'tagged' || one.kind === 'stored')
       context.out.comparedAt(one, node, bare ? 1 : takesBits(sides) ? 9 : 3);
+}
+
+function hasConstant(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  if (nodeOf(value, 'A_Const') !== null || nodeOf(value, 'ParamRef') !== null) return true;
+  return Object.values(value).some(hasConstant);
 }
 
 /** `wage & 4`, `wage % 10`: hardly anybody asks for that twice. */

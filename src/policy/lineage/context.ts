@@ -17,6 +17,10 @@ export interface Fired {
 export interface Context {
   readonly env: Env;
   readonly resolution: ResolutionContext;
+  /** Where names in bodies resolve: when those run, wherever they are called. */
+  readonly running: ResolutionContext;
+  /** The statement sets the path while it runs: a function's own path may be another by then, too. */
+  readonly moves: boolean;
   readonly trusted: (schema: string, name: string) => boolean;
   readonly trustedKey: string;
   readonly out: Collector;

@@ -20,6 +20,7 @@ import type { Deps, Shape } from './deps.ts';
 import { counted, NONE, tagsOnly, union, whole } from './deps.ts';
 import type { Summary, TriggerSummary } from './env.ts';
 import type { FiredRow } from './fired.ts';
+import { shapeOf } from './relation.ts';
 
 export const ANYWHERE: ResolutionContext = { searchPath: null, tempRelations: [] };
 const QUALIFIED: ResolutionContext = { searchPath: [], tempRelations: [] };
@@ -32,14 +33,37 @@ export function definedIn({ env, resolution: { written } }: Context): Resolution
 /** Whose rows are known decides what a definition tells, too. */
 export const knowing = ({ resolution: { written = [] } }: Context): string => written.join('\0');
 
+/** What a definition comes to, kept by its key; apart for each path where it calls bodies whose names that decides. */
+export function kept<T>(
+  known: Map<string, T>,
+  key: string,
+  context: Context,
+  look: () => { readonly value: T; readonly byPath: boolean; readonly keep: boolean },
+): T {
+  const own = `${key}\0${JSON.stringify([context.moves, context.running])}`;
+  let value = context.moves ? undefined : known.get(key);
+  if (value !== undefined) return value;
+  value = known.get(own);
+  if (value !== undefined) {
+    context.out.byPath = true;
+    return value;
+  }
+  const found = look();
+  if (found.keep) known.set(found.byPath || context.moves ? own : key, found.value);
+  context.out.byPath ||= found.byPath;
+  return found.value;
+}
+
 export function viewSummary(view: CatalogRelation, context: Context): Summary {
   const { env } = context;
-  const key = `${context.trustedKey}\0${view.oid}\0${knowing(context)}`;
-  const known = env.bodies.get(`v${key}`);
-  if (known !== undefined) return known;
+  const key = `v${context.trustedKey}\0${view.oid}\0${knowing(context)}`;
+  return kept(env.bodies, key, context, () => readView(view, context));
+}
+
+function readView(view: CatalogRelation, context: Context) {
+  const { env } = context;
   const facts = new Collector();
   const seen = `v${view.oid}`;
-  let shape: Shape;
   const parsed =
     view.definition === null || context.stack.includes(seen) || context.stack.length > MAX_DEFINITION_DEPTH
       ? null
@@ -48,14 +72,11 @@ export function viewSummary(view: CatalogRelation, context: Context): Summary {
     parsed?.kind === 'parsed' && parsed.statements.length === 1 ? parsed.statements[0] : undefined;
   if (statement === undefined || statement.kind !== 'SelectStmt') {
     facts.unknowns.add(`view ${view.schema}.${view.name}`);
-    shape = opaque(context, view);
-    return { facts, shape };
+    return { value: { facts, shape: opaque(context, view) }, byPath: false, keep: false };
   }
   const inner = inside(context, facts, definedIn(context), seen, false);
-  shape = analyseStatement(statement, inner, 'body');
-  const summary = { facts, shape: named(shape, view) };
-  env.bodies.set(`v${key}`, summary);
-  return summary;
+  const shape = analyseStatement(statement, inner, 'body');
+  return { value: { facts, shape: named(shape, view) }, byPath: facts.byPath, keep: true };
 }
 
 /** Null when the body cannot be read: another language, hidden source, a cycle, or text that does not parse. */
@@ -63,7 +84,7 @@ export function functionSummary(fn: CatalogFunction, context: Context): Summary 
   if (fn.language !== 'sql' || fn.body === null || changesLexer(fn)) return null;
   const seen = `f${fn.oid}`;
   if (context.stack.includes(seen) || context.stack.length > MAX_DEFINITION_DEPTH) return null;
-  const path = pathOf(fn, context.resolution);
+  const path = pathOf(fn, context);
   const key = `f${context.trustedKey}\0${fn.oid}\0${JSON.stringify(path)}`;
   const known = context.env.bodies.get(key);
   if (known !== undefined) return known;
@@ -118,7 +139,7 @@ export function triggerSummary(
   // A trigger that writes a table of its own triggers comes round again: what it does is being looked at already.
   if (context.stack.includes(seen)) return { facts: new Collector(), raises: false };
   if (context.stack.length > MAX_DEFINITION_DEPTH) return null;
-  const path = pathOf(fn, context.resolution);
+  const path = pathOf(fn, context);
   const key = `${seen}\0${row?.key ?? ''}\0${context.trustedKey}\0${context.stack.join()}\0${JSON.stringify(path)}`;
   const known = context.env.triggers.get(key);
   if (known !== undefined) return known;
@@ -145,6 +166,13 @@ export function triggerSummary(
       );
       if (own.length > 0) facts.unknowns.add(`type ${type}`);
     }
+    // An error quotes rows, named or not.
+    if (CAUGHT.test(fn.body))
+      for (const { schema, name } of facts.relations.values())
+        for (const one of context.env.resolve({ schema, name }, ANYWHERE).relations)
+          facts.use('value', tagsOnly(whole(shapeOf(one, inner))));
+    // How many rows a statement went through goes into a variable.
+    if (DIAGNOSTICS.test(fn.body)) facts.countsSteps = true;
     if (facts.settings.length > 0) facts.unknowns.add(`settings in ${fn.schema}.${fn.name}`);
     summary = { facts, raises: body.raises };
   }
@@ -154,6 +182,9 @@ export function triggerSummary(
 
 /** OLD and NEW by other names. */
 const ALIAS = /\balias\s+for\b/i;
+
+const CAUGHT = /\bsqlerrm\b|\bstacked\s+diagnostics\b/i;
+const DIAGNOSTICS = /\bdiagnostics\b/i;
 
 /** Its text is cut into words otherwise than ours. */
 function changesLexer(fn: CatalogFunction): boolean {
@@ -173,6 +204,7 @@ export function inside(
     ...context,
     out,
     resolution,
+    running: inBody ? resolution : context.running,
     inBody,
     executing: true,
     indirect: true,
@@ -184,9 +216,12 @@ export function inside(
 }
 
 /** A body runs under the caller's search path unless the function sets its own. */
-function pathOf(fn: CatalogFunction, caller: ResolutionContext): ResolutionContext {
+function pathOf(fn: CatalogFunction, { out, moves, running: caller }: Context): ResolutionContext {
   const own = fn.config.find((setting) => setting.toLowerCase().startsWith('search_path='));
-  if (own === undefined) return caller;
+  if (own === undefined || moves) {
+    out.byPath = true;
+    return caller;
+  }
   const schemas = own
     .slice(own.indexOf('=') + 1)
     .split(',')

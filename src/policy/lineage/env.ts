@@ -49,7 +49,7 @@ export class Env {
   /** Attributes that a function's body reads of each row it is given; null: it may be any of them. */
   readonly rowsRead = new Map<number, readonly (ReadonlySet<string> | null)[]>();
   readonly shapes = new Map<number, Shape>();
-  readonly generated = new Map<number, Shape>();
+  readonly generated = new Map<string, Shape>();
   readonly #byName = new Map<string, CatalogRelation[]>();
   readonly #byOid = new Map<number, CatalogRelation>();
   readonly #byIndex = new Map<string, CatalogRelation[]>();

@@ -1,14 +1,15 @@
 /** What an expression may carry, and what it only compares. */
+import { MAX_CONSTANTS } from '../facts/collector.ts';
 import { operatorsAt } from '../operands/apply.ts';
 import type { Tree } from '../parse/node.ts';
 import { asList, asTree, names, nodeOf, qualified, splitName, unwrap } from '../parse/node.ts';
 import type { CatalogFunction } from '../types.ts';
-import { arrange, type Comparing, comparingBy, counts, madeBy, relate } from './compare.ts';
+import { arrange, type Comparing, comparingBy, counts, madeBy, relate, walk } from './compare.ts';
 import type { Context } from './context.ts';
 import { calledCounts, calledDeps, functionSummary } from './definitions.ts';
 import type { Deps } from './deps.ts';
-import { isMade, isTagged, NONE, tagsOnly, union, whole } from './deps.ts';
-import { mayFailBeside } from './failing.ts';
+import { isMade, isTagged, NONE, originsOnly, tagsOnly, union, whole } from './deps.ts';
+import { tellsEach } from './failing.ts';
 import { argumentDeps, attributesRead, returnsSet } from './functions.ts';
 import { clearLiterals } from './literals.ts';
 import { elementsOf, inAll, indirection } from './row.ts';
@@ -23,7 +24,8 @@ import {
   sourceNamed,
 } from './scope.ts';
 import { select } from './select.ts';
-import { AGGREGATES, BY_ROW, CARRYING_FUNCTIONS, looksUp, REVEALING_FUNCTIONS } from './system.ts';
+import { AGGREGATES, BY_ROW, CARRYING_FUNCTIONS, carries, looksUp, REVEALING_FUNCTIONS } from './system.ts';
+import { isWhole } from './whole.ts';
 
 const COMPARISONS = new Set([
   '=',
@@ -194,7 +196,7 @@ function attribute(
       : context.inBody
         ? parameters(context, row, name)
         : everything(scope);
-  return union(all, called(node, null, name, all, scope, context));
+  return called(node, null, name, all, scope, context);
 }
 
 function operator(node: Tree, scope: Scope, context: Context): Deps {
@@ -205,19 +207,22 @@ function operator(node: Tree, scope: Scope, context: Context): Deps {
   if (kind === 'AEXPR_NULLIF') {
     // Its operator is `=`, its result the left side.
     compare(node, NONE, right, 'equality', context);
-    relate(left, right, mayFailBeside(node, context.item ?? null) ? 'order' : 'equality', context);
+    relate(left, right, tellsEach(node, context.item ?? null) ? 'order' : 'equality', context);
     return left;
   }
-  const called = calledBy(schema, name, node, context);
-  given(called, union(left, right), context);
+  const both = union(left, right);
+  const behind = operatorsAt(node, schema, name, context).flatMap(({ calls }) => calls);
+  const called = behind.flatMap((full) => context.env.functionsNamed(...splitName(full), context.resolution));
+  given(called, both, context);
+  if (behind.some(carries)) context.out.use('value', both);
   // As a function in the target list.
   if (called.some(({ set }) => set !== false)) {
-    context.out.use('value', tagsOnly(union(left, right)));
-    return union(left, right, madeBy(node));
+    context.out.use('value', tagsOnly(both));
+    return union(both, madeBy(node));
   }
   const compares =
     BOOLEAN_KINDS.has(kind) || (COMPARISONS.has(name) && isBoolean(schema, name, node, context));
-  if (!compares || node['lexpr'] === undefined) return union(left, right);
+  if (!compares || node['lexpr'] === undefined) return both;
   compare(node, left, right, comparingBy(name), context);
   counts(node, [node['lexpr'], node['rexpr']], left, right, context);
   if (!isTagged(left) && !isTagged(right)) clearLiterals([node['lexpr'], node['rexpr']], context);
@@ -226,9 +231,18 @@ function operator(node: Tree, scope: Scope, context: Context): Deps {
 
 /** What is compared was looked at, not put out; what it is compared with may tell it. */
 function compare(node: Tree, left: Deps, right: Deps, by: Comparing, context: Context): void {
-  context.out.use('predicate', union(left, right));
-  relate(left, right, mayFailBeside(node, context.item ?? null) ? 'order' : by, context);
+  const both = union(left, right);
+  context.out.use('predicate', both);
+  if (by === 'order') context.out.ranged(both);
+  // An index that is walked for it puts rows out in its order.
+  if (by === 'order' || seeksSeveral(node)) walk(both, context);
+  relate(left, right, tellsEach(node, context.item ?? null) ? 'order' : by, context);
 }
+
+const seeksSeveral = (node: Tree): boolean =>
+  node['kind'] === 'AEXPR_OP_ANY' ||
+  node['subLinkType'] === 'ANY_SUBLINK' ||
+  (node['kind'] === 'AEXPR_IN' && asList(nodeOf(node['rexpr'], 'List')?.['items']).length > MAX_CONSTANTS);
 
 /** An operator is what it returns: users may give any name to one that returns text, and `tsquery && tsquery` is a tsquery. */
 function isBoolean(schema: string | null, name: string, node: Tree, context: Context): boolean {
@@ -240,19 +254,6 @@ function isBoolean(schema: string | null, name: string, node: Tree, context: Con
 function isArray(value: unknown): boolean {
   if (nodeOf(value, 'A_ArrayExpr') !== null) return true;
   return asTree(nodeOf(value, 'TypeCast')?.['typeName'])?.['arrayBounds'] !== undefined;
-}
-
-/** The functions of users behind an operator. */
-function calledBy(
-  schema: string | null,
-  name: string,
-  node: Tree,
-  context: Context,
-): readonly CatalogFunction[] {
-  const { env, resolution } = context;
-  return operatorsAt(node, schema, name, context).flatMap(({ calls }) =>
-    calls.flatMap((full) => env.functionsNamed(...splitName(full), resolution)),
-  );
 }
 
 /** What a function's body compares its parameters with, it compares these with. */
@@ -301,7 +302,7 @@ function call(node: Tree, scope: Scope, context: Context): Deps {
   if (node['agg_within_group'] === true) args = union(args, expression(node['agg_order'], scope, context));
   else {
     predicate(node['agg_order'], scope, context);
-    arrange(expression(node['agg_order'], scope, context), context);
+    for (const item of asList(node['agg_order'])) arrangeBy(item, scope, context);
   }
   windowOf(node['over'], scope, context);
   return called(node, schema, name, args, scope, context);
@@ -316,14 +317,15 @@ export function called(
   scope: Scope,
   context: Context,
 ): Deps {
-  let deps = args;
   const custom = context.env.functionsNamed(schema, name, context.resolution);
+  const recalled = custom.length === 0 && RECALLING.has(name);
+  let deps = recalled ? union(args, context.env.known('what the session keeps')) : args;
   given(custom, deps, context);
   if (custom.length === 0 && name === 'count') {
     context.out.use('predicate', deps);
     counts(node, [node['args'], null], deps, NONE, context);
     relate(deps, NONE, 'order', context);
-    return countsOf(scope);
+    return union(countsOf(scope), numberedBy(node['over'], scope, context));
   }
   // How far it looks, and in how many parts, is told by what is counted.
   if (custom.length === 0 && node['over'] !== undefined && LOOKING.has(name))
@@ -334,6 +336,8 @@ export function called(
   // Made of no column, it tells the number of rows.
   if (node['over'] !== undefined || AGGREGATES.has(name))
     deps = isMade(deps) ? union(deps, countsOf(scope)) : deps;
+  // Its number among them is one for each of what they are ordered by.
+  deps = union(deps, numberedBy(node['over'], scope, context));
   if (returnsSet(schema, name, context)) {
     // How many rows it makes is decided by what it is given.
     const row = elementsOf(node, scope, context);
@@ -343,7 +347,8 @@ export function called(
     deps = union(deps, made);
   }
   // The value leaves here, wherever the call stands: in a predicate, under EXPLAIN ANALYZE.
-  if (CARRYING_FUNCTIONS.has(name) || (custom.length === 0 && looksUp(name))) context.out.use('value', deps);
+  if (CARRYING_FUNCTIONS.has(name)) context.out.use('value', deps);
+  if (custom.length === 0 && looksUp(name)) context.out.use('value', args);
   if (REVEALING_FUNCTIONS.has(name) || name.startsWith('pg_stat_get_xact_'))
     deps = union(deps, context.env.everyTag('pg_catalog', name, '*'));
   deps = union(deps, calledDeps(schema, name, context));
@@ -354,6 +359,7 @@ export function called(
     if (COUNTED.has(name) || CARRYING_FUNCTIONS.has(name)) context.out.countsSteps = true;
   }
   for (const fn of custom) {
+    if (fn.supports?.some(carries)) context.out.use('value', deps);
     const facts = functionSummary(fn, context)?.facts;
     for (const one of facts?.compared() ?? []) context.out.comparedAt(one, node);
     // How often it was called is told by what it has written.
@@ -386,6 +392,9 @@ function changesByRow(
 /** How often they were called can be found out: where a search stopped that called them. */
 const COUNTED: ReadonlySet<string> = new Set(['nextval', 'random', 'random_normal']);
 
+/** They give what the session has put there, by the same statement too. */
+const RECALLING: ReadonlySet<string> = new Set(['current_setting', 'set_config', 'currval', 'lastval']);
+
 /** Window functions that are given how many rows. */
 const LOOKING: ReadonlySet<string> = new Set(['lag', 'lead', 'nth_value', 'ntile']);
 
@@ -394,13 +403,37 @@ export function windowOf(value: unknown, scope: Scope, context: Context): void {
   const window = nodeOf(value, 'WindowDef') ?? asTree(value);
   if (window === null) return;
   for (const field in window) {
-    if (field === 'startOffset' || field === 'endOffset')
+    if (field === 'startOffset' || field === 'endOffset') {
       context.out.use('value', expression(window[field], scope, context));
-    else {
+      // So far from a value are these: rows are compared by what lies between.
+      if (isRange(window))
+        context.out.use('value', tagsOnly(expression(window['orderClause'], scope, context)));
+    } else {
       predicate(window[field], scope, context);
-      arrange(expression(window[field], scope, context), context);
+      for (const item of asList(window[field])) arrangeBy(item, scope, context);
     }
   }
+}
+
+const FRAME_RANGE = 2;
+const isRange = ({ frameOptions }: Tree): boolean =>
+  typeof frameOptions !== 'number' || (frameOptions & FRAME_RANGE) !== 0;
+
+/** The untagged columns that a window orders its rows by; where it is defined elsewhere, or orders none, all of them. */
+function numberedBy(value: unknown, scope: Scope, context: Context): Deps {
+  const window = nodeOf(value, 'WindowDef') ?? asTree(value);
+  if (window === null) return NONE;
+  const by = [...asList(window['partitionClause']), ...asList(window['orderClause'])];
+  if (by.length > 0) return originsOnly(expression(by, scope, context));
+  return originsOnly(union(...scope.sources.map(({ shape }) => whole(shape))));
+}
+
+/** Rows are put in order, or into groups, by this. A part of a tagged column tells it by the group. */
+export function arrangeBy(item: unknown, scope: Scope, context: Context): void {
+  const value = nodeOf(item, 'SortBy')?.['node'] ?? item;
+  const deps = expression(value, scope, context);
+  if (!isWhole(value)) context.out.taken(deps);
+  arrange(deps, context);
 }
 
 /** As any aggregate: its ORDER BY, FILTER and window choose, they are not put out. */

@@ -9,12 +9,14 @@ import { asTree, nodeOf, qualified, unwrap } from '../parse/node.ts';
 export interface Item {
   readonly value: unknown;
   readonly around: Item | null;
+  /** What it comes to is written, for each row. */
+  readonly written?: true;
 }
 
-/** `node`: a comparison of it. One that is the whole of it chooses rows, and nothing fails after it. */
-export function mayFailBeside(node: Tree, item: Item | null): boolean {
+/** Each of its rows tells by itself how it compares there. `node`: a comparison of it. One that is the whole of it chooses rows, and nothing fails after it. */
+export function tellsEach(node: Tree, item: Item | null): boolean {
   for (let at = item; at !== null; at = at.around)
-    if (unwrap(at.value)?.node !== node && mayFail(at.value)) return true;
+    if (at.written === true || (unwrap(at.value)?.node !== node && mayFail(at.value))) return true;
   return false;
 }
 

@@ -132,11 +132,13 @@ function assign(list: unknown, shape: Shape, scope: Scope, context: Context): vo
     const column = target.deps;
     context.out.use('written', column);
     const multi = nodeOf(entry['val'], 'MultiAssignRef');
-    const value = expression(multi?.['source'] ?? entry['val'], scope, context);
+    const set = multi?.['source'] ?? entry['val'];
+    const kept = { value: set, around: context.item ?? null, written: true as const };
+    const value = expression(set, scope, { ...context, item: kept });
     if (nodeOf(entry['val'], 'ColumnRef') === null) context.out.evaluated(value);
     // Of a row, the value of one attribute may go into another.
-    const kept = fired !== null && isTagged(column) ? union(column, fired.tags) : column;
-    context.out.use('value', target.row ? value : without(value, kept));
+    const hidden = fired !== null && isTagged(column) ? union(column, fired.tags) : column;
+    context.out.use('value', target.row ? value : without(value, hidden));
     if (!isTagged(column) && !isTagged(value) && multi === null) clear(entry['val'], context);
   }
 }

@@ -6,7 +6,7 @@ import { parse } from '../parse/parser.ts';
 import type { CatalogPolicy, CatalogRelation, RelationUse } from '../types.ts';
 import type { Context } from './context.ts';
 import { MAX_DEFINITION_DEPTH } from './context.ts';
-import { definedIn, inside, knowing } from './definitions.ts';
+import { definedIn, inside, kept, knowing } from './definitions.ts';
 import type { Summary } from './env.ts';
 import { expression } from './expression.ts';
 import { shapeOf } from './relation.ts';
@@ -43,19 +43,23 @@ function policySummary(relation: CatalogRelation, policy: CatalogPolicy, context
   const { env, stack } = context;
   const { text, calls } = policy;
   const seen = `p${relation.oid}`;
-  const facts = new Collector();
-  const summary: Summary = { facts, shape: { columns: [], open: null } };
   // The server refuses a policy that comes round to its own table, unless a function of another owner is between them.
-  if (stack.includes(seen)) return summary;
+  if (stack.includes(seen)) return { facts: new Collector(), shape: { columns: [], open: null } };
   const key = `${seen}\0${context.trustedKey}\0${stack.join()}\0${JSON.stringify([text, calls])}\0${knowing(context)}`;
-  const known = env.bodies.get(key);
-  if (known !== undefined) return known;
+  return kept(env.bodies, key, context, () => readPolicy(relation, policy, context));
+}
+
+function readPolicy(relation: CatalogRelation, { text, calls }: CatalogPolicy, context: Context) {
+  const { env, stack } = context;
+  const seen = `p${relation.oid}`;
+  const facts = new Collector();
+  const value: Summary = { facts, shape: { columns: [], open: null } };
   const parsed =
     text === null || stack.length > MAX_DEFINITION_DEPTH ? null : parse(`SELECT ${text}`, env.grammar);
   const [statement, more] = parsed?.kind === 'parsed' ? parsed.statements : [];
   if (statement === undefined || more !== undefined) {
     facts.unknowns.add(`row security of ${relation.schema}.${relation.name}`);
-    return summary;
+    return { value, byPath: false, keep: false };
   }
   const inner = inside(context, facts, definedIn(context), seen, false);
   const scope = scopeOf([{ alias: relation.name, schema: '', shape: shapeOf(relation, inner) }], null);
@@ -63,6 +67,5 @@ function policySummary(relation: CatalogRelation, policy: CatalogPolicy, context
   for (const called of calls) callHidden(called, inner);
   walk(asks, { ctes: null, access: 'read' }, inner);
   facts.use('predicate', expression(asks, scope, inner));
-  env.bodies.set(key, summary);
-  return summary;
+  return { value, byPath: facts.byPath, keep: true };
 }

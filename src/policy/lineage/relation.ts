@@ -6,7 +6,7 @@ import { parse } from '../parse/parser.ts';
 import type { CatalogRelation } from '../types.ts';
 import type { Context } from './context.ts';
 import { MAX_DEFINITION_DEPTH } from './context.ts';
-import { definedIn, lookedAt, viewSummary } from './definitions.ts';
+import { definedIn, kept, lookedAt, viewSummary } from './definitions.ts';
 import type { Column, Deps, Shape, Tagged } from './deps.ts';
 import { adding, counted, either, isTagged, NONE, union, whole } from './deps.ts';
 import { type Env, schemasOf } from './env.ts';
@@ -56,10 +56,13 @@ export function shapeOf(relation: CatalogRelation, context: Context): Shape {
 /** A generated column carries what its expression does. */
 function withGenerated(own: Shape, relation: CatalogRelation, context: Context): Shape {
   if (relation.columns.every(({ generated }) => generated === null)) return own;
-  const known = context.env.generated.get(relation.oid);
-  if (known !== undefined) return known;
+  return kept(context.env.generated, `${relation.oid}`, context, () => generated(own, relation, context));
+}
+
+function generated(own: Shape, relation: CatalogRelation, context: Context) {
+  let byPath = false;
   const scope = scopeOf([{ alias: relation.name, schema: '', shape: own }], null);
-  const shape: Shape = {
+  const value: Shape = {
     ...own,
     columns: own.columns.map((column, i) => {
       const text = relation.columns[i]?.generated ?? null;
@@ -75,11 +78,11 @@ function withGenerated(own: Shape, relation: CatalogRelation, context: Context):
       walk(statement?.node, { ctes: null, access: 'read' }, apart);
       // What its functions compare the row with, it tells.
       const seen = [...out.functions].map((full) => lookedAt(...splitName(full), apart));
+      byPath ||= out.byPath;
       return adding(column, union(deps, ...seen));
     }),
   };
-  context.env.generated.set(relation.oid, shape);
-  return shape;
+  return { value, byPath, keep: true };
 }
 
 function ownShape(relation: CatalogRelation, context: Context): Shape {

@@ -9,13 +9,14 @@ import type { Context } from './context.ts';
 import { TooComplex } from './context.ts';
 import type { Column, Deps, Shape, Tagged } from './deps.ts';
 import { adding, counted, counting, lookup, merge, NONE, rename, union, whole } from './deps.ts';
-import { expression, inItem, predicate, windowOf } from './expression.ts';
+import { arrangeBy, expression, inItem, predicate, windowOf } from './expression.ts';
 import { from } from './from.ts';
 import { clearPositions } from './literals.ts';
 import { modification } from './modify.ts';
 import { partOf, rowValue } from './row.ts';
 import type { Ctes, Scope, Source } from './scope.ts';
 import { scopeOf, sourceNamed } from './scope.ts';
+import { isWhole } from './whole.ts';
 
 const EMPTY: Shape = { columns: [], open: null };
 /** It may have any column, and carries nothing yet. */
@@ -115,9 +116,8 @@ function ordering(node: Tree, shape: Shape, scope: Scope, context: Context): voi
 /** What rows are sorted or grouped by is kept with them. */
 function kept(item: unknown, scope: Scope, context: Context): void {
   const value = nodeOf(item, 'SortBy')?.['node'] ?? item;
-  const deps = expression(value, scope, context);
-  arrange(deps, context);
-  if (nodeOf(value, 'ColumnRef') === null) context.out.sized(deps);
+  arrangeBy(item, scope, context);
+  if (nodeOf(value, 'ColumnRef') === null) context.out.sized(expression(value, scope, context));
 }
 
 const countOf = ({ shape }: Source): Deps => counted(shape);
@@ -145,6 +145,7 @@ export function valuesShape(lists: readonly unknown[], scope: Scope, context: Co
       const deps = expression(item, scope, context);
       context.out.evaluated(deps);
       context.out.sized(deps);
+      if (!isWhole(item)) context.out.taken(deps);
       columns[i] = { name: `column${i + 1}`, deps: union(columns[i]?.deps ?? NONE, deps) };
     });
   }
@@ -176,6 +177,7 @@ export function targets(list: unknown, scope: Scope, star: Shape, context: Conte
     if (nodeOf(value, 'ColumnRef') === null) {
       context.out.evaluated(deps);
       context.out.sized(deps);
+      if (!isWhole(value)) context.out.taken(deps);
     }
     columns.push({
       name: asText(target['name']) || figureName(value),

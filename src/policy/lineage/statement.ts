@@ -1,5 +1,5 @@
 /** Columns that come out of a statement; uses inside go to the collector. */
-import { analyses, serializes } from '../facts/utility.ts';
+import { analyses, estimates, serializes } from '../facts/utility.ts';
 import type { Tree } from '../parse/node.ts';
 import { asList, asText, asTree, names, nodeOf, relationName, splitName, unwrap } from '../parse/node.ts';
 import type { Context } from './context.ts';
@@ -35,6 +35,7 @@ export function lineage(kind: string, node: Tree, context: Context): Shape {
       const shape = wrapped === null ? NOTHING : lineage(wrapped.kind, wrapped.node, context);
       out.use('predicate', whole(shape));
       if (analyses(node)) out.tellSizes();
+      if (estimates(node)) out.tellEstimates();
       if (serializes(node)) out.use('value', whole(shape));
       // It prints what the planner made of calls beforehand, and how many rows there are at every step: ANALYZE as they were, else by samples.
       for (const name of out.functions) out.use('value', lookedAt(...splitName(name), context));

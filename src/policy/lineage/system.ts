@@ -1,3 +1,5 @@
+import { splitName } from '../parse/node.ts';
+
 /**
  * Places outside user tables where tagged values turn up (LIBRARIES.md "Lineage"): planner statistics keep samples of columns,
  * activity views keep the text of other people's statements, large objects have no columns at all.
@@ -111,6 +113,12 @@ export const CARRYING_FUNCTIONS: ReadonlySet<string> = new Set([
     ['', 'try_'].flatMap((how) => ['', '_shared'].map((mode) => `pg_${how}advisory_${what}${mode}`)),
   ),
 ]);
+
+/** Called by whatever stands for it: an operator, an aggregate made of it. */
+export const carries = (full: string): boolean => {
+  const [schema, name] = splitName(full);
+  return schema === 'pg_catalog' && (CARRYING_FUNCTIONS.has(name) || looksUp(name));
+};
 
 /** Functions of the server that look for something by what they are given. It stays locked until the transaction ends, and pg_locks shows it. */
 export const looksUp = (name: string): boolean => LOOKING_UP.test(name) && !OF_ITS_ARGUMENT.has(name);
