@@ -351,12 +351,36 @@ describe('the row that a trigger fires on', () => {
     expect(uses("UPDATE customers SET name = 'x' WHERE id = 1", keeps(value))).toContain('v:email');
     expect(uses("INSERT INTO customers (id, email) VALUES (1, 'x')", keeps(value))).toBe('w:email');
   });
+  it.each([
+    'UPDATE public.customers SET email = OLD.email WHERE id = 7',
+    "UPDATE public.customers SET email = email || 'x' WHERE id = 7",
+  ])('is not, where it goes where a tag is: %s', (body) => {
+    expect(uses('DELETE FROM customers WHERE id = 1', firing(body))).not.toContain('v:');
+  });
   it.each(['OLD.name', 'OLD.id::text', "'gone'", 'CASE WHEN OLD.email IS NULL THEN 1 END'])(
     'is not, where nothing tagged is kept: %s',
     (value) => {
       expect(uses('DELETE FROM customers WHERE id = 1', keeps(value))).not.toContain('v:email');
     },
   );
+});
+
+it('counts the rows of each relation that a name may mean', () => {
+  const plain = relations.find(({ name }) => name === 'plain');
+  if (plain === undefined) throw new Error('plain');
+  const two = {
+    catalog: { ...catalog, relations: [...relations, { ...plain, oid: 99_000, schema: 'other' }] },
+    resolution: { searchPath: null, tempRelations: [] },
+  };
+  const sql = 'SELECT count(*) FROM plain p JOIN public.customers c ON c.email < p.label';
+  expect(uses(sql, two)).toBe('p:email v:email');
+});
+
+it('a set operation tells which of them are alike, where the owner has written some', () => {
+  const sql = "SELECT count(*) FROM (SELECT email FROM customers UNION SELECT 'x') s";
+  expect(uses(sql)).toBe('p:email');
+  expect(uses(sql, written('public.customers'))).toBe('p:email v:email');
+  expect(uses(sql.replace('UNION', 'UNION ALL'), written('public.customers'))).toBe('');
 });
 
 it('what is written into a partition or an inheritance child is among the rows of every parent', () => {

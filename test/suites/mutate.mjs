@@ -32,6 +32,7 @@ const UNITS = [
   'known-rows',
   'operand-names',
   'policies',
+  'running-path',
 ];
 const dist = join(root, 'dist/policy');
 /** All that decides; not what only tells (locks), and lists of names. */
@@ -80,6 +81,10 @@ const EQUIVALENT = new Map([
     `rules/match.js ${one}`,
     'nothing is done for it: named so that the compiler sees every access',
   ]),
+  [
+    "lineage/select.js never if (typeof at !== 'number')",
+    'stricter: what is no position stands for every column',
+  ],
   ['lineage/fired.js never if (tagged.length === 0)', 'a short cut: nothing is found the long way either'],
   ['lineage/conflict.js never if (key.size === 0)', 'stricter: the columns given are related to one another'],
   [
