@@ -25,6 +25,8 @@ const functions = [
   fn('alt', 'scale', 'DELETE FROM public.orders; SELECT 1'),
   fn('public', 'scaled', 'SELECT scale(1)'),
   fn('public', 'own_path', 'SELECT scale(1)', ['search_path=public']),
+  { ...fn('public', 'as_owner', 'SELECT scale(1)'), securityDefiner: true },
+  { ...fn('public', 'as_owner_own', 'SELECT scale(1)', ['search_path=public']), securityDefiner: true },
   fn('public', 'set_path', "SELECT set_config('search_path', $1, true)"),
   fn('public', 'inside_own', "SELECT set_config('search_path', 'alt', true); SELECT scale(1)", [
     'search_path=public',
@@ -97,6 +99,11 @@ describe('a body', () => {
     expect(classOf(`DECLARE c ${declared.replace('WITH HOLD ', '')}`, ['public'])).toBe('cursor');
     expect(classOf(`DECLARE c ${declared}`, ['public'])).toBe('delete');
     expect(classOf(`DECLARE c ${declared.replace('scaled', 'own_path')}`, ['public'])).toBe('cursor');
+  });
+
+  it('that runs as its owner finds them by whatever path that role has', () => {
+    expect(classOf('SELECT public.as_owner()', ['public'])).toBe('delete');
+    expect(classOf('SELECT public.as_owner_own()', ['alt', 'public'])).toBe('read');
   });
 
   it.each(['SELECT public.own_path()', 'SELECT id FROM public.view_own'])(

@@ -2,6 +2,7 @@
 
 import { meetCasts, nameType } from '../facts/casts.ts';
 import { Collector } from '../facts/collector.ts';
+import { amidst } from '../facts/path.ts';
 import { asList, nodeOf, unwrap } from '../parse/node.ts';
 import type { RawStatement } from '../parse/parser.ts';
 import { parse, readable } from '../parse/parser.ts';
@@ -150,7 +151,10 @@ export function triggerSummary(
     const fired = row?.seenBy(context.env.parameters(fn.oid)) ?? null;
     const inner: Context = { ...inside(context, facts, path, seen, true), fired };
     for (const part of body.parts) {
-      const deps = whole(analyseStatement(part.statement, inner, 'body'));
+      const shape = analyseStatement(part.statement, inner, 'body');
+      const deps = whole(shape);
+      // Rows that it changes can be counted.
+      if (part.statement.kind !== 'SelectStmt') facts.use('value', counted(shape));
       if (part.raised) facts.use('predicate', deps);
       // What it reads may go into the row, and from there out.
       const kept = fired !== null && (part.raised || row?.hides(part.target ?? '') === true);
@@ -220,7 +224,8 @@ function pathOf(fn: CatalogFunction, { out, moves, running: caller }: Context): 
   const own = fn.config.find((setting) => setting.toLowerCase().startsWith('search_path='));
   if (own === undefined || moves) {
     out.byPath = true;
-    return caller;
+    // Whose `$user` it is, and which schemas are left out, is another role's then.
+    return fn.securityDefiner ? amidst(caller) : caller;
   }
   const schemas = own
     .slice(own.indexOf('=') + 1)

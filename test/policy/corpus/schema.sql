@@ -400,3 +400,5 @@ CREATE TABLE caught_none (id int, t text); CREATE FUNCTION catch_none() RETURNS 
 -- How often they were called can be found out afterwards.
 CREATE SEQUENCE numbered; CREATE FUNCTION counted_to(int) RETURNS boolean LANGUAGE sql AS 'SELECT EXISTS (SELECT 1 FROM pg_catalog.generate_series(1, $1) WHERE pg_catalog.nextval(''public.numbered'') < 0)';
 CREATE FUNCTION write_one() RETURNS boolean LANGUAGE sql AS 'INSERT INTO public.audit_log (what) VALUES (''x'') RETURNING true'; CREATE FUNCTION writes_to(int) RETURNS boolean LANGUAGE sql AS 'SELECT EXISTS (SELECT 1 FROM pg_catalog.generate_series(1, $1) WHERE public.write_one() IS NULL)';
+-- A trigger that marks as many rows as lie below a tagged value.
+CREATE TABLE marks_rows (id int); CREATE FUNCTION mark_rows() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN UPDATE public.plain SET flag = true WHERE amount < (SELECT wage FROM public.payroll WHERE id = NEW.id); RETURN NEW; END'; CREATE TRIGGER t BEFORE INSERT ON marks_rows FOR EACH ROW EXECUTE FUNCTION mark_rows();
