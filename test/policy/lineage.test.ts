@@ -265,7 +265,7 @@ const corpus: readonly (readonly [string, string])[] = [
     'INSERT INTO customers (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET id = 2 WHERE customers.ssn IS NULL',
     'p:ssn',
   ],
-  ['MERGE INTO plain p USING customers c ON c.email = p.label WHEN MATCHED THEN DELETE', 'p:email'],
+  ['MERGE INTO plain p USING customers c ON c.email = p.label WHEN MATCHED THEN DELETE', 'p:email v:email'],
   ['MERGE INTO plain p USING customers c ON c.id = p.id WHEN MATCHED AND c.ssn IS NULL THEN DELETE', 'p:ssn'],
   ["SELECT CASE email WHEN 'a' THEN 1 END FROM customers", 'p:email'],
   ['SELECT nullif(name, email) FROM customers', 'p:email v:email'],

@@ -32,7 +32,9 @@ export function relate(left: Deps, right: Deps, by: Comparing, context: Context)
     const { rows } = one;
     if (equal) {
       if (tagged) context.out.handed.add(rows.name);
-      if (context.resolution.written?.includes(rows.name) !== true) continue;
+      const known = context.resolution.written?.includes(rows.name) === true;
+      const marked = context.marks === 'any' || context.marks?.has(one) === true;
+      if (!known && !marked) continue;
     }
     // Two columns of one row are compared within that row: one bit of it.
     const apart = left.size > 0 && right.size > 0 && context.out.namedTwice(rows.name);

@@ -42,6 +42,8 @@ export interface Context {
   readonly cleared: Set<unknown>;
   /** Inside a query that goes on from its own rows: the tagged columns that it compares decide how long. */
   readonly loop?: { readonly query: string; readonly compared: Set<Tagged> } | null;
+  /** Rows that the statement changes or locks: which of them it chose can be looked up. */
+  readonly marks?: Deps | 'any';
   /** The expression of the query that is being looked at. */
   readonly item?: Item | null;
   /** Queries still to be looked at: nested recursive WITH goes round several times at each level. */

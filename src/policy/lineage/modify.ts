@@ -30,25 +30,26 @@ export function modification(kind: string, node: Tree, parent: Scope | null, con
   const relation = asTree(node['relation']);
   if (relation === null) throw new Error(`${kind} without a target`);
   const target = tableSource(relation, outer, context, false);
+  const marking = { ...context, marks: whole(target.shape) };
   switch (kind) {
     case 'InsertStmt':
       return insert(node, relation, target, outer, context);
     case 'UpdateStmt': {
       context.out.writesRows = true;
-      const items = from(node['fromClause'], outer, context, [target]);
+      const items = from(node['fromClause'], outer, marking, [target]);
       const scope = scopeOf(items.sources, outer);
-      assign(node['targetList'], target.shape, scope, context);
-      predicate(node['whereClause'], scope, context);
+      assign(node['targetList'], target.shape, scope, marking);
+      predicate(node['whereClause'], scope, marking);
       return returning(node, items.sources, items.star, target, outer, context);
     }
     case 'DeleteStmt': {
       context.out.writesRows = true;
-      const items = from(node['usingClause'], outer, context, [target]);
-      predicate(node['whereClause'], scopeOf(items.sources, outer), context);
+      const items = from(node['usingClause'], outer, marking, [target]);
+      predicate(node['whereClause'], scopeOf(items.sources, outer), marking);
       return returning(node, items.sources, items.star, target, outer, context);
     }
     case 'MergeStmt':
-      return mergeInto(node, target, outer, context);
+      return mergeInto(node, target, outer, marking);
     default:
       throw new Error(`WITH ${kind}`);
   }

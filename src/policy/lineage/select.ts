@@ -2,6 +2,8 @@
  * Output columns of a query, and what the number of its rows tells. What is worked out is a use, read or not; a column handed on as it is
  * and read by nobody is none: `SELECT count(*) FROM (SELECT * FROM customers) s`.
  */
+
+import { MAX_CONSTANTS } from '../facts/collector.ts';
 import type { Tree } from '../parse/node.ts';
 import { asList, asText, asTree, bare, names, nodeOf, qualified, unwrap } from '../parse/node.ts';
 import { arrange, madeBy, relate } from './compare.ts';
@@ -35,7 +37,8 @@ export function select(node: Tree, parent: Scope | null, context: Context): Shap
     const right = arm(node['rarg'], outer, context);
     const merged = merge(left, right);
     // Rows without a source are those of the query itself.
-    const shape = counted(merged).size > 0 ? merged : counting(merged, madeBy(node));
+    const made = constantArms(node) > MAX_CONSTANTS ? madeBy(node) : NONE;
+    const shape = counted(merged).size > 0 ? widened(merged, made) : counting(merged, madeBy(node));
     // Rows are found by comparing, duplicates too.
     if (node['all'] !== true || node['op'] !== 'SETOP_UNION') {
       context.out.use('predicate', whole(shape));
@@ -57,9 +60,12 @@ export function select(node: Tree, parent: Scope | null, context: Context): Shap
     ordering(node, shape, outer, context);
     return shape;
   }
-  const items = from(node['fromClause'], outer, context);
+  // Locks of rows can be looked up.
+  const locked = node['lockingClause'] !== undefined;
+  const choosing: Context = locked ? { ...context, marks: 'any' } : context;
+  const items = from(node['fromClause'], outer, choosing);
   const scope = scopeOf(items.sources, outer);
-  predicate(node['whereClause'], scope, context);
+  predicate(node['whereClause'], scope, choosing);
   const listed = targets(node['targetList'], scope, items.star, context);
   const shape = counting(listed, union(...items.sources.map(countOf), madeRows(listed)));
   // Plain DISTINCT compares every column of the output.
@@ -67,10 +73,22 @@ export function select(node: Tree, parent: Scope | null, context: Context): Shap
   for (const item of asList(node['windowClause'])) windowOf(item, scope, context);
   predicate(node['havingClause'], scope, context);
   ordering(node, shape, scope, context);
-  // Locks of rows can be looked up.
-  if (node['lockingClause'] !== undefined) context.out.use('value', counted(shape));
+  if (locked) context.out.use('value', counted(shape));
   return chosen(shape, context);
 }
+
+/** Queries of it that read nothing. */
+function constantArms(node: Tree): number {
+  if (node['larg'] === undefined) return node['fromClause'] === undefined ? 1 : 0;
+  return constantArms(asTree(node['larg']) ?? {}) + constantArms(asTree(node['rarg']) ?? {});
+}
+
+/** With rows that the statement makes. */
+const widened = (shape: Shape, made: Deps): Shape => ({
+  ...shape,
+  columns: shape.columns.map((column) => adding(column, made)),
+  count: union(counted(shape), made),
+});
 
 /** Of a recursion, only what goes on counts as going on. */
 function arm(value: unknown, scope: Scope, context: Context): Shape {
