@@ -357,6 +357,14 @@ describe('the row that a trigger fires on', () => {
   ])('is not, where it goes where a tag is: %s', (body) => {
     expect(uses('DELETE FROM customers WHERE id = 1', firing(body))).not.toContain('v:');
   });
+  it('lists a column once, though a trigger sees it in another row', () => {
+    for (const value of ['OLD.email', '(SELECT max(email) FROM public.customers WHERE email = OLD.email)']) {
+      const [deleted] = facts('DELETE FROM customers WHERE email = $1', keeps(value)).statements;
+      const listed = deleted?.columns.map((one) => JSON.stringify(one)) ?? [];
+      expect(listed.length).toBeGreaterThan(1);
+      expect(new Set(listed).size).toBe(listed.length);
+    }
+  });
   it.each(['OLD.name', 'OLD.id::text', "'gone'", 'CASE WHEN OLD.email IS NULL THEN 1 END'])(
     'is not, where nothing tagged is kept: %s',
     (value) => {

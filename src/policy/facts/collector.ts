@@ -81,7 +81,7 @@ export class Collector {
   readonly #evaluated = new Set<Tagged>();
   /** Made of tagged columns, and kept while rows are sorted or stored: EXPLAIN ANALYZE prints how large that is. */
   readonly #sized = new Set<Tagged>();
-  /** Compared by order, here or in a function: what EXPLAIN estimates by the values that were sampled. */
+  /** Compared by order: EXPLAIN estimates by the values that were sampled. */
   readonly #ranged = new Set<Tagged>();
   /** Parts of these are worked out: digits, letters. */
   readonly #taken = new Set<Tagged>();
@@ -265,7 +265,6 @@ export class Collector {
     for (const [column, nodes] of inner.#ladders)
       for (const [node, weight] of nodes) this.comparedAt(column, node, weight);
     // Those of a view are named where it is (relationShape).
-    if (from === 'function') this.ranged(inner.#ranged);
     if (from === 'function')
       for (const [relation, nodes] of inner.#named) for (const node of nodes) this.names(relation, node);
     this.tainted = from === 'view' ? tainted : this.tainted;
