@@ -85,6 +85,10 @@ const EQUIVALENT = new Map([
     "lineage/select.js never if (typeof at !== 'number')",
     'stricter: what is no position stands for every column',
   ],
+  ...['never if (value !== undefined)', 'never if (found.keep)'].map((one) => [
+    `lineage/definitions.js ${one}`,
+    'read again each time: the same is found',
+  ]),
   ['lineage/fired.js never if (tagged.length === 0)', 'a short cut: nothing is found the long way either'],
   ['lineage/conflict.js never if (key.size === 0)', 'stricter: the columns given are related to one another'],
   [

@@ -155,7 +155,6 @@ export function triggerSummary(
       const deps = whole(shape);
       // Rows that it changes can be counted.
       if (part.statement.kind !== 'SelectStmt') facts.use('value', counted(shape));
-      if (part.raised) facts.use('predicate', deps);
       // What it reads may go into the row, and from there out.
       const kept = fired !== null && (part.raised || row?.hides(part.target ?? '') === true);
       facts.use('value', kept ? new Set([...deps].filter((one) => !fired.tags.has(one))) : deps);
