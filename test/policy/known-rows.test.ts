@@ -391,6 +391,18 @@ it('a set operation tells which of them are alike, where the owner has written s
   expect(uses(sql.replace('UNION', 'UNION ALL'), written('public.customers'))).toBe('');
 });
 
+it('hides what is compared with the rows of an operator that returns a set', () => {
+  const over = {
+    catalog: { ...catalog, customOperators: [{ schema: 'public', name: '<~>', calls: ['public.plus_one'] }] },
+  };
+  const hidden = (column: string): boolean => {
+    const sql = `SELECT 1 FROM (SELECT ${column} <~> 2 AS x FROM customers) s WHERE s.x = 'secret'`;
+    return facts(sql, over).redactions.some(({ start }) => sql.startsWith("'secret'", start));
+  };
+  expect(hidden('email')).toBe(true);
+  expect(hidden('id')).toBe(false);
+});
+
 it('what is written into a partition or an inheritance child is among the rows of every parent', () => {
   const plain = relations.find(({ name }) => name === 'plain');
   if (plain === undefined) throw new Error('plain');

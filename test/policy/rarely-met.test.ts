@@ -87,6 +87,14 @@ describe('what cannot be seen through is unknown', () => {
     expect(used('pg_catalog.setseed')).toContain('value');
     expect(used('pg_catalog.pg_get_viewdef')).toContain('value');
     expect(used('pg_catalog.clock_timestamp')).toEqual(['predicate']);
+    const [one] = catalog.functions.filter(({ name }) => name === 'mystery');
+    if (one === undefined) throw new Error('mystery');
+    const made = (support: string) =>
+      statement('SELECT count(*) FROM (SELECT made(length(email)) FROM customers) s', {
+        functions: [{ ...one, name: 'made', kind: 'a', set: false, supports: [support] }],
+      }).columns.map(({ use }) => use);
+    expect(made('pg_catalog.setseed')).toContain('value');
+    expect(made('pg_catalog.float8pl')).toEqual(['predicate']);
   });
 
   it('a comparison of what every relation has in its system columns, where users wrote it', () => {
