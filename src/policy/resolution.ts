@@ -1,7 +1,7 @@
 /** Where names resolve from one statement of a session, or of a string, to the next. */
 import { schemasAfter } from './facts/path.ts';
 import { schemasOf } from './lineage/env.ts';
-import type { RelationUse, ResolutionContext, StatementFacts } from './types.ts';
+import { type RelationUse, type ResolutionContext, type StatementFacts, taggedRows } from './types.ts';
 
 const WRITES: ReadonlySet<string> = new Set(['insert', 'update', 'copy-in']);
 
@@ -9,10 +9,13 @@ const WRITES: ReadonlySet<string> = new Set(['insert', 'update', 'copy-in']);
 export const putsRows = ({ access }: RelationUse): boolean => WRITES.has(access);
 
 /** `schema.name` of the relations whose rows are known to whoever runs it. */
-export const writtenBy = ({ relations, above = [] }: StatementFacts): readonly string[] => [
-  ...relations.filter(putsRows).map(({ schema, name }) => `${schema ?? ''}.${name}`),
-  ...above,
-];
+export function writtenBy({ relations, above = [], columns }: StatementFacts): readonly string[] {
+  const names = [
+    ...relations.filter(putsRows).map(({ schema, name }) => `${schema ?? ''}.${name}`),
+    ...above,
+  ];
+  return columns.some(({ use }) => use === 'written') ? [...names, ...names.map(taggedRows)] : names;
+}
 
 /** Later statements of one string are parsed now but run after the earlier ones: their names may mean something else by then. */
 export function after(resolution: ResolutionContext, facts: StatementFacts): ResolutionContext {

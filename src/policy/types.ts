@@ -347,6 +347,9 @@ export interface CatalogOperand {
   readonly takes: readonly number[] | null;
 }
 /** Among what a transaction changed: who is a member of which role. */
+/** In `ResolutionContext.written`: the owner has put values into tagged columns of it. */
+export const taggedRows = (relation: string): string => `${relation}, tagged`;
+
 export const MEMBERSHIPS = '(memberships)';
 /** Names of such entries in pg_catalog that no operator has: relations of the server itself, any relation (system columns), `@@ x`. */
 export const SYSTEM_RELATION = '(system relation)';

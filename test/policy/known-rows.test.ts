@@ -2,7 +2,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type AnalyseInput, analyse, loadParser } from '../../src/policy/analyse.ts';
 import { Related } from '../../src/policy/lineage/related.ts';
-import type { Facts } from '../../src/policy/types.ts';
+import { type Facts, taggedRows } from '../../src/policy/types.ts';
 import { catalog, input, relations, tagsOf } from './fixture.ts';
 
 beforeAll(() => loadParser());
@@ -19,7 +19,7 @@ function uses(sql: string, over: Partial<AnalyseInput> = {}): string {
   return [...new Set(all)].sort().join(' ').replaceAll('customers.', '');
 }
 const written = (...names: string[]): Partial<AnalyseInput> => ({
-  resolution: { ...input.resolution, written: names },
+  resolution: { ...input.resolution, written: [...names, ...names.map(taggedRows)] },
 });
 
 describe('an equality', () => {
@@ -47,6 +47,8 @@ describe('an equality', () => {
     ["email > 'a'", true],
     ["email LIKE 'a%'", true],
     ["email BETWEEN 'a' AND 'b'", true],
+    ["email ILIKE 'a%'", false],
+    ["email NOT BETWEEN 'a' AND 'b'", false],
     ['email = ANY ($1)', true],
     ['email IN (SELECT label FROM archive a, plain)', true],
     [`email IN (${Array.from({ length: 17 }, (_, i) => `'${i}'`).join()})`, true],
@@ -113,7 +115,7 @@ describe('rows put in order or into groups by a tagged column', () => {
     'SELECT count(*) FROM (SELECT email FROM customers UNION SELECT email FROM customers) d',
     'SELECT id FROM (SELECT id, email FROM customers ORDER BY 2) s',
   ])('are told by the rows that the owner has put among them: %s', (sql) => {
-    expect(facts(sql).handed).toEqual(['public.customers']);
+    expect(facts(sql).handed).toEqual([taggedRows('public.customers')]);
     expect(uses(sql)).toBe('p:email');
     expect(uses(sql, written('public.customers'))).toBe('p:email v:email');
     expect(uses(sql, written('public.orders'))).toBe('p:email');
@@ -128,7 +130,7 @@ describe('rows of the owner in a tagged column', () => {
     'SELECT c.id FROM customers c JOIN events e ON e.actor_email = c.email',
     'SELECT a.id FROM customer_emails a JOIN customers b USING (id) WHERE a.mail < b.email',
   ])('tell what they are compared with: %s', (sql) => {
-    expect(facts(sql).handed).toContain('public.customers');
+    expect(facts(sql).handed).toContain(taggedRows('public.customers'));
     expect(uses(sql)).not.toContain('v:');
     expect(uses(sql, written('public.customers'))).toContain('v:email');
     expect(uses(sql, written('public.orders'))).not.toContain('v:');
@@ -382,6 +384,15 @@ it('counts the rows of each relation that a name may mean', () => {
   };
   const sql = 'SELECT count(*) FROM plain p JOIN public.customers c ON c.email < p.label';
   expect(uses(sql, two)).toBe('p:email v:email');
+});
+
+it.each([
+  ["INSERT INTO customers (id, email) VALUES (1, 'x')", true],
+  ['UPDATE customers SET email = lower(email) WHERE id = 1', true],
+  ["UPDATE customers SET name = 'x' WHERE id = 1", false],
+  ['INSERT INTO customers (id) VALUES (1)', false],
+])('rows of one’s own tell a tagged column where one was written to: %s', (sql, told) => {
+  expect(uses(`${sql}; SELECT id FROM customers ORDER BY email`).includes('v:email')).toBe(told);
 });
 
 it('a set operation tells which of them are alike, where the owner has written some', () => {

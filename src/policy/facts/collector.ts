@@ -48,6 +48,8 @@ export class Collector {
   countsSteps = false;
   /** It calls bodies whose names the search path decides. */
   byPath = false;
+  /** For several rows: whatever it compares may go by how often. */
+  countsRows = false;
   /** It sorts, groups or compares. */
   compares = false;
   /** Functions of users that compare values of built-in types which may be met in it. */
@@ -205,6 +207,7 @@ export class Collector {
           ...this.#uses.value,
           ...this.related.tagsTold(this.#told),
           ...this.#spelledOut(),
+          ...(this.countsRows ? this.#uses.predicate : []),
           ...[...this.#taken].filter((one) => this.arranged.has(one)),
         ]);
       case 'predicate':
@@ -242,6 +245,7 @@ export class Collector {
     for (const [oid, name] of inner.types) this.types.set(oid, name);
     for (const [from, calls] of inner.casts) this.cast(from, [...calls]);
     this.countsSteps ||= inner.countsSteps;
+    this.countsRows ||= inner.countsRows;
     this.compares ||= inner.compares;
     this.byPath ||= inner.byPath;
     for (const called of inner.comparisons) this.comparisons.add(called);

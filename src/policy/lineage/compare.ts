@@ -1,5 +1,6 @@
 /** Comparisons: what they relate (related.ts). */
 import { asTree, nodeOf, qualified } from '../parse/node.ts';
+import { taggedRows } from '../types.ts';
 import type { Context } from './context.ts';
 import type { Deps, Made, Origin, Tagged } from './deps.ts';
 import { isTagged, union } from './deps.ts';
@@ -49,7 +50,7 @@ export function relate(left: Deps, right: Deps, by: Comparing, context: Context)
 function* knownRows(members: Iterable<Tagged | Origin>, context: Context): Generator<Tagged | Origin> {
   const { env, out, resolution } = context;
   for (const { schema, relation } of tablesOf(members, out)) {
-    const name = `${schema}.${relation}`;
+    const name = taggedRows(`${schema}.${relation}`);
     out.handed.add(name);
     if (resolution.written?.includes(name) === true) yield* env.rows(schema, relation);
   }
@@ -73,7 +74,7 @@ export function walk(deps: Deps, { env, out, resolution }: Context): void {
   for (const one of deps) {
     if (one.kind !== 'tagged') continue;
     const { schema, relation } = one;
-    const name = `${schema}.${relation}`;
+    const name = taggedRows(`${schema}.${relation}`);
     out.handed.add(name);
     if (resolution.written?.includes(name) === true) out.related.join([one, ...env.rows(schema, relation)]);
   }

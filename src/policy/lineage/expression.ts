@@ -235,14 +235,21 @@ function compare(node: Tree, left: Deps, right: Deps, by: Comparing, context: Co
   context.out.use('predicate', both);
   if (by === 'order') context.out.ranged(both);
   // An index that is walked for it puts rows out in its order.
-  if (by === 'order' || seeksSeveral(node)) walk(both, context);
+  if (walksIndex(node, by)) walk(both, context);
   relate(left, right, tellsEach(node, context.item ?? null) ? 'order' : by, context);
 }
 
-const seeksSeveral = (node: Tree): boolean =>
-  node['kind'] === 'AEXPR_OP_ANY' ||
-  node['subLinkType'] === 'ANY_SUBLINK' ||
-  (node['kind'] === 'AEXPR_IN' && asList(nodeOf(node['rexpr'], 'List')?.['items']).length > MAX_CONSTANTS);
+function walksIndex(node: Tree, by: Comparing): boolean {
+  if (node['kind'] === 'AEXPR_OP_ANY' || node['subLinkType'] === 'ANY_SUBLINK') return true;
+  if (node['kind'] === 'AEXPR_IN')
+    return asList(nodeOf(node['rexpr'], 'List')?.['items']).length > MAX_CONSTANTS;
+  return by === 'order' && !UNORDERED.has(qualified(node['name']).name);
+}
+
+/** No index puts rows in order for these. */
+const UNORDERED: ReadonlySet<string> = new Set(
+  '~~* !~~ !~~* !~ ~* !~* ? ?| ?& @@'.split(' ').concat('NOT BETWEEN', 'NOT BETWEEN SYMMETRIC'),
+);
 
 /** An operator is what it returns: users may give any name to one that returns text, and `tsquery && tsquery` is a tsquery. */
 function isBoolean(schema: string | null, name: string, node: Tree, context: Context): boolean {
@@ -356,7 +363,7 @@ export function called(
     // How often it was asked is told by what it gives next.
     context.out.use('value', countsIn(scope));
     deps = union(deps, countsIn(scope));
-    if (COUNTED.has(name) || CARRYING_FUNCTIONS.has(name)) context.out.countsSteps = true;
+    if (COUNTED.has(name) || CARRYING_FUNCTIONS.has(name)) countSteps(scope, context);
   }
   for (const fn of custom) {
     if (fn.supports?.some(carries)) context.out.use('value', deps);
@@ -365,12 +372,18 @@ export function called(
     // How often it was called is told by what it has written.
     if (facts?.writes === true) {
       context.out.use('value', countsIn(scope));
-      context.out.countsSteps = true;
+      countSteps(scope, context);
     }
   }
   if (custom.length === 0 && !isTagged(deps) && hasColumn(node['args']))
     clearLiterals(asList(node['args']), context);
   return deps;
+}
+
+/** How often it runs is found out afterwards, and may be while it goes on. */
+function countSteps(scope: Scope, { out }: Context): void {
+  out.countsSteps = true;
+  out.countsRows ||= countsIn(scope).size > 0;
 }
 
 /** Another value for each row: compared with it, the number of rows tells what is compared. */

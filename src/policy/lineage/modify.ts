@@ -120,7 +120,7 @@ function copied(source: Shape, into: readonly Deps[], { fired }: Context): Deps 
   // What a trigger keeps of its row where that is hidden as well, nobody sees.
   const hidden = (deps: Deps): Deps => without(tagsOnly(deps), fired?.tags ?? NONE);
   const columns = source.columns.map(({ deps }, i) => (isTagged(into[i] ?? NONE) ? hidden(deps) : deps));
-  return union(counted(source), ...columns);
+  return union(...columns);
 }
 
 /** SET a = …, (b, c) = (…). A column set from itself copies nothing. */

@@ -163,7 +163,6 @@ export function valuesShape(lists: readonly unknown[], scope: Scope, context: Co
       const deps = expression(item, scope, context);
       context.out.evaluated(deps);
       context.out.sized(deps);
-      if (!isWhole(item)) context.out.taken(deps);
       columns[i] = { name: `column${i + 1}`, deps: union(columns[i]?.deps ?? NONE, deps) };
     });
   }
