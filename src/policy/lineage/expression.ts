@@ -370,10 +370,7 @@ export function called(
     const facts = functionSummary(fn, context)?.facts;
     for (const one of facts?.compared() ?? []) context.out.comparedAt(one, node);
     // How often it was called is told by what it has written.
-    if (facts?.writes === true) {
-      context.out.use('value', countsIn(scope));
-      countSteps(scope, context);
-    }
+    if (facts?.writes === true) countSteps(scope, context);
   }
   if (custom.length === 0 && !isTagged(deps) && hasColumn(node['args']))
     clearLiterals(asList(node['args']), context);
