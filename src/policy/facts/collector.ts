@@ -72,6 +72,8 @@ export class Collector {
   readonly related = new Related();
   /** Rows are put in order, or into groups, by these. */
   readonly arranged = new Set<Tagged>();
+  /** A frame of another window's order reaches so far by value: whatever orders rows is compared by what lies between. */
+  framed = false;
   /** Relations with columns that an equality handed a tag: known rows tell more (`ResolutionContext.written`). */
   readonly handed = new Set<string>();
   readonly #uses: Record<ColumnUse['use'], Set<Tagged>> = {
@@ -208,7 +210,7 @@ export class Collector {
           ...this.related.tagsTold(this.#told),
           ...this.#spelledOut(),
           ...(this.countsRows ? this.#uses.predicate : []),
-          ...[...this.#taken].filter((one) => this.arranged.has(one)),
+          ...(this.framed ? this.arranged : [...this.#taken].filter((one) => this.arranged.has(one))),
         ]);
       case 'predicate':
         return new Set([...this.#uses.predicate, ...this.#evaluated]);
@@ -246,6 +248,7 @@ export class Collector {
     for (const [from, calls] of inner.casts) this.cast(from, [...calls]);
     this.countsSteps ||= inner.countsSteps;
     this.countsRows ||= inner.countsRows;
+    this.framed ||= inner.framed;
     this.compares ||= inner.compares;
     this.byPath ||= inner.byPath;
     for (const called of inner.comparisons) this.comparisons.add(called);

@@ -307,10 +307,7 @@ function call(node: Tree, scope: Scope, context: Context): Deps {
   let args = argumentDeps(node, scope, context);
   predicate(node['agg_filter'], scope, context);
   if (node['agg_within_group'] === true) args = union(args, expression(node['agg_order'], scope, context));
-  else {
-    predicate(node['agg_order'], scope, context);
-    for (const item of asList(node['agg_order'])) arrangeBy(item, scope, context);
-  }
+  else sorted(node['agg_order'], scope, context);
   windowOf(node['over'], scope, context);
   return called(node, schema, name, args, scope, context);
 }
@@ -418,10 +415,9 @@ export function windowOf(value: unknown, scope: Scope, context: Context): void {
       // So far from a value are these: rows are compared by what lies between.
       if (isRange(window))
         context.out.use('value', tagsOnly(expression(window['orderClause'], scope, context)));
-    } else {
-      predicate(window[field], scope, context);
-      for (const item of asList(window[field])) arrangeBy(item, scope, context);
-    }
+      // The window that it goes on from has the order.
+      if (isRange(window) && window['refname'] !== undefined) context.out.framed = true;
+    } else sorted(window[field], scope, context);
   }
 }
 
@@ -438,6 +434,12 @@ function numberedBy(value: unknown, scope: Scope, context: Context): Deps {
   return originsOnly(union(...scope.sources.map(({ shape }) => whole(shape))));
 }
 
+/** ORDER BY and PARTITION BY of an aggregate or a window. */
+function sorted(list: unknown, scope: Scope, context: Context): void {
+  predicate(list, scope, context);
+  for (const item of asList(list)) arrangeBy(item, scope, context);
+}
+
 /** Rows are put in order, or into groups, by this. A part of a tagged column tells it by the group. */
 export function arrangeBy(item: unknown, scope: Scope, context: Context): void {
   const value = nodeOf(item, 'SortBy')?.['node'] ?? item;
@@ -450,7 +452,8 @@ export function arrangeBy(item: unknown, scope: Scope, context: Context): void {
 function jsonAggregate(node: Tree, scope: Scope, context: Context): Deps {
   const { constructor: made, ...args } = node;
   const { agg_order, agg_filter, over, ...rest } = asTree(made) ?? {};
-  for (const part of [agg_order, agg_filter]) predicate(part, scope, context);
+  predicate(agg_filter, scope, context);
+  sorted(agg_order, scope, context);
   windowOf(over, scope, context);
   return children({ args, rest }, scope, context);
 }
