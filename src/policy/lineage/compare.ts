@@ -66,11 +66,11 @@ function tablesOf(members: Iterable<Tagged | Origin>, out: Context['out']): read
 /** Rows are put in order, or into groups, by these. */
 export function arrange(deps: Deps, context: Context): void {
   for (const one of deps) if (one.kind === 'tagged') context.out.arranged.add(one);
-  walk(deps, context);
+  inIndexOrder(deps, context);
 }
 
 /** Rows may come out in the order of these: where the owner has written some of them, theirs tell the others. */
-export function walk(deps: Deps, { env, out, resolution }: Context): void {
+export function inIndexOrder(deps: Deps, { env, out, resolution }: Context): void {
   for (const one of deps) {
     if (one.kind !== 'tagged') continue;
     const { schema, relation } = one;

@@ -35,7 +35,7 @@ export function definedIn({ env, resolution: { written } }: Context): Resolution
 export const knowing = ({ resolution: { written = [] } }: Context): string => written.join('\0');
 
 /** What a definition comes to, kept by its key; apart for each path where it calls bodies whose names that decides. */
-export function kept<T>(
+export function readOnce<T>(
   known: Map<string, T>,
   key: string,
   context: Context,
@@ -58,7 +58,7 @@ export function kept<T>(
 export function viewSummary(view: CatalogRelation, context: Context): Summary {
   const { env } = context;
   const key = `v${context.trustedKey}\0${view.oid}\0${knowing(context)}`;
-  return kept(env.bodies, key, context, () => readView(view, context));
+  return readOnce(env.bodies, key, context, () => readView(view, context));
 }
 
 function readView(view: CatalogRelation, context: Context) {

@@ -4,7 +4,7 @@ import { operatorsAt } from '../operands/apply.ts';
 import type { Tree } from '../parse/node.ts';
 import { asList, asTree, names, nodeOf, qualified, splitName, unwrap } from '../parse/node.ts';
 import type { CatalogFunction } from '../types.ts';
-import { arrange, type Comparing, comparingBy, counts, madeBy, relate, walk } from './compare.ts';
+import { arrange, type Comparing, comparingBy, counts, inIndexOrder, madeBy, relate } from './compare.ts';
 import type { Context } from './context.ts';
 import { calledCounts, calledDeps, functionSummary } from './definitions.ts';
 import type { Deps } from './deps.ts';
@@ -235,7 +235,7 @@ function compare(node: Tree, left: Deps, right: Deps, by: Comparing, context: Co
   context.out.use('predicate', both);
   if (by === 'order') context.out.ranged(both);
   // An index that is walked for it puts rows out in its order.
-  if (walksIndex(node, by)) walk(both, context);
+  if (walksIndex(node, by)) inIndexOrder(both, context);
   relate(left, right, tellsEach(node, context.item ?? null) ? 'order' : by, context);
 }
 

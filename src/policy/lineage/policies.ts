@@ -6,7 +6,7 @@ import { parse } from '../parse/parser.ts';
 import type { CatalogPolicy, CatalogRelation, RelationUse } from '../types.ts';
 import type { Context } from './context.ts';
 import { MAX_DEFINITION_DEPTH } from './context.ts';
-import { definedIn, inside, kept, knowing } from './definitions.ts';
+import { definedIn, inside, knowing, readOnce } from './definitions.ts';
 import type { Summary } from './env.ts';
 import { expression } from './expression.ts';
 import { shapeOf } from './relation.ts';
@@ -46,7 +46,7 @@ function policySummary(relation: CatalogRelation, policy: CatalogPolicy, context
   // The server refuses a policy that comes round to its own table, unless a function of another owner is between them.
   if (stack.includes(seen)) return { facts: new Collector(), shape: { columns: [], open: null } };
   const key = `${seen}\0${context.trustedKey}\0${stack.join()}\0${JSON.stringify([text, calls])}\0${knowing(context)}`;
-  return kept(env.bodies, key, context, () => readPolicy(relation, policy, context));
+  return readOnce(env.bodies, key, context, () => readPolicy(relation, policy, context));
 }
 
 function readPolicy(relation: CatalogRelation, { text, calls }: CatalogPolicy, context: Context) {

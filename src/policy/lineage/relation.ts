@@ -6,7 +6,7 @@ import { parse } from '../parse/parser.ts';
 import type { CatalogRelation } from '../types.ts';
 import type { Context } from './context.ts';
 import { MAX_DEFINITION_DEPTH } from './context.ts';
-import { definedIn, kept, lookedAt, viewSummary } from './definitions.ts';
+import { definedIn, lookedAt, readOnce, viewSummary } from './definitions.ts';
 import type { Column, Deps, Shape, Tagged } from './deps.ts';
 import { adding, counted, either, isTagged, NONE, union, whole } from './deps.ts';
 import { type Env, schemasOf } from './env.ts';
@@ -56,7 +56,7 @@ export function shapeOf(relation: CatalogRelation, context: Context): Shape {
 /** A generated column carries what its expression does. */
 function withGenerated(own: Shape, relation: CatalogRelation, context: Context): Shape {
   if (relation.columns.every(({ generated }) => generated === null)) return own;
-  return kept(context.env.generated, `${relation.oid}`, context, () => generated(own, relation, context));
+  return readOnce(context.env.generated, `${relation.oid}`, context, () => generated(own, relation, context));
 }
 
 function generated(own: Shape, relation: CatalogRelation, context: Context) {
